@@ -1,1 +1,2 @@
 //! greenrt.
+mod host;
