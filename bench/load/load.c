@@ -1,0 +1,168 @@
+/* The load generator of the echo rows: N connections, each with one message of SIZE bytes under way, on one core.
+ * Every answer is compared with what was sent, and each message differs from the one before it. The server's CPU time is
+ * read from /proc at both ends of the measured window.
+ *
+ * usage: load PORT CONNECTIONS SECONDS WARM_UP_SECONDS SERVER_PID
+ * It connects, says "ready" and waits for a line on stdin; runs; prints "name value" lines and "done"; and waits for a second
+ * line before it hangs up, so that whoever counts the server's system calls can attach and detach in between. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../c/bench.h"
+
+enum { SIZE = 64, WORDS = SIZE / 8, EVENTS = 512 };
+
+struct connection {
+	int fd;
+	uint32_t have; /* bytes of the current answer */
+	uint64_t number;
+	uint64_t sent[WORDS];
+	uint64_t got[WORDS];
+};
+
+static uint64_t answered, wrong;
+
+static int dial(uint16_t port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int one = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+		bench_fail("connect", errno);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+		bench_fail("fcntl", errno);
+	return fd;
+}
+
+static void ask(struct connection *connection)
+{
+	connection->number++;
+	for (unsigned index = 0; index < WORDS; index++)
+		connection->sent[index] = connection->number * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)connection->fd + index;
+	connection->have = 0;
+	if (send(connection->fd, connection->sent, SIZE, MSG_NOSIGNAL) != SIZE)
+		bench_fail("send", errno);
+}
+
+/* Takes what has come; a whole answer is checked and, while `go` is set, followed by the next message. */
+static void answer(struct connection *connection, int go)
+{
+	ssize_t length =
+	    recv(connection->fd, (char *)connection->got + connection->have, SIZE - connection->have, 0);
+	if (length < 0 && errno == EAGAIN)
+		return;
+	if (length <= 0)
+		bench_fail("recv: the server hung up", errno);
+	connection->have += (uint32_t)length;
+	if (connection->have < SIZE)
+		return;
+	answered++;
+	if (memcmp(connection->sent, connection->got, SIZE) != 0)
+		wrong++;
+	if (go)
+		ask(connection);
+}
+
+/* CPU time of all threads of a process, in nanoseconds. */
+static uint64_t cpu_time(int pid)
+{
+	char path[300];
+	uint64_t sum = 0;
+	snprintf(path, sizeof path, "/proc/%d/task", pid);
+	DIR *folder = opendir(path);
+	if (folder == NULL)
+		return 0;
+	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+		unsigned long long spent = 0;
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, entry->d_name);
+		FILE *file = fopen(path, "r");
+		if (file != NULL) {
+			if (fscanf(file, "%llu", &spent) == 1)
+				sum += spent;
+			fclose(file);
+		}
+	}
+	closedir(folder);
+	return sum;
+}
+
+static void wait_for_line(void)
+{
+	char byte = 0;
+	fflush(stdout);
+	while (byte != '\n')
+		if (read(STDIN_FILENO, &byte, 1) != 1)
+			exit(0);
+}
+
+/* Answers events until `end`, or, with `go` unset, until nothing is under way any more. */
+static void run(int poller, struct connection *connections, int go, int64_t end, uint64_t stop_at)
+{
+	struct epoll_event events[EVENTS];
+	while (go ? bench_now() < end : answered < stop_at) {
+		int count = epoll_wait(poller, events, EVENTS, 5000);
+		if (count == 0)
+			bench_fail("epoll_wait: no answer for 5 s", 0);
+		for (int index = 0; index < count; index++)
+			answer(&connections[events[index].data.u32], go);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 6)
+		bench_fail("usage: load PORT CONNECTIONS SECONDS WARM_UP PID", argc);
+	uint16_t port = (uint16_t)atoi(argv[1]);
+	unsigned count = (unsigned)atoi(argv[2]);
+	int64_t window = (int64_t)(atof(argv[3]) * 1e9);
+	int64_t warm_up = (int64_t)(atof(argv[4]) * 1e9);
+	int pid = atoi(argv[5]);
+	int poller = epoll_create1(EPOLL_CLOEXEC);
+	struct connection *connections = calloc(count, sizeof *connections);
+
+	for (unsigned index = 0; index < count; index++) {
+		struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u32 = index};
+		connections[index].fd = dial(port);
+		if (epoll_ctl(poller, EPOLL_CTL_ADD, connections[index].fd, &event) != 0)
+			bench_fail("epoll_ctl", errno);
+	}
+	puts("ready");
+	wait_for_line();
+	for (unsigned index = 0; index < count; index++)
+		ask(&connections[index]);
+	run(poller, connections, 1, bench_now() + warm_up, 0);
+
+	uint64_t before = answered;
+	uint64_t spent = cpu_time(pid);
+	int64_t start = bench_now();
+	run(poller, connections, 1, start + window, 0);
+	int64_t taken = bench_now() - start;
+	spent = cpu_time(pid) - spent;
+	uint64_t requests = answered - before;
+
+	uint64_t asked = 0;
+	for (unsigned index = 0; index < count; index++)
+		asked += connections[index].number;
+	run(poller, connections, 0, 0, asked);
+	printf("requests %llu\n", (unsigned long long)requests);
+	printf("all_requests %llu\n", (unsigned long long)answered);
+	printf("wrong %llu\n", (unsigned long long)wrong);
+	printf("req_per_s %.0f\n", (double)requests * 1e9 / (double)taken);
+	printf("cpu_ns_per_req %.1f\n", (double)spent / (double)requests);
+	puts("done");
+	wait_for_line();
+	return wrong != 0;
+}

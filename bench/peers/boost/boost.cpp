@@ -1,0 +1,101 @@
+// Boost.Context's bare switch, and Boost.Fiber with its round-robin scheduler.
+// usage: boost bare|yield2|yield1000|spawn|memory COUNT
+#include <boost/context/fiber.hpp>
+#include <boost/context/protected_fixedsize_stack.hpp>
+#include <boost/fiber/all.hpp>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "../../c/bench.h"
+
+namespace fibers = boost::fibers;
+
+static void bare(uint64_t switches)
+{
+	namespace context = boost::context;
+	context::fiber partner([](context::fiber &&caller) {
+		for (;;)
+			caller = std::move(caller).resume();
+		return std::move(caller);
+	});
+	for (uint64_t index = 0; index < switches / 20; index++)
+		partner = std::move(partner).resume();
+	int64_t start = bench_now();
+	for (uint64_t index = 0; index < switches / 2; index++)
+		partner = std::move(partner).resume();
+	bench_report(start, switches / 2 * 2);
+}
+
+static fibers::fiber spawn(void (*entry)(uint64_t), uint64_t arg)
+{
+	return fibers::fiber(std::allocator_arg, boost::context::fixedsize_stack(64 * 1024), entry, arg);
+}
+
+static void yields(unsigned count, uint64_t operations)
+{
+	for (uint64_t rounds : {operations / count / 20 + 1, operations / count}) {
+		std::vector<fibers::fiber> members;
+		int64_t start = bench_now();
+		for (unsigned index = 0; index < count; index++)
+			members.push_back(spawn(
+			    [](uint64_t left) {
+				    while (left-- != 0)
+					    boost::this_fiber::yield();
+			    },
+			    rounds));
+		for (auto &member : members)
+			member.join();
+		if (rounds == operations / count)
+			bench_report(start, rounds * count);
+	}
+}
+
+static void spawns(uint64_t operations)
+{
+	for (uint64_t rounds : {operations / 20 + 1, operations}) {
+		int64_t start = bench_now();
+		for (uint64_t index = 0; index < rounds; index++)
+			spawn([](uint64_t) {}, 0).join();
+		if (rounds == operations)
+			bench_report(start, rounds);
+	}
+}
+
+static uint64_t started;
+
+static void parked(uint64_t count)
+{
+	struct bench_memory before = bench_memory();
+	for (uint64_t index = 0; index < count; index++)
+		// With a guard page, as greenrt's stacks have.
+		fibers::fiber(std::allocator_arg, boost::context::protected_fixedsize_stack(64 * 1024), [] {
+			started += bench_use_frames() != 0;
+			boost::this_fiber::sleep_for(std::chrono::hours(1));
+		}).detach();
+	while (started < count)
+		boost::this_fiber::sleep_for(std::chrono::milliseconds(1));
+	bench_report_memory(before, count);
+	fflush(stdout);
+	_Exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	std::string row = argc > 1 ? argv[1] : "";
+	uint64_t count = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0;
+
+	if (row == "bare")
+		bare(count);
+	else if (row == "yield2")
+		yields(2, count);
+	else if (row == "yield1000")
+		yields(1000, count);
+	else if (row == "spawn")
+		spawns(count);
+	else if (row == "memory")
+		parked(count);
+	else
+		bench_fail("row", 0);
+	return 0;
+}
