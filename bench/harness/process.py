@@ -52,10 +52,19 @@ def values(text: str) -> dict[str, float]:
 
 
 def last_words(text: str) -> str:
-    """The line of a program's error output that says most: the last one that is not a hint about backtraces."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and "BACKTRACE" not in line]
-    telling = [line for line in lines if any(word in line.lower() for word in ("error", "fail", "panic", "assert"))]
-    return (telling or lines or ["no message"])[-1][:160]
+    """What a program's error output says, in one cell: a Python traceback's last line, else the first line that tells of an
+    error, with the line after it when it only says where."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no message"]
+    told = [line for line in lines if line.startswith("failed after")]
+    if told:
+        return told[0]
+    if lines[0].startswith("Traceback"):
+        return lines[-1][:160]
+    for index, line in enumerate(lines):
+        if any(word in line.lower() for word in ("error", "fail", "panic", "assert")):
+            both = line if not line.endswith(":") else " ".join(lines[index : index + 2])
+            return both.replace("|", "/")[:160]
+    return lines[-1].replace("|", "/")[:160]
 
 
 def run(command: list[str], extra: dict[str, str], timeout: float) -> dict[str, float]:

@@ -4,6 +4,7 @@
 #include <boost/context/protected_fixedsize_stack.hpp>
 #include <boost/fiber/all.hpp>
 #include <chrono>
+#include <csignal>
 #include <string>
 #include <vector>
 
@@ -62,12 +63,20 @@ static void spawns(uint64_t operations)
 	}
 }
 
-static uint64_t started;
+static uint64_t started, made;
+
+// The library asserts when a guard cannot be made, which is an abort: say first how far it came.
+static void at_abort(int)
+{
+	fprintf(stderr, "failed after %llu fibers\n", (unsigned long long)made);
+	_Exit(1);
+}
 
 static void parked(uint64_t count)
 {
+	std::signal(SIGABRT, at_abort);
 	struct bench_memory before = bench_memory();
-	for (uint64_t index = 0; index < count; index++)
+	for (; made < count; made++)
 		// With a guard page, as greenrt's stacks have.
 		fibers::fiber(std::allocator_arg, boost::context::protected_fixedsize_stack(64 * 1024), [] {
 			started += bench_use_frames() != 0;

@@ -47,11 +47,18 @@ fn spawns(operations: u64) {
     }
 }
 
+static MADE: AtomicU64 = AtomicU64::new(0);
 static STARTED: AtomicU64 = AtomicU64::new(0);
 
 fn parked(count: u64) {
     let before = memory();
+    // The crate panics when it cannot map a stack: say in one line how far it came.
+    std::panic::set_hook(Box::new(|_| {
+        eprintln!("failed after {} coroutines", MADE.load(Ordering::SeqCst));
+        std::process::exit(1);
+    }));
     for _ in 0..count {
+        MADE.fetch_add(1, Ordering::SeqCst);
         may::go!(|| {
             std::hint::black_box(use_frames());
             STARTED.fetch_add(1, Ordering::SeqCst);

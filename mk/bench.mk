@@ -1,0 +1,7 @@
+# The benchmarks: everything is built and run by bench/run.py (see bench/README.md).
+.PHONY: bench bench-quick
+bench:
+	python3 bench/run.py $(BENCH_ARGS)
+
+bench-quick:
+	python3 bench/run.py --quick $(BENCH_ARGS)
