@@ -144,6 +144,8 @@ api! {
     fn PyErr_ExceptionMatches(Obj) -> c_int;
     fn PyErr_GivenExceptionMatches(Obj, Obj) -> c_int;
     fn PyErr_WriteUnraisable(Obj);
+    /// (name with dot, documentation or NULL, base or NULL, dict or NULL)
+    fn PyErr_NewExceptionWithDoc(*const c_char, *const c_char, Obj, Obj) -> New;
     fn PyErr_CheckSignals() -> c_int;
     fn PyErr_NoMemory() -> New;
     fn PyException_SetTraceback(Obj, Obj) -> c_int;
@@ -161,6 +163,7 @@ api! {
     fn PyObject_GetAttrString(Obj, *const c_char) -> New;
     fn PyObject_SetAttrString(Obj, *const c_char, Obj) -> c_int;
     fn PyObject_GetAttr(Obj, Obj) -> New;
+    fn PyObject_Type(Obj) -> New;
     fn PyObject_IsTrue(Obj) -> c_int;
     fn PyObject_IsInstance(Obj, Obj) -> c_int;
     fn PyObject_IsSubclass(Obj, Obj) -> c_int;
@@ -342,6 +345,31 @@ pub unsafe fn load() -> Result<&'static Api, &'static str> {
 pub fn api() -> &'static Api {
     // SAFETY: never freed once stored; every caller is reached through builtins that exist only after `load`.
     unsafe { &*API.load(Ordering::Relaxed) }
+}
+
+/// The type of an object, kept alive by it. Reads the second word of the object, which [`load`]'s caller checked with [`head_fits`].
+///
+/// # Safety
+/// A live object.
+#[inline(always)]
+pub unsafe fn type_of(object: Obj) -> Borrowed {
+    // SAFETY: the object head is a count and a type.
+    unsafe { *object.cast::<Borrowed>().add(1) }
+}
+
+/// Is the object head of this interpreter the two words that this room assumes? (Not in a build that traces references or has no GIL.)
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn head_fits() -> bool {
+    let api = api();
+    // SAFETY: None is at least two words large.
+    unsafe {
+        let kind = (api.PyObject_Type)(api.none);
+        let fits = type_of(api.none) == kind && type_of(kind) == api.type_type;
+        drop_ref(kind);
+        fits
+    }
 }
 
 /// Counts one reference more and hands it back, for results.

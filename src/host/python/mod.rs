@@ -1,7 +1,7 @@
 //! The Python room: makes builtins for the hot verbs out of CPython's stable-ABI functions, and lets a CPython ride on the
 //! host hooks. The only place in the crate that knows a Python object.
 //!
-//! It is entered through one function, `gt_python_builtins`, called by the Python package through `ctypes.PyDLL`
+//! It is entered through one function, [`gt_python_builtins`], called by the Python package through `ctypes.PyDLL`
 //! (so the GIL is held). A program that is not Python never gets here, and nothing of CPython is linked.
 //!
 //! | file | what it holds |
@@ -9,12 +9,13 @@
 //! | api.rs | the table of CPython functions, with the reference-count rule of each position |
 //! | gt.rs | the calls into the C face that the room makes |
 //! | host.rs | one `Host` per OS thread that runs tasks: the hooks, the pool of workers |
+//! | stack.rs | how much stack a Python task gets |
 //! | worker.rs | a gt task that runs one Python task after another, with its thread state |
-//! | task.rs | the Python type `Task` |
+//! | task.rs, tasktype.rs | the Python type `Task` |
 //! | deliver.rs | from -EINTR and -ECANCELED to a Python exception |
 //! | signals.rs | signal handlers run in the root task |
 //! | builtins.rs | the table of builtins |
-//! | patch*.rs | patching in place, and identity |
+//! | patch/ | patching in place, and identity |
 //!
 //! Rules of the room:
 //! * GIL held everywhere, except inside gt_ calls that may switch. After such a call anything may have changed: other
@@ -22,5 +23,115 @@
 //! * Dropping a reference may run any Python code, which may switch. The same rule holds around [`api::drop_ref`].
 
 pub(crate) mod api;
+pub(crate) mod builtins;
+pub(crate) mod deliver;
 pub(crate) mod gt;
+pub(crate) mod host;
 pub(crate) mod patch;
+pub(crate) mod signals;
+pub(crate) mod stack;
+pub(crate) mod task;
+pub(crate) mod tasktype;
+pub(crate) mod worker;
+
+use core::ffi::{c_int, c_void};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use api::PyObject;
+
+/// The dict of builtins, once made.
+static BUILTINS: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
+
+/// The builtins of this library for the CPython that runs in this process: a new reference to a dict, or NULL with a Python
+/// exception set (ImportError for an interpreter that is not supported).
+///
+/// Call it through `ctypes.PyDLL`, with the GIL held. In a process without CPython the answer is NULL.
+///
+/// # Safety
+/// The GIL of the process's CPython, if it has one, is held.
+#[no_mangle]
+pub unsafe extern "C" fn gt_python_builtins() -> *mut c_void {
+    std::panic::catch_unwind(|| {
+        // SAFETY: the caller's promise.
+        unsafe { open() }
+    })
+    .unwrap_or(null_mut())
+}
+
+unsafe fn open() -> *mut c_void {
+    // SAFETY: names that end in NUL; a function found under this name has this type.
+    unsafe {
+        let initialized = libc::dlsym(libc::RTLD_DEFAULT, c"Py_IsInitialized".as_ptr());
+        if initialized.is_null() {
+            return null_mut();
+        }
+        let initialized: unsafe extern "C" fn() -> c_int = core::mem::transmute(initialized);
+        if initialized() == 0 {
+            return null_mut();
+        }
+        let made = BUILTINS.load(Ordering::Acquire);
+        if !made.is_null() {
+            return api::new_ref(made).cast();
+        }
+        let api = match api::load() {
+            Ok(api) => api,
+            Err(name) => {
+                refuse(&format!("greenrt does not support this interpreter: it lacks {}", name.trim_end_matches('\0')));
+                return null_mut();
+            }
+        };
+        if let Err(text) = supported() {
+            refuse(&text);
+            return null_mut();
+        }
+        if !builtins::make() {
+            return null_mut();
+        }
+        let dict = (api.PyDict_New)();
+        if dict.is_null() || !builtins::fill(dict) {
+            api::drop_ref(dict);
+            return null_mut();
+        }
+        BUILTINS.store(api::new_ref(dict), Ordering::Release);
+        dict.cast()
+    }
+}
+
+/// Can tasks run on this interpreter? If not, the text says why.
+unsafe fn supported() -> Result<(), String> {
+    let version = host::version();
+    let name = format!("CPython {}.{}", version >> 8, version & 0xff);
+    if version < 0x0309 {
+        return Err(format!("greenrt needs CPython 3.9 or later, this is {name}"));
+    }
+    // SAFETY: the table is loaded; NUL-terminated names.
+    unsafe {
+        let free_threaded = !libc::dlsym(libc::RTLD_DEFAULT, c"_Py_DecRefShared".as_ptr()).is_null();
+        if free_threaded || !api::head_fits() {
+            return Err(format!(
+                "greenrt does not support free-threaded builds or builds that trace references ({name})"
+            ));
+        }
+    }
+    if version >= 0x030e && api::api().PyUnstable_ThreadState_SetStackProtection.is_none() {
+        return Err(format!(
+            "greenrt needs PyUnstable_ThreadState_SetStackProtection, which this {name} lacks: use 3.14.2 or later"
+        ));
+    }
+    Ok(())
+}
+
+/// Sets ImportError although the table may not be there.
+unsafe fn refuse(text: &str) {
+    let text = format!("{text}\0");
+    // SAFETY: both names exist in every CPython; the text ends in NUL.
+    unsafe {
+        let set = libc::dlsym(libc::RTLD_DEFAULT, c"PyErr_SetString".as_ptr());
+        let kind = libc::dlsym(libc::RTLD_DEFAULT, c"PyExc_ImportError".as_ptr());
+        if !set.is_null() && !kind.is_null() {
+            let set: unsafe extern "C" fn(*mut PyObject, *const core::ffi::c_char) = core::mem::transmute(set);
+            set(*kind.cast::<*mut PyObject>(), text.as_ptr().cast());
+        }
+    }
+}

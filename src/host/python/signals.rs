@@ -1,0 +1,454 @@
+//! Python signal handlers run in the root task, whichever task was executing when the signal came.
+//!
+//! Left alone, CPython 3.9 to 3.12 runs a handler in the task that executes at that moment, and 3.13 in the root, but only once the root runs
+//! by itself. Three parts change that, from the moment the hooks are installed on the main thread:
+//!
+//! 1. `_signal.signal` wraps handlers ("routes"), `_signal.getsignal` unwraps them, and `default_int_handler` is replaced in place. A
+//!    route entered on another task than the root keeps handler and number and notifies the root.
+//! 2. To be notified is to get an interrupt of the code [`CODE`]: the root's blocking call ends with -EINTR, `raise_wake`
+//!    runs what was kept, and when no exception came of it the call goes on with the time left.
+//! 3. A C signal handler in front of CPython's own also writes to an event descriptor on which a gt task listens, which notifies
+//!    the root. So a signal is seen while the thread sleeps in a poll, while another task computes, and in the moment
+//!    between the two.
+
+use core::cell::UnsafeCell;
+use core::ffi::{c_int, c_void};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicUsize, Ordering};
+
+use super::api::{
+    api, drop_ref, new_ref, none, raise_text, MethodDef, New, Obj, Ssize, METH_FASTCALL, METH_O, METH_VARARGS,
+};
+use super::gt;
+use super::host::{self, Host};
+use super::patch;
+
+/// The interrupt code that means "there is a signal handler to run".
+pub const CODE: c_int = 1;
+
+/// Highest signal number, and one.
+const SIGNALS: usize = 65;
+
+/// The root task of the main thread, 0 before the installation.
+static ROOT: AtomicI64 = AtomicI64::new(0);
+/// Is an interrupt of [`CODE`] on its way to the root?
+static NOTIFIED: AtomicBool = AtomicBool::new(false);
+/// The event descriptor that the C handler writes to.
+static EVENT: AtomicI32 = AtomicI32::new(-1);
+/// CPython's own C handlers, behind ours.
+static CHAIN: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
+/// The original C functions of `_signal`.
+static SIGNAL: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+static GETSIGNAL: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+static DEFAULT_INT: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+/// Calling convention of `default_int_handler` here.
+static DEFAULT_INT_FLAGS: AtomicI32 = AtomicI32::new(0);
+
+/// Handlers entered on another task, in order: (handler or NULL for the default of SIGINT, signal number).
+struct Kept(UnsafeCell<Vec<(Obj, c_int)>>);
+// SAFETY: used under the GIL only, and never borrowed across a call that could release it.
+unsafe impl Sync for Kept {}
+static KEPT: Kept = Kept(UnsafeCell::new(Vec::new()));
+
+type Fast = unsafe extern "C" fn(Obj, *const Obj, Ssize) -> New;
+type One = unsafe extern "C" fn(Obj, Obj) -> New;
+
+/// Called once per OS thread that gets hooks; does its work on the interpreter's main thread. False: a Python exception is set.
+///
+/// # Safety
+/// GIL held, hooks installed, no other task of ours on this thread yet.
+pub unsafe fn install(host: *mut Host) -> bool {
+    let api = api();
+    // SAFETY: GIL held.
+    unsafe {
+        match on_main_thread() {
+            None => return false,
+            Some(false) => return true,
+            Some(true) => {}
+        }
+        ROOT.store((*(*host).root).id, Ordering::Relaxed);
+        if let Err(text) = replace_functions() {
+            raise_text(api.PyExc_ImportError, &text);
+            return false;
+        }
+        if !listen() {
+            return false;
+        }
+        // Handlers set before are routed by setting them again; the default one of SIGINT was replaced in place.
+        let module = (api.PyImport_ImportModule)(c"_signal".as_ptr());
+        if module.is_null() {
+            return false;
+        }
+        for number in 1..SIGNALS as c_int {
+            let value = (api.PyLong_FromLong)(number.into());
+            let get: One = core::mem::transmute(GETSIGNAL.load(Ordering::Relaxed));
+            let handler = get(module, value);
+            if handler.is_null() {
+                (api.PyErr_Clear)();
+            } else if (api.PyCallable_Check)(handler) == 1 {
+                drop_ref(set_signal(module, [value, handler].as_ptr(), 2));
+                (api.PyErr_Clear)();
+            }
+            drop_ref(handler);
+            drop_ref(value);
+        }
+        drop_ref(module);
+    }
+    true
+}
+
+/// Is this OS thread the one whose tasks may handle signals? None: a Python exception is set.
+unsafe fn on_main_thread() -> Option<bool> {
+    let api = api();
+    // SAFETY: GIL held; each result is checked.
+    unsafe {
+        let module = (api.PyImport_ImportModule)(c"threading".as_ptr());
+        if module.is_null() {
+            return None;
+        }
+        let main = (api.PyObject_GetAttrString)(module, c"_main_thread".as_ptr());
+        drop_ref(module);
+        if main.is_null() {
+            return None;
+        }
+        let ident = (api.PyObject_GetAttrString)(main, c"ident".as_ptr());
+        drop_ref(main);
+        if ident.is_null() {
+            return None;
+        }
+        let mine = (api.PyLong_FromUnsignedLong)((api.PyThread_get_thread_ident)());
+        let same = (api.PyObject_RichCompareBool)(ident, mine, 2);
+        drop_ref(ident);
+        drop_ref(mine);
+        (same >= 0).then_some(same == 1)
+    }
+}
+
+/// Replaces the three functions in place, once in a process.
+unsafe fn replace_functions() -> Result<(), String> {
+    if !SIGNAL.load(Ordering::Relaxed).is_null() {
+        return Ok(());
+    }
+    let flags = patch::layout::flags(c"_signal", c"default_int_handler")?;
+    let new_default = match flags {
+        METH_VARARGS => default_int_one as *const c_void,
+        METH_FASTCALL => default_int_fast as *const c_void,
+        other => return Err(format!("_signal.default_int_handler has the unknown calling convention {other:#x}")),
+    };
+    for (name, expected) in [(c"signal", METH_FASTCALL), (c"getsignal", METH_O)] {
+        let found = patch::layout::flags(c"_signal", name)?;
+        if found != expected {
+            return Err(format!("_signal.{name:?} has the unknown calling convention {found:#x}"));
+        }
+    }
+    DEFAULT_INT_FLAGS.store(flags, Ordering::Relaxed);
+    let original = patch::layout::replace(c"_signal", c"default_int_handler", new_default)?;
+    DEFAULT_INT.store(original.cast_mut(), Ordering::Relaxed);
+    let original = patch::layout::replace(c"_signal", c"getsignal", get_signal as *const c_void)?;
+    GETSIGNAL.store(original.cast_mut(), Ordering::Relaxed);
+    let original = patch::layout::replace(c"_signal", c"signal", set_signal as *const c_void)?;
+    SIGNAL.store(original.cast_mut(), Ordering::Relaxed);
+    Ok(())
+}
+
+static ROUTE: MethodDef = MethodDef {
+    name: c"greenrt_signal_route".as_ptr(),
+    meth: route as *const c_void,
+    flags: METH_FASTCALL,
+    doc: core::ptr::null(),
+};
+
+/// What a route leads to, NULL when the object is none.
+unsafe fn routed(object: Obj) -> Obj {
+    let api = api();
+    // SAFETY: GIL held; a wrong kind of object is an exception, which is cleared.
+    unsafe {
+        if (api.PyCFunction_GetFunction)(object) == route as *mut c_void {
+            return (api.PyCFunction_GetSelf)(object);
+        }
+        (api.PyErr_Clear)();
+    }
+    null_mut()
+}
+
+/// A route's own handler in its place, for results that users see. Takes the reference over and gives one.
+unsafe fn unwrap(object: New) -> New {
+    // SAFETY: GIL held.
+    unsafe {
+        if object.is_null() {
+            return object;
+        }
+        let handler = routed(object);
+        if handler.is_null() {
+            return object;
+        }
+        new_ref(handler);
+        drop_ref(object);
+        handler
+    }
+}
+
+/// Is it `_signal.default_int_handler` itself (replaced in place, so it needs no route)?
+unsafe fn is_default_int(object: Obj) -> bool {
+    let api = api();
+    // SAFETY: GIL held.
+    unsafe {
+        let function = (api.PyCFunction_GetFunction)(object);
+        (api.PyErr_Clear)();
+        function == default_int_one as *mut c_void || function == default_int_fast as *mut c_void
+    }
+}
+
+/// `_signal.signal(signalnum, handler)`
+unsafe extern "C" fn set_signal(module: Obj, args: *const Obj, count: Ssize) -> New {
+    let api = api();
+    // SAFETY: the original has this very shape; arguments are checked by it.
+    unsafe {
+        let original: Fast = core::mem::transmute(SIGNAL.load(Ordering::Relaxed));
+        if count != 2 || (api.PyCallable_Check)(*args.add(1)) == 0 || is_default_int(*args.add(1)) {
+            let old = unwrap(original(module, args, count));
+            if count == 2 && !old.is_null() {
+                chain(*args);
+            }
+            return old;
+        }
+        let route = (api.PyCFunction_NewEx)(&ROUTE, *args.add(1), null_mut());
+        if route.is_null() {
+            return null_mut();
+        }
+        let old = unwrap(original(module, [*args, route].as_ptr(), 2));
+        drop_ref(route);
+        if !old.is_null() {
+            chain(*args);
+        }
+        old
+    }
+}
+
+/// `_signal.getsignal(signalnum)`
+unsafe extern "C" fn get_signal(module: Obj, number: Obj) -> New {
+    // SAFETY: the original has this very shape.
+    unsafe {
+        let original: One = core::mem::transmute(GETSIGNAL.load(Ordering::Relaxed));
+        unwrap(original(module, number))
+    }
+}
+
+/// Are we on the task that handles signals? (An OS thread without tasks is none of our business.)
+fn on_root() -> bool {
+    let host = host::here();
+    if host.is_null() || host::frozen() {
+        return true;
+    }
+    // SAFETY: this thread's host and its root are alive.
+    unsafe { (*(*host).root).id == gt::gt_self() }
+}
+
+/// A route: `handler(signalnum, frame)`, with the handler as self.
+unsafe extern "C" fn route(handler: Obj, args: *const Obj, count: Ssize) -> New {
+    let api = api();
+    // SAFETY: CPython calls a handler with a number and a frame.
+    unsafe {
+        if on_root() || count < 1 {
+            return (api.PyObject_VectorcallDict)(handler, args, count as usize, null_mut());
+        }
+        keep(new_ref(handler), *args);
+        none()
+    }
+}
+
+unsafe extern "C" fn default_int_fast(module: Obj, args: *const Obj, count: Ssize) -> New {
+    // SAFETY: the original has this very shape.
+    unsafe {
+        if on_root() || count < 1 {
+            let original: Fast = core::mem::transmute(DEFAULT_INT.load(Ordering::Relaxed));
+            return original(module, args, count);
+        }
+        keep(null_mut(), *args);
+        none()
+    }
+}
+
+unsafe extern "C" fn default_int_one(module: Obj, args: Obj) -> New {
+    // SAFETY: the original has this very shape; `args` is a tuple.
+    unsafe {
+        if on_root() {
+            let original: One = core::mem::transmute(DEFAULT_INT.load(Ordering::Relaxed));
+            return original(module, args);
+        }
+        keep(null_mut(), (api().PyTuple_GetItem)(args, 0));
+        none()
+    }
+}
+
+/// Keeps a handler (reference taken over, NULL = the default of SIGINT) for the root and notifies it.
+unsafe fn keep(handler: Obj, number: Obj) {
+    // SAFETY: GIL held; the number came from CPython's own table.
+    unsafe {
+        let number = if number.is_null() { libc::SIGINT } else { (api().PyLong_AsLong)(number) as c_int };
+        (api().PyErr_Clear)();
+        (*KEPT.0.get()).push((handler, number));
+    }
+    notify();
+}
+
+/// Ends the root's blocking call with -EINTR, once until it looked.
+fn notify() {
+    if !NOTIFIED.swap(true, Ordering::Relaxed) {
+        // SAFETY: any thread may interrupt any id.
+        let rc = unsafe { gt::gt_interrupt(ROOT.load(Ordering::Relaxed), CODE) };
+        if rc < 0 {
+            NOTIFIED.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// On the root, after an interrupt of [`CODE`]: runs the handlers that are due. False: one raised; the rest is kept.
+///
+/// # Safety
+/// GIL held, no exception set.
+pub unsafe fn run_on_root() -> bool {
+    let api = api();
+    NOTIFIED.store(false, Ordering::Relaxed);
+    // SAFETY: GIL held; the list is not borrowed while a handler runs.
+    unsafe {
+        loop {
+            let kept: &mut Vec<(Obj, c_int)> = &mut *KEPT.0.get();
+            if kept.is_empty() {
+                break;
+            }
+            let (handler, number) = kept.remove(0);
+            let mut fine = false;
+            if handler.is_null() {
+                (api.PyErr_SetNone)(api.PyExc_KeyboardInterrupt);
+            } else {
+                let number = (api.PyLong_FromLong)(number.into());
+                let frame = (api.PyEval_GetFrame)();
+                let arguments = [number, if frame.is_null() { api.none } else { frame }];
+                let answer = (api.PyObject_VectorcallDict)(handler, arguments.as_ptr(), 2, null_mut());
+                fine = !answer.is_null();
+                drop_ref(answer);
+                drop_ref(number);
+                drop_ref(handler);
+            }
+            if !fine {
+                let kept: &Vec<(Obj, c_int)> = &*KEPT.0.get();
+                if !kept.is_empty() {
+                    notify();
+                }
+                return false;
+            }
+        }
+        (api.PyErr_CheckSignals)() == 0
+    }
+}
+
+/// Puts our C handler in front of the one that CPython has for this signal.
+unsafe fn chain(number: Obj) {
+    // SAFETY: plain sigaction calls on a number that `signal.signal` accepted.
+    unsafe {
+        let number = (api().PyLong_AsLong)(number);
+        (api().PyErr_Clear)();
+        if !(1..SIGNALS as i64).contains(&number) || EVENT.load(Ordering::Relaxed) < 0 {
+            return;
+        }
+        let number = number as c_int;
+        let mut action: libc::sigaction = core::mem::zeroed();
+        if libc::sigaction(number, core::ptr::null(), &mut action) < 0 {
+            return;
+        }
+        let present = action.sa_sigaction;
+        if present == libc::SIG_DFL
+            || present == libc::SIG_IGN
+            || present == on_signal as *const () as usize
+            || action.sa_flags & libc::SA_SIGINFO != 0
+        {
+            return;
+        }
+        CHAIN[number as usize].store(present, Ordering::Relaxed);
+        action.sa_sigaction = on_signal as *const () as usize;
+        libc::sigaction(number, &action, null_mut());
+    }
+}
+
+/// The C handler: CPython's own first, then the bell. Only async-signal-safe calls.
+unsafe extern "C" fn on_signal(number: c_int) {
+    let next = CHAIN[number as usize].load(Ordering::Relaxed);
+    // SAFETY: `next` was a plain handler; errno is kept.
+    unsafe {
+        let errno = *libc::__errno_location();
+        if next != 0 {
+            let next: unsafe extern "C" fn(c_int) = core::mem::transmute(next);
+            next(number);
+        }
+        let one = 1u64;
+        libc::write(EVENT.load(Ordering::Relaxed), (&raw const one).cast(), 8);
+        *libc::__errno_location() = errno;
+    }
+}
+
+/// Makes the event descriptor and starts the gt task that listens. False: a Python exception is set.
+unsafe fn listen() -> bool {
+    // SAFETY: plain calls; the listener takes no argument.
+    unsafe {
+        let event = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
+        if event < 0 {
+            super::api::raise_errno(-i64::from(*libc::__errno_location()));
+            return false;
+        }
+        EVENT.store(event, Ordering::Relaxed);
+        let opts = gt::SpawnOpts {
+            size: size_of::<gt::SpawnOpts>(),
+            name: c"python signals".as_ptr(),
+            stack_size: 0,
+            stack: null_mut(),
+            guard_size: 0,
+            priority: 0,
+            flags: gt::SPAWN_DETACHED,
+        };
+        let id = gt::gt_spawn_with(Some(listener), null_mut(), &opts);
+        if id < 0 {
+            super::api::raise_errno(id);
+            return false;
+        }
+    }
+    true
+}
+
+/// The listening task. Touches no Python object.
+unsafe extern "C" fn listener(_arg: *mut c_void) -> *mut c_void {
+    let event = EVENT.load(Ordering::Relaxed);
+    // SAFETY: plain calls; ends when it is cancelled or its descriptor was replaced (after a fork).
+    unsafe {
+        while event == EVENT.load(Ordering::Relaxed) {
+            let rc = gt::gt_wait_fd_until(event, libc::POLLIN.into(), gt::NEVER);
+            if rc < 0 && rc != -libc::EINTR {
+                break;
+            }
+            let mut count = 0u64;
+            if libc::read(event, (&raw mut count).cast(), 8) == 8 {
+                notify();
+            }
+        }
+    }
+    null_mut()
+}
+
+/// In the child of a fork the listener is gone and the descriptor is shared with the parent: makes both anew. The task that forked is the
+/// one that handles signals from now on.
+pub fn after_fork_child() {
+    if ROOT.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    // SAFETY: plain calls. The old descriptor is closed in the child only.
+    unsafe {
+        ROOT.store(gt::gt_self(), Ordering::Relaxed);
+        NOTIFIED.store(false, Ordering::Relaxed);
+        let old = EVENT.swap(-1, Ordering::Relaxed);
+        if old >= 0 {
+            libc::close(old);
+        }
+        let event = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
+        EVENT.store(event, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,628 @@
+//! The Python type `Task`: what `greenrt.spawn` gives back.
+//!
+//! Made with `PyType_FromSpec` and only stable-ABI functions. The instance's layout is ours, behind the object head of two words
+//! (checked when the room is opened). A task holds its function and arguments until it ran, then its result or exception.
+
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use super::api::{api, drop_ref, new_ref, none, raise, raise_errno, New, Obj, PyObject, Ssize};
+use super::deliver::{self, raise_object, raise_wake};
+use super::gt;
+use super::host::{self, Host};
+use super::worker::{self, Worker};
+
+/// The instance.
+#[repr(C)]
+pub struct Task {
+    head: [usize; 2],
+    /// List of weak references.
+    pub weakrefs: Obj,
+    /// `__dict__`, made on demand.
+    pub dict: Obj,
+    /// The function; NULL once it ran.
+    pub func: Obj,
+    /// Tuple of arguments; NULL once it ran.
+    pub args: Obj,
+    /// Dict of keyword arguments, or NULL; NULL once it ran.
+    pub kwargs: Obj,
+    /// What the function returned.
+    pub result: Obj,
+    /// What it raised, with its traceback; before the start: what it was killed with.
+    pub exception: Obj,
+    /// The name, NULL until somebody asks or sets.
+    pub name: Obj,
+    /// `__name__` of the function, kept when the function goes.
+    pub stem: Obj,
+    /// List of (function, arguments, keywords) to call at the end, or NULL.
+    pub links: Obj,
+    /// Who runs it; NULL when done.
+    pub worker: *mut Worker,
+    /// Number of the task in this process.
+    pub serial: u64,
+    /// Where in its life it is.
+    pub stage: Stage,
+    /// gt tasks parked until it is done. The first one needs no allocation.
+    first_waiter: i64,
+    more_waiters: Vec<i64>,
+}
+
+/// The life of a task.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stage {
+    /// Spawned, its function not yet called.
+    New,
+    /// Its function runs or is parked.
+    Running,
+    /// Result or exception are there.
+    Done,
+}
+
+static TYPE: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
+static EXIT: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
+static REPORT: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
+static GETTRACE: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
+static GETPROFILE: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
+static NAME: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
+static SERIAL: AtomicU64 = AtomicU64::new(1);
+
+/// The type object, borrowed.
+pub fn task_type() -> Obj {
+    TYPE.load(Ordering::Relaxed)
+}
+
+/// The exception class `TaskExit`, borrowed.
+pub fn task_exit() -> Obj {
+    EXIT.load(Ordering::Relaxed)
+}
+
+/// Keeps what the room makes once. Owned references, never dropped.
+pub fn keep(kind: New, exit: New, gettrace: New, getprofile: New, name: New) {
+    NAME.store(name, Ordering::Relaxed);
+    TYPE.store(kind, Ordering::Relaxed);
+    EXIT.store(exit, Ordering::Relaxed);
+    GETTRACE.store(gettrace, Ordering::Relaxed);
+    GETPROFILE.store(getprofile, Ordering::Relaxed);
+}
+
+/// Who is told of an exception that nobody caught: called with (task, exception).
+///
+/// # Safety
+/// GIL held, a live callable.
+pub unsafe fn set_report(report: Obj) {
+    // SAFETY: the caller's promise.
+    unsafe { drop_ref(REPORT.swap(new_ref(report), Ordering::Relaxed)) };
+}
+
+impl Task {
+    /// Frees the list of waiters, when the instance goes.
+    pub fn drop_waiters(&mut self) {
+        self.more_waiters = Vec::new();
+    }
+
+    /// Called on its worker: may the function be called? False: it was killed before, and that exception is set.
+    ///
+    /// # Safety
+    /// GIL held.
+    pub unsafe fn begin(&mut self) -> bool {
+        self.stage = Stage::Running;
+        if self.exception.is_null() {
+            return true;
+        }
+        let exception = core::mem::replace(&mut self.exception, null_mut());
+        // SAFETY: an owned reference, dropped after use.
+        unsafe {
+            raise_object(exception);
+            drop_ref(exception);
+        }
+        false
+    }
+}
+
+/// Makes a task that is not yet running. References to the parts are taken over, on failure too.
+///
+/// # Safety
+/// GIL held; `args` is a tuple, `kwargs` a dict or NULL.
+pub unsafe fn new(func: Obj, args: Obj, kwargs: Obj) -> *mut Task {
+    let api = api();
+    // SAFETY: the type has our layout; the fresh instance is zeroed behind its head, and zero is a valid value of all
+    // fields but the vector, which is written.
+    unsafe {
+        let task: *mut Task = (api.PyType_GenericAlloc)(task_type(), 0).cast();
+        if task.is_null() {
+            drop_ref(func);
+            drop_ref(args);
+            drop_ref(kwargs);
+            return null_mut();
+        }
+        (&raw mut (*task).more_waiters).write(Vec::new());
+        (*task).stage = Stage::New;
+        (*task).func = func;
+        (*task).args = args;
+        (*task).kwargs = kwargs;
+        (*task).serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        task
+    }
+}
+
+/// Makes a task and hands it to a worker of this thread. NULL: a Python exception is set. References to the parts are taken over.
+///
+/// # Safety
+/// GIL held; `args` is a tuple, `kwargs` a dict or NULL.
+pub unsafe fn spawn(func: Obj, args: Obj, kwargs: Obj) -> New {
+    // SAFETY: the caller's promise; the worker gets a reference of its own.
+    unsafe {
+        if !host::ensure() {
+            drop_ref(func);
+            drop_ref(args);
+            drop_ref(kwargs);
+            return null_mut();
+        }
+        let task = new(func, args, kwargs);
+        if task.is_null() {
+            return null_mut();
+        }
+        new_ref(task.cast());
+        if !worker::start(host::here(), task) {
+            drop_ref(task.cast());
+            return null_mut();
+        }
+        task.cast()
+    }
+}
+
+/// Starts a task that calls `callable` with no arguments: the id of its gt task, or -1 with a Python exception set.
+///
+/// # Safety
+/// GIL held, a live callable.
+pub unsafe fn spawn_callable(callable: Obj) -> i64 {
+    let api = api();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let args = (api.PyTuple_New)(0);
+        if args.is_null() {
+            return -1;
+        }
+        let task: *mut Task = spawn(new_ref(callable), args, null_mut()).cast();
+        if task.is_null() {
+            return -1;
+        }
+        let id = (*(*task).worker).id;
+        drop_ref(task.cast());
+        id
+    }
+}
+
+/// The end of a task, on its worker: keeps the outcome (references taken over), wakes who waits, reports and calls the links.
+///
+/// # Safety
+/// GIL held, on the worker's own stack.
+pub unsafe fn finish(task: *mut Task, result: Obj, exception: Obj) {
+    let api = api();
+    // SAFETY: the worker keeps the task alive. Everything is taken out of the task before a reference is dropped.
+    unsafe {
+        (*task).result = result;
+        (*task).exception = exception;
+        (*task).stage = Stage::Done;
+        (*task).worker = null_mut();
+        let func = core::mem::replace(&mut (*task).func, null_mut());
+        let args = core::mem::replace(&mut (*task).args, null_mut());
+        let kwargs = core::mem::replace(&mut (*task).kwargs, null_mut());
+        let links = core::mem::replace(&mut (*task).links, null_mut());
+        let first = core::mem::replace(&mut (*task).first_waiter, 0);
+        if first != 0 {
+            gt::gt_unpark(first);
+        }
+        for waiter in core::mem::take(&mut (*task).more_waiters) {
+            gt::gt_unpark(waiter);
+        }
+        (*task).stem = name_of(func);
+        if !exception.is_null() {
+            report(task, exception);
+        }
+        drop_ref(func);
+        drop_ref(args);
+        drop_ref(kwargs);
+        if !links.is_null() {
+            for index in 0..(api.PyList_Size)(links) {
+                call_link(task, (api.PyList_GetItem)(links, index));
+            }
+            drop_ref(links);
+        }
+    }
+}
+
+/// Tells of an exception that nobody caught. `TaskExit` and `SystemExit` are ways to end, not mistakes.
+unsafe fn report(task: *mut Task, exception: Obj) {
+    let api = api();
+    // SAFETY: live objects; the reporter is kept for ever or replaced under the GIL (so a reference is taken).
+    unsafe {
+        for quiet in [task_exit(), api.PyExc_SystemExit] {
+            if (api.PyErr_GivenExceptionMatches)(exception, quiet) != 0 {
+                return;
+            }
+        }
+        let report = REPORT.load(Ordering::Relaxed);
+        if report.is_null() {
+            raise_object(exception);
+            (api.PyErr_WriteUnraisable)(task.cast());
+            return;
+        }
+        new_ref(report);
+        let arguments = [task.cast::<PyObject>(), exception];
+        let answer = (api.PyObject_VectorcallDict)(report, arguments.as_ptr(), 2, null_mut());
+        if answer.is_null() {
+            (api.PyErr_WriteUnraisable)(report);
+        }
+        drop_ref(answer);
+        drop_ref(report);
+    }
+}
+
+/// Calls one (function, arguments, keywords) with the task in front. Its exception is reported, not raised.
+unsafe fn call_link(task: *mut Task, link: Obj) {
+    let api = api();
+    // SAFETY: `link` is a tuple of three that `link()` below made; a reference is held while it is called.
+    unsafe {
+        new_ref(link);
+        let func = (api.PyTuple_GetItem)(link, 0);
+        let extra = (api.PyTuple_GetItem)(link, 1);
+        let kwargs = (api.PyTuple_GetItem)(link, 2);
+        let count = (api.PyTuple_Size)(extra);
+        let args = (api.PyTuple_New)(count + 1);
+        let mut answer = null_mut();
+        if !args.is_null() {
+            (api.PyTuple_SetItem)(args, 0, new_ref(task.cast()));
+            for index in 0..count {
+                (api.PyTuple_SetItem)(args, index + 1, new_ref((api.PyTuple_GetItem)(extra, index)));
+            }
+            answer = (api.PyObject_Call)(func, args, if kwargs == api.none { null_mut() } else { kwargs });
+        }
+        if answer.is_null() {
+            (api.PyErr_WriteUnraisable)(func);
+        }
+        drop_ref(answer);
+        drop_ref(args);
+        drop_ref(link);
+    }
+}
+
+/// `link(func, *args, **kwargs)`: call it with the task when the task is done; at once if it is.
+///
+/// # Safety
+/// GIL held; `args` is a tuple, `kwargs` a dict or NULL.
+pub unsafe fn link(task: *mut Task, func: Obj, args: Obj, kwargs: Obj) -> bool {
+    let api = api();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let entry = (api.PyTuple_New)(3);
+        if entry.is_null() {
+            return false;
+        }
+        (api.PyTuple_SetItem)(entry, 0, new_ref(func));
+        (api.PyTuple_SetItem)(entry, 1, new_ref(args));
+        (api.PyTuple_SetItem)(entry, 2, new_ref(if kwargs.is_null() { api.none } else { kwargs }));
+        let mut fine = true;
+        if (*task).stage == Stage::Done {
+            call_link(task, entry);
+        } else {
+            if (*task).links.is_null() {
+                (*task).links = (api.PyList_New)(0);
+            }
+            fine = !(*task).links.is_null() && (api.PyList_Append)((*task).links, entry) == 0;
+        }
+        drop_ref(entry);
+        fine
+    }
+}
+
+/// `__name__` of a callable, NULL (and no exception) when it has none.
+unsafe fn name_of(func: Obj) -> New {
+    let api = api();
+    // SAFETY: a live object or NULL; the attribute's name is kept for ever.
+    unsafe {
+        if func.is_null() {
+            return null_mut();
+        }
+        let name = (api.PyObject_GetAttr)(func, NAME.load(Ordering::Relaxed));
+        if name.is_null() {
+            (api.PyErr_Clear)();
+        }
+        name
+    }
+}
+
+/// The text of a str, or NULL's stand-in.
+unsafe fn text_of(text: Obj, otherwise: &str) -> String {
+    let mut length: Ssize = 0;
+    // SAFETY: a live str or NULL; its UTF-8 lives as long as it does, and is copied.
+    unsafe {
+        if !text.is_null() {
+            let bytes = (api().PyUnicode_AsUTF8AndSize)(text, &mut length);
+            if !bytes.is_null() {
+                let bytes = core::slice::from_raw_parts(bytes.cast::<u8>(), length as usize);
+                return String::from_utf8_lossy(bytes).into_owned();
+            }
+            (api().PyErr_Clear)();
+        }
+    }
+    otherwise.to_owned()
+}
+
+/// The name as a new reference: what was set, else "handler-12" from the function's name and the task's number.
+///
+/// # Safety
+/// GIL held, a live task.
+pub unsafe fn name(task: *mut Task) -> New {
+    let api = api();
+    // SAFETY: live objects.
+    unsafe {
+        if (*task).name.is_null() {
+            let stem = if (*task).stem.is_null() { name_of((*task).func) } else { new_ref((*task).stem) };
+            let text = format!("{}-{}", text_of(stem, "task"), (*task).serial);
+            drop_ref(stem);
+            (*task).name = (api.PyUnicode_FromStringAndSize)(text.as_ptr().cast(), text.len() as Ssize);
+            if (*task).name.is_null() {
+                return null_mut();
+            }
+        }
+        new_ref((*task).name)
+    }
+}
+
+/// Parks until the task is done. False: a Python exception is set (the deadline passed, or the waiter was interrupted).
+///
+/// # Safety
+/// GIL held; the caller keeps the task alive.
+pub unsafe fn wait_done(task: *mut Task, deadline: i64) -> bool {
+    let api = api();
+    // SAFETY: every read of the task's fields happens anew after each park.
+    unsafe {
+        if (*task).stage == Stage::Done {
+            return true;
+        }
+        if !host::ensure() {
+            return false;
+        }
+        let me = gt::gt_self();
+        let worker = (*task).worker;
+        if !worker.is_null() && (*worker).id == me {
+            raise(api.PyExc_RuntimeError, c"a task cannot wait for itself");
+            return false;
+        }
+        if worker.is_null() || (*(*worker).host).root == worker {
+            raise(api.PyExc_RuntimeError, c"the root task does not end, so nobody can wait for it");
+            return false;
+        }
+        if (*task).first_waiter == 0 {
+            (*task).first_waiter = me;
+        } else {
+            (*task).more_waiters.push(me);
+        }
+        let fine = loop {
+            let rc = gt::gt_park_until(deadline);
+            if (rc == -libc::EINTR || rc == -libc::ECANCELED) && raise_wake(rc) {
+                break false;
+            }
+            if (*task).stage == Stage::Done {
+                break true;
+            }
+            if rc == -libc::ETIMEDOUT {
+                raise(api.PyExc_TimeoutError, c"the task is not done yet");
+                break false;
+            }
+            if rc < 0 && rc != -libc::EINTR {
+                raise_errno(rc.into());
+                break false;
+            }
+        };
+        if (*task).first_waiter == me {
+            (*task).first_waiter = 0;
+        } else if let Some(at) = (*task).more_waiters.iter().position(|waiter| *waiter == me) {
+            (*task).more_waiters.remove(at);
+        }
+        fine
+    }
+}
+
+/// The outcome: a new reference to the result, or NULL with the task's exception raised again.
+///
+/// # Safety
+/// GIL held, a done task.
+pub unsafe fn outcome(task: *mut Task) -> New {
+    let api = api();
+    // SAFETY: a done task's result and exception do not change.
+    unsafe {
+        let exception = (*task).exception;
+        if exception.is_null() {
+            if (*task).result.is_null() {
+                return none();
+            }
+            return new_ref((*task).result);
+        }
+        let kind = super::api::type_of(exception);
+        let traceback = (api.PyException_GetTraceback)(exception);
+        (api.PyErr_Restore)(new_ref(kind), new_ref(exception), traceback);
+        null_mut()
+    }
+}
+
+/// `kill(exc, block)`. False: a Python exception is set.
+///
+/// # Safety
+/// GIL held; the caller keeps the task alive.
+pub unsafe fn kill(task: *mut Task, exception: Obj, block: bool) -> bool {
+    let api = api();
+    // SAFETY: the worker of a task that is not done is alive, and its host too.
+    unsafe {
+        let kind = if (api.PyObject_IsInstance)(exception, api.type_type) == 1 {
+            exception
+        } else {
+            super::api::type_of(exception)
+        };
+        if (api.PyType_IsSubtype)(kind, api.PyExc_BaseException) == 0 {
+            raise(api.PyExc_TypeError, c"kill() needs an exception, a class or an instance");
+            return false;
+        }
+        match (*task).stage {
+            Stage::Done => return true,
+            Stage::New => {
+                let old = core::mem::replace(&mut (*task).exception, new_ref(exception));
+                drop_ref(old);
+            }
+            Stage::Running => {
+                let worker = (*task).worker;
+                if worker == host::current() {
+                    raise_object(exception);
+                    return false;
+                }
+                let code = host::next_code();
+                deliver::arm(worker, code, exception);
+                let rc = gt::gt_interrupt((*worker).id, code);
+                if rc < 0 {
+                    if let Some((_, exception)) = deliver::disarm_at((*worker).host, code) {
+                        drop_ref(exception);
+                    }
+                    raise_errno(rc.into());
+                    return false;
+                }
+            }
+        }
+        !block || wait_done(task, gt::NEVER)
+    }
+}
+
+/// Ends what `sys.settrace` and `sys.setprofile` of a run left on its thread state.
+///
+/// # Safety
+/// GIL held, no exception set.
+pub unsafe fn reset_tracing() {
+    let api = api();
+    for (getter, setter) in [(&GETTRACE, c"settrace"), (&GETPROFILE, c"setprofile")] {
+        // SAFETY: builtins of `sys`, kept for ever; `sys` attributes are borrowed.
+        unsafe {
+            let now = (api.PyObject_CallNoArgs)(getter.load(Ordering::Relaxed));
+            if !now.is_null() && now != api.none {
+                let set = (api.PySys_GetObject)(setter.as_ptr());
+                if !set.is_null() {
+                    drop_ref((api.PyObject_VectorcallDict)(set, [api.none].as_ptr(), 1, null_mut()));
+                }
+            }
+            drop_ref(now);
+            (api.PyErr_Clear)();
+        }
+    }
+}
+
+/// The tasks of this OS thread that are not done, the root's own last; a new list.
+///
+/// # Safety
+/// GIL held; `host` is this thread's or NULL.
+pub unsafe fn list(host: *mut Host) -> New {
+    let api = api();
+    // SAFETY: the ids are copied first; a worker may be gone by the time it is looked up.
+    unsafe {
+        let list = (api.PyList_New)(0);
+        if list.is_null() || host.is_null() {
+            return list;
+        }
+        let mut ids: Vec<i64> = (*host).workers.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(worker) = (*host).workers.get(&id).copied() else { continue };
+            let task = (*worker).task;
+            if !task.is_null() && (api.PyList_Append)(list, task.cast()) < 0 {
+                drop_ref(list);
+                return null_mut();
+            }
+        }
+        list
+    }
+}
+
+/// The `Task` of the running worker; on the root it is made when first asked for. A new reference.
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn current() -> New {
+    let api = api();
+    // SAFETY: own host; the root worker keeps its task for ever.
+    unsafe {
+        if !host::ensure() {
+            return null_mut();
+        }
+        let worker = host::current();
+        if worker.is_null() {
+            return raise(api.PyExc_RuntimeError, c"this task was not started from Python");
+        }
+        if (*worker).task.is_null() {
+            let task = new(null_mut(), null_mut(), null_mut());
+            if task.is_null() {
+                return null_mut();
+            }
+            (*task).stage = Stage::Running;
+            (*task).worker = worker;
+            (*task).name = (api.PyUnicode_FromString)(c"root".as_ptr());
+            (*worker).task = task;
+        }
+        new_ref((*worker).task.cast())
+    }
+}
+
+/// Seconds from now, None or NULL for ever, as an absolute deadline. None: a Python exception is set.
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn deadline(seconds: Obj) -> Option<i64> {
+    let api = api();
+    // SAFETY: a live object or NULL.
+    unsafe {
+        if seconds.is_null() || seconds == api.none {
+            return Some(gt::NEVER);
+        }
+        let value = (api.PyFloat_AsDouble)(seconds);
+        if value == -1.0 && !(api.PyErr_Occurred)().is_null() {
+            return None;
+        }
+        if value.is_nan() {
+            raise(api.PyExc_ValueError, c"Invalid value NaN (not a number)");
+            return None;
+        }
+        Some(after(value))
+    }
+}
+
+/// So many seconds from now; saturates at "never".
+pub fn after(seconds: f64) -> i64 {
+    let nanoseconds = seconds.max(0.0) * 1e9;
+    if nanoseconds >= 9.2e18 {
+        return gt::NEVER;
+    }
+    // Rounded up: never early. SAFETY: reads a clock.
+    unsafe { gt::gt_now() }.saturating_add(nanoseconds.ceil() as i64)
+}
+
+/// `<Task handler-12 running>`
+///
+/// # Safety
+/// GIL held, a live task.
+pub unsafe fn describe(task: *mut Task) -> New {
+    let api = api();
+    // SAFETY: live task.
+    unsafe {
+        let own = name(task);
+        if own.is_null() {
+            return null_mut();
+        }
+        let stage = match (*task).stage {
+            Stage::New => "not started",
+            Stage::Running => "running",
+            Stage::Done if !(*task).exception.is_null() => "failed",
+            Stage::Done => "done",
+        };
+        let text = format!("<Task {} {stage}>", text_of(own, "?"));
+        drop_ref(own);
+        (api.PyUnicode_FromStringAndSize)(text.as_ptr().cast(), text.len() as Ssize)
+    }
+}
