@@ -17,11 +17,11 @@ import json
 import pathlib
 import resource
 import sys
+from typing import Any
 
 from harness import echo, report
 from harness.build import BENCH, Programs
-from harness.process import Failed, core
-from harness.process import CLIENT_CORE, NICENESS, SERVER_CORE
+from harness.process import CLIENT_CORE, NICENESS, SERVER_CORE, Failed, core
 from harness.rows import ROWS, Row, command, missing, turn
 
 CALL_ROUNDS = 3
@@ -31,9 +31,9 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict:
+def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict[str, Any]:
     """All turns of one row: the samples of each subject, and for a subject without samples the reason."""
-    record: dict = {"subjects": {}, "reasons": {}}
+    record: dict[str, Any] = {"subjects": {}, "reasons": {}}
     alive = []
     for subject in row.subjects:
         reason = missing(subject, programs)
@@ -64,7 +64,7 @@ def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict:
     return record
 
 
-def count_calls(row: Row, alive: list[str], programs: Programs, quick: bool, record: dict) -> None:
+def count_calls(row: Row, alive: list[str], programs: Programs, quick: bool, record: dict[str, Any]) -> None:
     tool = echo.counting_tool()
     for subject in alive:
         if tool is None:
@@ -114,7 +114,7 @@ def main() -> int:
         f"program under test on core {core(SERVER_CORE)}, load generator on core {core(CLIENT_CORE)}, "
         f"niceness {NICENESS} where allowed"
     )
-    result: dict = {"facts": facts, "rows": {}}
+    result: dict[str, Any] = {"facts": facts, "rows": {}}
     for row in rows:
         say(row.title)
         rounds = arguments.rounds or (min(3, row.rounds) if arguments.quick else row.rounds)

@@ -1,13 +1,15 @@
-"""Hundreds of chat clients in one process: `chat_clients.py PORT PID CLIENTS SECONDS`, progress as JSON lines on stdout.
+"""Hundreds of chat clients in one process: `chat_clients.py PORT PID CLIENTS SECONDS`, progress as JSON on stdout.
 
-Each message must reach every other client, whole, and in the order its sender sent it. A few messages are under way at a time;
-when one has reached everybody, the next client speaks. One more client takes a name and then never reads: it must not stall
-the others, and what it misses is not counted.
+Each message must reach every other client, whole, and in the order its sender sent it. A few messages are under way at
+a time; when one has reached everybody, the next client speaks. One more client takes a name and then never reads: it
+must not stall the others, and what it misses is not counted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import socket
 import sys
 import time
@@ -26,9 +28,9 @@ class Client(asyncio.Protocol):
         self.said = 0
         self.heard: dict[str, int] = {}
         self.admitted = asyncio.get_running_loop().create_future()
-        self.transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.write(f"{self.name}\n".encode())
 
@@ -136,7 +138,7 @@ async def main() -> None:
     for first in range(0, count, DIAL_AT_ONCE):
         group = []
         for number in range(first, min(first + DIAL_AT_ONCE, count)):
-            _, client = await loop.create_connection(lambda n=number: Client(room, n), "127.0.0.1", port)
+            _, client = await loop.create_connection(functools.partial(Client, room, number), "127.0.0.1", port)
             group.append(client)
         await asyncio.wait_for(asyncio.gather(*(client.admitted for client in group)), ANSWER_WITHIN)
         room.clients += group
@@ -149,10 +151,8 @@ async def main() -> None:
     await asyncio.sleep(max(1.0, end - time.monotonic()))
     room.speaking = False
     if room.left:
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(room.idle.wait(), ANSWER_WITHIN)
-        except asyncio.TimeoutError:
-            pass
     lost = sum(room.left.values()) + room.wrong
     room.over = True
     done.set()
@@ -161,8 +161,14 @@ async def main() -> None:
         client.transport.close()
     deaf.close()
     say(
-        final=True, connections=count, messages=room.latencies.count, lost=lost, p50=room.latencies.percentile(0.5),
-        p99=room.latencies.percentile(0.99), memory_each=memory_each, threads=room.server.threads,
+        final=True,
+        connections=count,
+        messages=room.latencies.count,
+        lost=lost,
+        p50=room.latencies.percentile(0.5),
+        p99=room.latencies.percentile(0.99),
+        memory_each=memory_each,
+        threads=room.server.threads,
         complaints=room.complaints,
     )
 

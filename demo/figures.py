@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import resource
+from collections.abc import Callable
 
 # How often a driver reports, and the longest it waits for one answer before it counts it as lost.
 REPORT_EVERY = 0.25
@@ -70,13 +72,11 @@ def say(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
-async def report_until(done: asyncio.Event, progress) -> None:
+async def report_until(done: asyncio.Event, progress: Callable[[], dict[str, object]]) -> None:
     while not done.is_set():
         say(**progress())
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(done.wait(), REPORT_EVERY)
-        except asyncio.TimeoutError:
-            pass
 
 
 def raise_descriptor_limit() -> None:

@@ -1,7 +1,7 @@
-"""Hundreds of HTTP clients in one process: `http_clients.py PORT PID CLIENTS SECONDS`, progress as JSON lines on stdout.
+"""Hundreds of HTTP clients in one process: `http_clients.py PORT PID CLIENTS SECONDS`, progress as JSON on stdout.
 
-Each client keeps its connection and asks again as soon as it has its answer. An answer counts when its status is 200 and its body
-contains the path that was asked for; everything else, a closed connection too, is lost.
+Each client keeps its connection and asks again as soon as it has its answer. An answer counts when its status is 200
+and its body contains the path that was asked for; everything else, a closed connection too, is lost.
 """
 
 from __future__ import annotations
@@ -82,9 +82,14 @@ async def main() -> None:
     done.set()
     await reporter
     say(
-        final=True, connections=crowd.connections, messages=crowd.latencies.count,
-        lost=crowd.lost, p50=crowd.latencies.percentile(0.5),
-        p99=crowd.latencies.percentile(0.99), memory_each=memory_each, threads=crowd.server.threads,
+        final=True,
+        connections=crowd.connections,
+        messages=crowd.latencies.count,
+        lost=crowd.lost,
+        p50=crowd.latencies.percentile(0.5),
+        p99=crowd.latencies.percentile(0.99),
+        memory_each=memory_each,
+        threads=crowd.server.threads,
         complaints=crowd.complaints,
     )
 

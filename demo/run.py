@@ -2,8 +2,9 @@
 """`make demo`: builds the library, a chat server in C and a Python environment, starts the chat and an unmodified
 ThreadingHTTPServer program on greenrt, and drives both with hundreds of real clients from other processes.
 
-It ends by itself after DEMO_SECONDS (20) of driving and prints a table of what happened. Exit status 0 means that nothing was
-lost. DEMO_CLIENTS (400) is the number of clients of each server. Needs cargo, a C compiler and Python 3.9 or later; no root.
+It ends by itself after DEMO_SECONDS (20) of driving and prints a table of what happened. Exit status 0 means that
+nothing was lost. DEMO_CLIENTS (400) is the number of clients of each server. Needs cargo, a C compiler and Python 3.9
+or later; no root.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import IO, Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 OUT = ROOT / "build" / "demo"
@@ -44,16 +46,34 @@ def build_all() -> None:
     folder = TARGET / "release"
     build(
         "building the chat server",
-        [os.environ.get("CC", "cc"), "-O2", "-I", "include", "examples/c/chat.c", "-o", str(OUT / "chat"),
-         "-L", str(folder), f"-Wl,-rpath,{folder}", "-lgreenrt", "-lpthread"],
+        [
+            os.environ.get("CC", "cc"),
+            "-O2",
+            "-I",
+            "include",
+            "examples/c/chat.c",
+            "-o",
+            str(OUT / "chat"),
+            "-L",
+            str(folder),
+            f"-Wl,-rpath,{folder}",
+            "-lgreenrt",
+            "-lpthread",
+        ],
     )
     if not PYTHON.exists():
         build("making a virtual environment", [sys.executable, "-m", "venv", str(OUT / "venv")])
     build(
         "installing the Python package into it",
         [str(PYTHON), "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", "./bindings/python"],
-        CARGO_TARGET_DIR=str(TARGET), PIP_DISABLE_PIP_VERSION_CHECK="1",
+        CARGO_TARGET_DIR=str(TARGET),
+        PIP_DISABLE_PIP_VERSION_CHECK="1",
     )
+
+
+def output_of(process: subprocess.Popen[str]) -> IO[str]:
+    assert process.stdout is not None, "started with a pipe"
+    return process.stdout
 
 
 class Show:
@@ -63,34 +83,49 @@ class Show:
         self.title = title
         self.command = server
         self.driver_file = driver
-        self.server: subprocess.Popen | None = None
-        self.driver: subprocess.Popen | None = None
-        self.state: dict = {"connections": 0, "messages": 0, "lost": 0}
+        self.server: subprocess.Popen[str] | None = None
+        self.driver: subprocess.Popen[str] | None = None
+        self.state: dict[str, Any] = {"connections": 0, "messages": 0, "lost": 0}
         self.errors = (OUT / f"{title}.log").open("w+")
 
     def start(self, clients: int, seconds: float) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "GREENRT"))}
         self.server = subprocess.Popen(
-            self.command, cwd=OUT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors,
+            self.command,
+            cwd=OUT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
             text=True,
         )
-        words = self.server.stdout.readline().split()
+        words = output_of(self.server).readline().split()
         if len(words) != 2 or words[0] != "port":
             raise Failed(f"{self.title}: the server did not say its port\n{self.log()}")
         # What else the server prints is read and dropped: a full pipe would stop it.
-        threading.Thread(target=self.server.stdout.read, daemon=True).start()
+        threading.Thread(target=output_of(self.server).read, daemon=True).start()
         self.driver = subprocess.Popen(
-            [sys.executable, str(ROOT / "demo" / self.driver_file), words[1], str(self.server.pid), str(clients), str(seconds)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            [
+                sys.executable,
+                str(ROOT / "demo" / self.driver_file),
+                words[1],
+                str(self.server.pid),
+                str(clients),
+                str(seconds),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read, args=[output_of(self.driver)], daemon=True).start()
 
-    def _read(self) -> None:
-        for line in self.driver.stdout:
+    def _read(self, reports: IO[str]) -> None:
+        for line in reports:
             self.state = json.loads(line)
 
     def running(self) -> bool:
-        return self.driver.poll() is None
+        return self.driver is not None and self.driver.poll() is None
 
     def faults(self) -> list[str]:
         """Everything that went wrong, in words; an empty list means that nothing was lost."""
@@ -116,11 +151,21 @@ class Show:
 
 
 def progress(shows: list[Show], start: float, seconds: float) -> str:
-    parts = [
-        f"{show.title}: {show.state['connections']} connections, {show.state['messages']:,} messages, {show.state['lost']} lost"
-        for show in shows
-    ]
+    parts = []
+    for show in shows:
+        state = show.state
+        parts.append(
+            f"{show.title}: {state['connections']} connections, {state['messages']:,} messages, {state['lost']} lost"
+        )
     return f"{min(time.monotonic() - start, seconds):4.0f} of {seconds:.0f} s  " + " | ".join(parts)
+
+
+def draw(line: str, live: bool) -> None:
+    """On a terminal the line is written over itself; in a log each one is a line of its own."""
+    if live:
+        print(f"\r{line}\033[K", end="", flush=True)
+    else:
+        print(line, flush=True)
 
 
 def watch(shows: list[Show], seconds: float) -> None:
@@ -134,15 +179,18 @@ def watch(shows: list[Show], seconds: float) -> None:
             return
         if live or now - shown >= 2:
             shown = now
-            print(f"\r{progress(shows, start, seconds)}\033[K" if live else progress(shows, start, seconds), end="" if live else "\n", flush=True)
+            draw(progress(shows, start, seconds), live)
         time.sleep(0.25)
     time.sleep(0.1)
-    print(f"\r{progress(shows, start, seconds)}\033[K" if live else progress(shows, start, seconds), flush=True)
+    draw(progress(shows, start, seconds), live)
+    if live:
+        print()
 
 
 def table(shows: list[Show]) -> None:
     print()
-    print(f"{'':<22}{'connections':>12}{'messages':>12}{'lost':>6}{'p50 ms':>9}{'p99 ms':>9}{'bytes/conn':>12}{'OS threads':>12}")
+    heads = f"{'lost':>6}{'p50 ms':>9}{'p99 ms':>9}{'bytes/conn':>12}{'OS threads':>12}"
+    print(f"{'':<22}{'connections':>12}{'messages':>12}{heads}")
     for show in shows:
         state = show.state
         if not state.get("final"):
@@ -153,7 +201,10 @@ def table(shows: list[Show]) -> None:
             f"{state['p99']:>9.1f}{state['memory_each']:>12,.0f}{state['threads']:>12}"
         )
     print()
-    print("A message is one delivery to one chat client, or one HTTP answer; times are as the clients saw them, all on this machine.")
+    print(
+        "A message is one delivery to one chat client, or one HTTP answer. Times are as the clients saw them; servers"
+    )
+    print("and clients share this machine.")
 
 
 def main() -> int:
@@ -161,10 +212,12 @@ def main() -> int:
     clients = int(os.environ.get("DEMO_CLIENTS", "400"))
     print("Getting ready:", flush=True)
     OUT.mkdir(parents=True, exist_ok=True)
+    threaded_http = ROOT / "examples" / "python" / "threaded_http.py"
     shows = [
         Show("C chat", [str(OUT / "chat"), "0"], "chat_clients.py"),
         Show(
-            "ThreadingHTTPServer", [str(PYTHON), "-m", "greenrt", str(ROOT / "examples" / "python" / "threaded_http.py"), "0"],
+            "ThreadingHTTPServer",
+            [str(PYTHON), "-m", "greenrt", str(threaded_http), "0"],
             "http_clients.py",
         ),
     ]

@@ -5,3 +5,8 @@ bench:
 
 bench-quick:
 	python3 bench/run.py --quick $(BENCH_ARGS)
+
+# The harness's own promises; nothing is measured.
+.PHONY: test-bench
+test-bench:
+	python3 bench/test_harness.py

@@ -1,5 +1,5 @@
-"""Builds every program of the benchmarks into build/bench. What cannot be built here is remembered with its reason, so that
-its rows say "skipped" instead of disappearing."""
+"""Builds every program of the benchmarks into build/bench. What cannot be built here is remembered with its
+reason, so that its rows say "skipped" instead of disappearing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
 from .process import last_words
 
@@ -47,7 +48,7 @@ class Programs:
             self.missing[name] = reason
         return False
 
-    def build(self, say) -> "Programs":
+    def build(self, say: Callable[[str], None]) -> Programs:
         OUT.mkdir(parents=True, exist_ok=True)
         say("building greenrt")
         self._greenrt()
@@ -63,8 +64,10 @@ class Programs:
         self.attempt(["Go"], go, BENCH / "peers" / "go", GO111MODULE="off")
         say("building the Rust programs")
         self.attempt(
-            ["context", "corosensei", "tokio", "may"], ["cargo", "build", "--release", "--quiet"],
-            BENCH / "peers" / "rust", CARGO_TARGET_DIR=str(OUT / "rust"),
+            ["context", "corosensei", "tokio", "may"],
+            ["cargo", "build", "--release", "--quiet"],
+            BENCH / "peers" / "rust",
+            CARGO_TARGET_DIR=str(OUT / "rust"),
         )
         return self
 
@@ -80,11 +83,19 @@ class Programs:
             self.attempt(["greenrt"], [cc, *FLAGS, *include, source, "-o", self.path(out), *shared])
             self.attempt(
                 ["greenrt (static)"],
-                [cc, *FLAGS, *include, source, "-o", self.path(out + "-static"), str(folder / "libgreenrt.a"),
-                 *STATIC_LIBS],
+                [
+                    cc,
+                    *FLAGS,
+                    *include,
+                    source,
+                    "-o",
+                    self.path(out + "-static"),
+                    str(folder / "libgreenrt.a"),
+                    *STATIC_LIBS,
+                ],
             )
 
-    def build_python(self, say) -> "Programs":
+    def build_python(self, say: Callable[[str], None]) -> Programs:
         say("making the virtual environment of the Python peers")
         if not self.python.exists():
             interpreter = shutil.which("python3.11") or sys.executable
@@ -101,8 +112,10 @@ class Programs:
 
     def python_environment(self) -> dict[str, str]:
         return {
-            "PYTHONPATH": str(ROOT / "bindings" / "python"), "GREENRT_LIBRARY": str(self.library),
-            "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(ROOT / "bindings" / "python"),
+            "GREENRT_LIBRARY": str(self.library),
+            "PYTHONWARNINGS": "ignore",
+            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
 

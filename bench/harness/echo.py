@@ -1,8 +1,8 @@
 """One turn of an echo row: a server on its core, the load generator on the other.
 
-Throughput and CPU time come from a plain run. System calls are counted in a run of their own, because counting slows them:
-by `perf stat` on the raw_syscalls tracepoint where that works, else by `strace -c -f`. The counter is attached after the
-connections stand and taken off before they close, so that only requests are counted.
+Throughput and CPU time come from a plain run. System calls are counted in a run of their own, because counting slows
+them: by `perf stat` on the raw_syscalls tracepoint where that works, else by `strace -c -f`. The counter is attached
+after the connections stand and taken off before they close, so that only requests are counted.
 """
 
 from __future__ import annotations
@@ -13,25 +13,36 @@ import signal
 import subprocess
 import tempfile
 import time
+from typing import IO, Any
 
 from .process import CLIENT_CORE, SERVER_CORE, Failed, environment, settle, values
 
 READY_SECONDS = 30
 
 
-def server_start(command: list[str], extra: dict[str, str]) -> tuple[subprocess.Popen, int]:
+def server_start(command: list[str], extra: dict[str, str]) -> tuple[subprocess.Popen[str], int]:
     server = subprocess.Popen(
-        command, env=environment(extra), preexec_fn=settle(SERVER_CORE),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        command,
+        env=environment(extra),
+        preexec_fn=settle(SERVER_CORE),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
-    line = server.stdout.readline().split()
+    line = output_of(server).readline().split()
     if len(line) != 2 or line[0] != "port":
         stop(server)
         raise Failed("the server did not say its port")
     return server, int(line[1])
 
 
-def stop(process: subprocess.Popen) -> None:
+def output_of(process: subprocess.Popen[str]) -> IO[str]:
+    assert process.stdout is not None, "started with a pipe"
+    return process.stdout
+
+
+def stop(process: subprocess.Popen[Any]) -> None:
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):
@@ -45,16 +56,19 @@ class Load:
     def __init__(self, program: str, port: int, connections: int, seconds: float, warm_up: float, pid: int):
         self.process = subprocess.Popen(
             [program, str(port), str(connections), str(seconds), str(warm_up), str(pid)],
-            preexec_fn=settle(CLIENT_CORE), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            preexec_fn=settle(CLIENT_CORE),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        if self.process.stdout.readline() != "ready\n":
+        if output_of(self.process).readline() != "ready\n":
             stop(self.process)
             raise Failed("the load generator could not connect")
 
     def go(self) -> dict[str, float]:
         self._tell()
         lines = []
-        for line in self.process.stdout:
+        for line in output_of(self.process):
             if line == "done\n":
                 break
             lines.append(line)
@@ -72,6 +86,7 @@ class Load:
         stop(self.process)
 
     def _tell(self) -> None:
+        assert self.process.stdin is not None, "started with a pipe"
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
@@ -97,7 +112,7 @@ def counting_tool() -> str | None:
         if probe.returncode == 0 and perf_count(probe.stderr):
             return "perf"
     if shutil.which("strace"):
-        probe = subprocess.run(["strace", "-c", "true"], capture_output=True)
+        probe = subprocess.run(["strace", "-c", "true"], capture_output=True, text=True)
         if probe.returncode == 0:
             return "strace"
     return None
@@ -127,7 +142,9 @@ def count_calls(
             else:
                 options = ["-c", "-f", "-p", str(server.pid), "-o", output.name]
             counter = subprocess.Popen(
-                [tool, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                [tool, *options],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
             time.sleep(0.7)
             found = client.go()
@@ -143,4 +160,3 @@ def count_calls(
     if calls == 0:
         raise Failed(f"{tool} counted no system calls")
     return {"calls_per_req": calls / found["all_requests"]}
-

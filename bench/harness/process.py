@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+from collections.abc import Callable
 
 SERVER_CORE = 1
 CLIENT_CORE = 0
@@ -20,16 +22,14 @@ def core(wanted: int) -> int:
     return allowed[min(wanted, len(allowed) - 1)]
 
 
-def settle(wanted: int):
+def settle(wanted: int) -> Callable[[], None]:
     """What a child does before it becomes the measured program: one core, and ahead of other work where allowed."""
     chosen = core(wanted)
 
     def in_child() -> None:
         os.sched_setaffinity(0, {chosen})
-        try:
+        with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-        except PermissionError:
-            pass
 
     return in_child
 
@@ -44,16 +44,14 @@ def values(text: str) -> dict[str, float]:
     for line in text.splitlines():
         words = line.split()
         if len(words) == 2:
-            try:
+            with contextlib.suppress(ValueError):
                 found[words[0]] = float(words[1])
-            except ValueError:
-                pass
     return found
 
 
 def last_words(text: str) -> str:
-    """What a program's error output says, in one cell: a Python traceback's last line, else the first line that tells of an
-    error, with the line after it when it only says where."""
+    """What a program's error output says, in one cell: a Python traceback's last line, else the first line that
+    tells of an error, with the line after it when it only says where."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no message"]
     told = [line for line in lines if line.startswith("failed after")]
     if told:
@@ -71,8 +69,14 @@ def run(command: list[str], extra: dict[str, str], timeout: float) -> dict[str, 
     """Runs one measured program to its end, on the server's core."""
     try:
         done = subprocess.run(
-            command, env=environment(extra), preexec_fn=settle(SERVER_CORE), timeout=timeout,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            command,
+            env=environment(extra),
+            preexec_fn=settle(SERVER_CORE),
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
         )
     except subprocess.TimeoutExpired:
         raise Failed(f"no result after {timeout:.0f} s") from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import statistics
 import subprocess
+from dataclasses import dataclass
+from typing import Any
 
 from .build import ROOT
 from .rows import ROWS, Row, Target
@@ -17,7 +19,7 @@ def middle(values: list[float]) -> float:
 
 
 def spread(values: list[float]) -> str:
-    """Half the distance between the quartiles, over the median, in per cent: how far a turn usually lies from the middle."""
+    """Half the distance between the quartiles, in per cent of the median: how far a turn usually lies from it."""
     if len(values) < 3:
         return "–"
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -36,10 +38,18 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def verdict(target: Target, subjects: dict[str, Samples]) -> dict[str, object]:
-    """What came out against one target: {text, value, met}; met is None when it could not be measured."""
+@dataclass
+class Outcome:
+    """What came out against one target; `met` is None when it could not be measured."""
+
+    text: str
+    reached: str = "not measured"
+    met: bool | None = None
+
+
+def verdict(target: Target, subjects: dict[str, Samples]) -> Outcome:
     ours = subjects.get(target.subject, {}).get(target.metric)
-    outcome: dict[str, object] = {"text": f"{target.subject}: {target.text()}", "value": None, "met": None}
+    outcome = Outcome(f"{target.subject}: {target.text()}")
     if not ours:
         return outcome
     if target.over is None:
@@ -49,8 +59,8 @@ def verdict(target: Target, subjects: dict[str, Samples]) -> dict[str, object]:
         if not theirs:
             return outcome
         value = middle(ratios(ours, theirs))
-    outcome["value"] = value
-    outcome["met"] = value >= target.limit if target.at_least else value <= target.limit
+    outcome.reached = f"{value:.3g}" if target.over else number(value)
+    outcome.met = value >= target.limit if target.at_least else value <= target.limit
     return outcome
 
 
@@ -73,14 +83,18 @@ def machine() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "commit": output("git", "rev-parse", "--short=12", "HEAD") + (" with local changes" if changed else ""),
         "compilers": "; ".join(
-            line for line in (
-                output("rustc", "--version"), output("cc", "--version").split("\n")[0], output("go", "version"),
-            ) if line
+            line
+            for line in (
+                output("rustc", "--version"),
+                output("cc", "--version").split("\n")[0],
+                output("go", "version"),
+            )
+            if line
         ),
     }
 
 
-def row_lines(row: Row, record: dict) -> list[str]:
+def row_lines(row: Row, record: dict[str, Any]) -> list[str]:
     """One row's table: every subject appears, also the ones that were skipped or failed."""
     subjects: dict[str, Samples] = record["subjects"]
     reasons: dict[str, str] = record["reasons"]
@@ -98,7 +112,8 @@ def row_lines(row: Row, record: dict) -> list[str]:
             continue
         cells = [subject]
         for metric in row.metrics:
-            cells.append(number(middle(found[metric])) if found.get(metric) else reasons.get(f"{subject} {metric}", "–"))
+            reason = reasons.get(f"{subject} {metric}", "–")
+            cells.append(number(middle(found[metric])) if found.get(metric) else reason)
         cells.append(spread(found[main]))
         if row.baseline:
             cells.append(f"{middle(ratios(found[main], base)):.2f}" if base else "–")
@@ -107,20 +122,21 @@ def row_lines(row: Row, record: dict) -> list[str]:
         lines += ["", "| target | reached | met |", "|---|---|---|"]
         for target in row.targets:
             outcome = verdict(target, subjects)
-            value = "not measured" if outcome["value"] is None else f"{outcome['value']:.3g}" if target.over else number(outcome["value"])
-            met = {True: "yes", False: "**no**", None: "–"}[outcome["met"]]
-            lines.append(f"| {outcome['text']} | {value} | {met} |")
+            met = {True: "yes", False: "**no**", None: "–"}[outcome.met]
+            lines.append(f"| {outcome.text} | {outcome.reached} | {met} |")
     if row.note:
         lines += ["", row.note]
     return [*lines, ""]
 
 
-def render(result: dict) -> str:
+def render(result: dict[str, Any]) -> str:
     facts = result["facts"]
     lines = [
-        "# Measured", "",
-        "Written by `bench/run.py`; do not edit. Absolute figures belong to this machine: what counts is a ratio between two",
-        "programs that ran in turn, and the medians below are medians of these turns.", "",
+        "# Measured",
+        "",
+        "Written by `bench/run.py`; do not edit. Absolute figures belong to this machine: what counts is a ratio",
+        "between two programs that ran in turn, and the ratios below are medians over these turns.",
+        "",
     ]
     lines += [f"* {name}: {value}" for name, value in facts.items()]
     lines += ["", *summary_lines(result), ""]
@@ -132,15 +148,17 @@ def render(result: dict) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def summary_lines(result: dict) -> list[str]:
+def summary_lines(result: dict[str, Any]) -> list[str]:
     """The count of targets by outcome, and each that was missed, first of all."""
     outcomes = [
         (row, verdict(target, result["rows"][row.name]["subjects"]))
-        for row in ROWS if row.name in result["rows"] for target in row.targets
+        for row in ROWS
+        if row.name in result["rows"]
+        for target in row.targets
     ]
-    missed = [(row, outcome) for row, outcome in outcomes if outcome["met"] is False]
-    unknown = [outcome for _, outcome in outcomes if outcome["met"] is None]
+    missed = [(row, outcome) for row, outcome in outcomes if outcome.met is False]
+    unknown = [outcome for _, outcome in outcomes if outcome.met is None]
     met = len(outcomes) - len(missed) - len(unknown)
     lines = [f"Targets met: {met} of {len(outcomes)}; missed: {len(missed)}; not measured: {len(unknown)}."]
-    lines += [f"* missed in `{row.name}`: {outcome['text']} (reached {outcome['value']:.3g})" for row, outcome in missed]
+    lines += [f"* missed in `{row.name}`: {outcome.text} (reached {outcome.reached})" for row, outcome in missed]
     return lines

@@ -1,7 +1,7 @@
 """What is measured: the rows, the subjects of each, and the figures greenrt has to reach.
 
-A row runs its subjects in turn, A B C A B C, so that a machine that slows down for a while slows all of them. Every figure
-that has a target is a ratio between two programs in the same turn; the report takes the median of these ratios.
+A row runs its subjects in turn, A B C A B C, so that a machine that slows down for a while slows all of them. Every
+figure that has a target is a ratio between two programs in the same turn; the report takes the median of these ratios.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ RAW = "raw epoll"
 OURS = "greenrt"
 STATIC = "greenrt (static)"
 OURS_PYTHON = "greenrt (Python)"
+MEMORY = ("bytes_per_task", "rss_per_task", "pte_per_task")
 TASK_PEERS = ("state-threads", "boost.fiber", "may", "tokio", "Go")
 ECHO_PEERS = ("tokio", "may", "Go", "state-threads")
 PYTHON_PEERS = ("eventlet", "gevent", "asyncio", "uvloop")
-# An answer of a million parked tasks takes a slow machine a while: 8 us to touch each page, and more under a hypervisor.
+# The longest one program may take. A first touch of a page costs microseconds, and a million tasks touch a million.
 PATIENCE = 180.0
 
 
 @dataclass
 class Target:
-    """`subject`'s `metric` over `over`'s must stay at or under `limit`, or at or over it. Without `over`: the plain figure."""
+    """`subject`'s `metric`, over that of `over` if given, must be at most `limit`, or at least."""
 
     metric: str
     limit: float
@@ -45,7 +46,6 @@ class Row:
     name: str
     title: str
     metrics: tuple[str, ...]
-    better: str
     subjects: tuple[str, ...]
     targets: tuple[Target, ...] = ()
     baseline: str | None = None
@@ -62,32 +62,47 @@ def ahead(metric: str, peers: tuple[str, ...], subject: str = OURS, at_least: bo
 
 def task_row(name: str, title: str, limit: float) -> Row:
     return Row(
-        name, title, ("ns_per_op",), "low", (BASE, OURS, STATIC, *TASK_PEERS),
-        (Target("ns_per_op", limit, BASE), *ahead("ns_per_op", TASK_PEERS)), BASE,
+        name,
+        title,
+        ("ns_per_op",),
+        (BASE, OURS, STATIC, *TASK_PEERS),
+        (Target("ns_per_op", limit, BASE), *ahead("ns_per_op", TASK_PEERS)),
+        BASE,
         note="`greenrt` is linked with the shared library, `greenrt (static)` with the archive.",
     )
 
 
 def memory_row(name: str, count: int) -> Row:
     return Row(
-        name, f"memory of a parked task, {count:,} tasks that each used 1 KiB of their frames (bytes)",
-        ("bytes_per_task", "rss_per_task", "pte_per_task"), "low", (OURS, "state-threads", "boost.fiber", "may", "Go", "tokio"),
-        (Target("bytes_per_task", 4300),), None, rounds=3, size=count,
-        note="VmRSS + VmPTE. greenrt, boost.fiber and may guard each stack; state-threads does not; a Go stack is copied when it "
-        "grows; tokio's tasks have no stack of their own.",
+        name,
+        f"memory of a parked task, {count:,} tasks that each used 1 KiB of their frames (bytes)",
+        MEMORY,
+        (OURS, "state-threads", "boost.fiber", "may", "Go", "tokio"),
+        (Target("bytes_per_task", 4300),),
+        None,
+        rounds=3,
+        size=count,
+        note="VmRSS + VmPTE. greenrt, boost.fiber and may guard each stack; state-threads does not; a Go stack is "
+        "copied when it grows; tokio's tasks have no stack of their own.",
     )
 
 
 def echo_row(name: str, connections: int, throughput: float) -> Row:
     return Row(
-        name, f"echo 64 B, {connections:,} connections", ("cpu_ns_per_req", "req_per_s", "calls_per_req"), "low",
+        name,
+        f"echo 64 B, {connections:,} connections",
+        ("cpu_ns_per_req", "req_per_s", "calls_per_req"),
         (RAW, OURS, *ECHO_PEERS),
         (
-            Target("calls_per_req", 2.05, subject=RAW), Target("calls_per_req", 2.1),
-            Target("cpu_ns_per_req", 1.05, RAW), Target("req_per_s", throughput, RAW, at_least=True),
+            Target("calls_per_req", 2.05, subject=RAW),
+            Target("calls_per_req", 2.1),
+            Target("cpu_ns_per_req", 1.05, RAW),
+            Target("req_per_s", throughput, RAW, at_least=True),
             *ahead("cpu_ns_per_req", ECHO_PEERS),
         ),
-        RAW, rounds=9, size=connections,
+        RAW,
+        rounds=9,
+        size=connections,
         note="The server has one core, the load generator the other. CPU time is the server's alone, all its threads.",
     )
 
@@ -95,23 +110,38 @@ def echo_row(name: str, connections: int, throughput: float) -> Row:
 def python_row(name: str, title: str, targets: tuple[Target, ...], contended: bool = False) -> Row:
     note = "One real OS thread runs Python code all the while, on the same core." if contended else ""
     return Row(
-        name, title, ("ns_per_op",), "low", (OURS_PYTHON, *PYTHON_PEERS), targets, "gevent", rounds=5, contended=contended,
+        name,
+        title,
+        ("ns_per_op",),
+        (OURS_PYTHON, *PYTHON_PEERS),
+        targets,
+        "gevent",
+        rounds=5,
+        contended=contended,
         note=note,
     )
 
 
 def python_target(limit: float, over: str) -> Target:
-    """"N times faster" as a ratio of costs."""
+    """ "N times faster" as a ratio of costs."""
     return Target("ns_per_op", round(1 / limit, 4), over, subject=OURS_PYTHON)
 
 
-SWITCH = (python_target(10, "gevent"), python_target(20, "eventlet"), *ahead("ns_per_op", ("asyncio", "uvloop"), OURS_PYTHON))
-SPAWN = (python_target(8, "gevent"), python_target(8, "eventlet"), *ahead("ns_per_op", ("asyncio", "uvloop"), OURS_PYTHON))
+OTHERS = ahead("ns_per_op", ("asyncio", "uvloop"), OURS_PYTHON)
+SWITCH = (python_target(10, "gevent"), python_target(20, "eventlet"), *OTHERS)
+SPAWN = (python_target(8, "gevent"), python_target(8, "eventlet"), *OTHERS)
 BEHIND = ahead("ns_per_op", PYTHON_PEERS, OURS_PYTHON)
 
 ROWS = (
-    Row("bare", "bare switch (ns)", ("ns_per_op",), "low", (BASE, "corosensei", "boost.context"), (), BASE,
-        note="corosensei's switch is inlined at its one call site."),
+    Row(
+        "bare",
+        "bare switch (ns)",
+        ("ns_per_op",),
+        (BASE, "corosensei", "boost.context"),
+        (),
+        BASE,
+        note="corosensei's switch is inlined at its one call site.",
+    ),
     task_row("yield2", "yield, 2 tasks (ns)", 2.2),
     task_row("yield1000", "yield, 1,000 tasks (ns)", 4.0),
     task_row("spawn", "spawn + join (ns)", 7.0),
@@ -120,12 +150,21 @@ ROWS = (
     echo_row("echo-50", 50, 0.97),
     echo_row("echo-1000", 1000, 1.0),
     python_row("py-switch", "Python: `sleep(0)` between 2 tasks (ns a switch)", SWITCH),
-    python_row("py-switch-contended", "Python: `sleep(0)` between 2 tasks, one contending OS thread (ns a switch)", BEHIND, True),
+    python_row(
+        "py-switch-contended", "Python: `sleep(0)`, 2 tasks, one contending OS thread (ns a switch)", BEHIND, True
+    ),
     python_row("py-spawn", "Python: spawn + wait (ns)", SPAWN),
     python_row("py-spawn-contended", "Python: spawn + wait, one contending OS thread (ns)", BEHIND, True),
-    Row("py-sleepers", "Python: memory of a sleeping task, 10,000 tasks (bytes)", ("bytes_per_task", "rss_per_task", "pte_per_task"),
-        "low", (OURS_PYTHON, *PYTHON_PEERS), (Target("rss_per_task", 9000, subject=OURS_PYTHON),), None, rounds=3,
-        note="asyncio's and uvloop's tasks have no stack of their own."),
+    Row(
+        "py-sleepers",
+        "Python: memory of a sleeping task, 10,000 tasks (bytes)",
+        MEMORY,
+        (OURS_PYTHON, *PYTHON_PEERS),
+        (Target("rss_per_task", 9000, subject=OURS_PYTHON),),
+        None,
+        rounds=3,
+        note="asyncio's and uvloop's tasks have no stack of their own.",
+    ),
 )
 
 # Operations of one turn, chosen so that a turn takes about half a second on the machine of RESULTS.md.

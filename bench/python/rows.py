@@ -1,7 +1,7 @@
 """One Python row for one library: `rows.py LIBRARY ROW SECONDS [contended]`, prints "name value" lines for run.py.
 
-Rows: `sleep0` (two tasks that hand over to each other by a sleep of 0; the cost of one switch), `spawn` (start a task that
-returns at once, wait for it), `sleepers` (resident and page-table bytes of 10,000 sleeping tasks; SECONDS is ignored).
+Rows: `sleep0` (two tasks that hand over to each other by a sleep of 0; the cost of one switch), `spawn` (start a task
+that returns at once, wait for it), `sleepers` (resident and page-table bytes of 10,000 sleeping tasks; no SECONDS).
 `contended` adds one real OS thread that runs Python code all the time. Each library is used as its own documentation
 says, unpatched. Work is done in slices until SECONDS have passed, so that a slow peer takes no longer than a fast one.
 """
