@@ -1,0 +1,1 @@
+"""The machine of the package: what tools and patching build on."""

@@ -1,0 +1,30 @@
+"""Ties the library to this interpreter: who prints what nobody caught, and how the end of the process begins."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import traceback
+
+from greenrt._ffi import native
+
+
+def report(task: native.Task[object], exception: BaseException) -> None:
+    """Prints the traceback of an exception that ended a task. `task.wait()` raises it again."""
+    stream = sys.stderr
+    if stream is None:
+        return
+    lines = traceback.format_exception(type(exception), exception, exception.__traceback__)
+    stream.write(f"Exception in task {task.name}:\n" + "".join(lines))
+    stream.flush()
+
+
+def install() -> None:
+    """Makes this OS thread one that runs tasks; nothing happens when it already is."""
+    native.install()
+
+
+native.set_report(report)
+# Callbacks registered later run earlier, so nearly all of them still find a running scheduler. Then nobody switches any
+# more, and the interpreter takes its parked tasks apart like daemon threads.
+atexit.register(native.freeze)

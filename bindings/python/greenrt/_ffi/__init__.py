@@ -1,0 +1,1 @@
+"""The door to the library: the only package that imports ctypes."""
