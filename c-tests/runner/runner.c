@@ -1,0 +1,230 @@
+/* The runner of the C suite: each test in a child process with a time limit, TAP on stdout, output shown only when a test failed.
+ *
+ *   tests [--list] [--timeout SECONDS] [-j N] [NAME...]     NAME: any part of a test's name or of its file's name
+ *
+ * A test that returns is looked at once more from inside its process: gt_stats must show that it left nothing behind. Exit status of a
+ * test: 0 passed, 77 skipped (the last line "skip: reason" says why), anything else failed. */
+#include "test.h"
+
+#include <errno.h>
+#include <greenrt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { JOBS_MAX = 64, SHOWN_MAX = 16384 };
+
+struct job {
+  const struct t_test *test;
+  pid_t pid; /* 0: free */
+  FILE *output;
+  double limit; /* on the monotonic clock */
+  int timed_out;
+};
+
+static struct t_test *tests;
+static struct job jobs[JOBS_MAX];
+static int passed, failed, skipped, printed;
+
+static int before(const struct t_test *a, const struct t_test *b) {
+  int order = strcmp(a->file, b->file);
+  return order ? order < 0 : a->line < b->line;
+}
+
+void t_register(struct t_test *test) {
+  struct t_test **at = &tests;
+  while (*at && before(*at, test)) at = &(*at)->next;
+  test->next = *at;
+  *at = test;
+}
+
+static double now(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* What a test that returned may have left behind. A detached task that was ready to end gets a few turns to do so. */
+static void look_behind(const struct t_test *test) {
+  gt_stats_t stats = {.size = sizeof stats};
+  for (int turn = 0; turn < 16; turn++) {
+    int got = gt_stats(&stats);
+    if (got < 0) t_fail(test->file, test->line, "gt_stats after the test: %d", got);
+    if (!stats.tasks_live && !stats.stacks_in_use && !stats.descriptors && !stats.timers) return;
+    gt_yield();
+  }
+  t_fail(test->file, test->line, "left behind by the test: %llu tasks, %llu stacks, %llu descriptors, %llu timers",
+         (unsigned long long)stats.tasks_live, (unsigned long long)stats.stacks_in_use, (unsigned long long)stats.descriptors,
+         (unsigned long long)stats.timers);
+}
+
+static _Noreturn void run(const struct t_test *test, FILE *output) {
+  struct rlimit no_core = {0, 0};
+  sigset_t none;
+  setpgid(0, 0);
+  setrlimit(RLIMIT_CORE, &no_core);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  dup2(fileno(output), STDOUT_FILENO);
+  dup2(fileno(output), STDERR_FILENO);
+  fclose(output);
+  test->fn();
+  if (!(test->flags & T_LEAVES)) look_behind(test);
+  exit(0);
+}
+
+static void start(struct job *job, const struct t_test *test, int seconds) {
+  job->test = test;
+  job->timed_out = 0;
+  job->output = tmpfile();
+  if (!job->output) {
+    perror("tmpfile");
+    exit(2);
+  }
+  fflush(stdout);
+  fflush(stderr);
+  job->limit = now() + (test->seconds > seconds ? test->seconds : seconds);
+  job->pid = fork();
+  if (job->pid < 0) {
+    perror("fork");
+    exit(2);
+  }
+  if (job->pid == 0) run(test, job->output);
+  setpgid(job->pid, job->pid);
+}
+
+static size_t output_of(struct job *job, char *text) {
+  long size;
+  fseek(job->output, 0, SEEK_END);
+  size = ftell(job->output);
+  fseek(job->output, size > SHOWN_MAX ? size - SHOWN_MAX : 0, SEEK_SET);
+  size_t n = fread(text, 1, SHOWN_MAX, job->output);
+  text[n] = 0;
+  return n;
+}
+
+static void show(const char *text) {
+  while (*text) {
+    size_t n = strcspn(text, "\n");
+    printf("#   %.*s\n", (int)n, text);
+    text += n + (text[n] == '\n');
+  }
+}
+
+static void skip_line(const char *name, const char *text) {
+  const char *reason = "no reason given", *at = text;
+  while ((at = strstr(at, "skip: "))) reason = at += 6;
+  printf("ok %d - %s # SKIP %.*s\n", printed, name, (int)strcspn(reason, "\n"), reason);
+}
+
+static void finish(struct job *job, int status) {
+  static char text[SHOWN_MAX + 1];
+  const char *name = job->test->name;
+  kill(-job->pid, SIGKILL); /* what the test started and did not end */
+  output_of(job, text);
+  fclose(job->output);
+  job->pid = 0;
+  printed++;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+    passed++;
+    printf("ok %d - %s\n", printed, name);
+  } else if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+    skipped++;
+    skip_line(name, text);
+  } else {
+    failed++;
+    printf("not ok %d - %s\n", printed, name);
+    if (job->timed_out)
+      printf("#   still running at its time limit\n");
+    else if (WIFSIGNALED(status))
+      printf("#   died of signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+      printf("#   ended with status %d\n", WEXITSTATUS(status));
+    show(text);
+  }
+  fflush(stdout);
+}
+
+/* Waits until a child ended or a limit passed. Children are found by waitpid on each, so nothing else is reaped by mistake. */
+static void wait_for_any(int count) {
+  const struct timespec pause = {0, 2000000};
+  for (;;) {
+    for (int i = 0; i < count; i++) {
+      int status;
+      if (!jobs[i].pid) continue;
+      if (waitpid(jobs[i].pid, &status, WNOHANG) == jobs[i].pid) {
+        finish(&jobs[i], status);
+        return;
+      }
+      if (now() > jobs[i].limit && !jobs[i].timed_out) {
+        jobs[i].timed_out = 1;
+        kill(-jobs[i].pid, SIGKILL);
+        kill(jobs[i].pid, SIGKILL);
+      }
+    }
+    nanosleep(&pause, NULL);
+  }
+}
+
+static int wanted(const struct t_test *test, char **names, int count) {
+  for (int i = 0; i < count; i++)
+    if (strstr(test->name, names[i]) || strstr(test->file, names[i])) return 1;
+  return count == 0;
+}
+
+static int busy(int count) {
+  int n = 0;
+  for (int i = 0; i < count; i++) n += jobs[i].pid != 0;
+  return n;
+}
+
+static void run_all(char **names, int name_count, int width, int seconds) {
+  for (int alone = 0; alone < 2; alone++) {
+    int most = alone ? 1 : width;
+    for (const struct t_test *test = tests; test; test = test->next) {
+      if (!wanted(test, names, name_count) || !(test->flags & T_ALONE) != !alone) continue;
+      while (busy(width) >= most) wait_for_any(width);
+      int slot = 0;
+      while (jobs[slot].pid) slot++;
+      start(&jobs[slot], test, seconds);
+    }
+    while (busy(width)) wait_for_any(width);
+  }
+}
+
+static int usage(void) {
+  fprintf(stderr, "usage: tests [--list] [--timeout SECONDS] [-j N] [NAME...]\n");
+  return 2;
+}
+
+int main(int argc, char **argv) {
+  int width = 1, seconds = 20, list = 0, at = 1, count = 0;
+  for (; at < argc && argv[at][0] == '-'; at++) {
+    if (strcmp(argv[at], "--list") == 0)
+      list = 1;
+    else if (strcmp(argv[at], "--timeout") == 0 && at + 1 < argc)
+      seconds = atoi(argv[++at]);
+    else if (strcmp(argv[at], "-j") == 0 && at + 1 < argc)
+      width = atoi(argv[++at]);
+    else
+      return usage();
+  }
+  if (width < 1 || width > JOBS_MAX || seconds < 1) return usage();
+  for (const struct t_test *test = tests; test; test = test->next) {
+    if (!wanted(test, argv + at, argc - at)) continue;
+    count++;
+    if (list) printf("%s  %s:%d\n", test->name, test->file, test->line);
+  }
+  if (list) return 0;
+  printf("TAP version 13\n1..%d\n", count);
+  run_all(argv + at, argc - at, width, seconds);
+  if (skipped)
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+  else
+    printf("%d passed, %d failed\n", passed, failed);
+  return failed || !count;
+}

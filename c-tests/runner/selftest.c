@@ -1,0 +1,35 @@
+/* Tests that fail, hang, crash and leave things behind on purpose: test_runner.c runs this program and looks at what the runner said. */
+#include "test.h"
+
+#include <greenrt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void *park(void *arg) {
+  gt_park();
+  return arg;
+}
+
+TEST(self_passes) { printf("nobody should see this\n"); }
+
+TEST(self_fails) {
+  int three = 3;
+  printf("seen because it failed\n");
+  CHECK_EQ(three + 1, 5);
+}
+
+TEST_WITH(self_hangs, 0, 1) {
+  for (;;) pause();
+}
+
+TEST(self_crashes) { raise(SIGBUS); }
+
+TEST(self_exits) { exit(3); }
+
+TEST(self_skips) { SKIP("no %s here", "moon"); }
+
+TEST(self_leaves_a_task) { gt_spawn(park, NULL); }
+
+TEST_WITH(self_may_leave_a_task, T_LEAVES, 0) { gt_spawn(park, NULL); }

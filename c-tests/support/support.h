@@ -1,0 +1,59 @@
+/* What many tests need: pairs of sockets, tasks that must start, other OS threads, child processes whose end is looked at. */
+#ifndef GREENRT_SUPPORT_H
+#define GREENRT_SUPPORT_H
+
+#include <greenrt.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "test.h"
+
+#define MS(n) ((int64_t)(n)*1000000)
+#define IN_MS(n) (gt_now() + MS(n))
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* -- tasks */
+int64_t s_spawn(gt_entry_t entry, void *arg);
+int64_t s_spawn_named(const char *name, gt_entry_t entry, void *arg);
+int64_t s_spawn_stack(size_t stack_size, gt_entry_t entry, void *arg);
+void *s_join(int64_t task);
+void s_settle(void); /* lets every ready task run until it parks */
+gt_stats_t s_stats(void);
+
+/* -- an order of events, one letter each */
+void s_log(char c);
+void s_log_clear(void);
+const char *s_logged(void);
+
+/* -- descriptors: plain ones are foreign to the library, the others were handed over with gt_fd_adopt */
+void s_unix_pair(int type, int fds[2]);
+void s_tcp_pair(int fds[2]);
+void s_adopt_pair(int fds[2]);
+void s_pipe(int fds[2], int flags);
+void s_close_pair(int fds[2]);
+int s_listener(uint16_t *port); /* gt_listen_tcp on 127.0.0.1, owned */
+uint16_t s_port(int fd);
+void s_fill(int fd); /* writes without waiting until the buffer is full */
+int s_fd_count(void);
+
+/* -- OS threads */
+pthread_t s_thread(void *(*body)(void *), void *arg);
+void *s_thread_join(pthread_t thread);
+void s_real_sleep(int ms); /* blocks the OS thread */
+double s_cpu(void);        /* processor seconds used by this process */
+
+/* -- child processes */
+struct s_end {
+  int signal; /* 0: ended by itself */
+  int status; /* exit status, -1 if it died of a signal */
+  char out[16384]; /* stdout and stderr */
+};
+void s_child(void (*body)(void *), void *arg, struct s_end *end);
+void s_run(struct s_end *end, const char *const argv[]);
+/* The path of a program built beside the running test program ("examples/hello"). Static storage. */
+const char *s_beside(const char *name);
+int s_have_program(const char *name); /* found on PATH */
+
+#endif
