@@ -1,0 +1,221 @@
+/* Every program of examples/c is run here as its opening comment says, and its output compared. The clients of the servers are tasks. */
+#include "support.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct s_end end;
+
+static void run(const char *name, const char *a, const char *b, const char *c) {
+  const char *argv[] = {s_beside(name), a, b, c, NULL};
+  s_run(&end, argv);
+}
+
+TEST(example_hello_takes_turns) {
+  run("examples/hello", NULL, NULL, NULL);
+  CHECK_EQ(end.status, 0);
+  CHECK_STR(end.out, "ping 1\npong 1\nping 2\npong 2\nping 3\npong 3\nboth done: 6 lines\n");
+}
+
+TEST(example_sleep_sort_sorts) {
+  run("examples/sleep_sort", "9", "1", "5");
+  CHECK_EQ(end.status, 0);
+  CHECK_HAS(end.out, "1 5 9 \nsorted 3 numbers in ");
+}
+
+struct server {
+  pid_t pid;
+  uint16_t port;
+};
+
+/* Starts an example that prints "port N" and serves until it is ended. */
+static struct server start(const char *name) {
+  struct server server = {0, 0};
+  int fds[2], port = 0;
+  char line[64] = "";
+  const char *path = s_beside(name);
+  s_pipe(fds, 0);
+  CHECK_OK(server.pid = fork());
+  if (server.pid == 0) {
+    dup2(fds[1], STDOUT_FILENO);
+    execl(path, path, "0", (char *)NULL);
+    _exit(127);
+  }
+  close(fds[1]);
+  CHECK_GT(read(fds[0], line, sizeof line - 1), 0);
+  CHECK_EQ(sscanf(line, "port %d\n", &port), 1);
+  close(fds[0]);
+  server.port = (uint16_t)port;
+  return server;
+}
+
+static void stop(struct server server) {
+  int status;
+  CHECK_EQ(waitpid(server.pid, &status, WNOHANG), 0); /* still serving */
+  CHECK_OK(kill(server.pid, SIGTERM));
+  CHECK_EQ(waitpid(server.pid, &status, 0), server.pid);
+}
+
+static void *echo_client(void *arg) {
+  const struct server *server = arg;
+  char out[1000], in[1000];
+  int fd = gt_dial_tcp("127.0.0.1", server->port);
+  CHECK_OK(fd);
+  for (int round = 0; round < 20; round++) {
+    memset(out, 'a' + round, sizeof out);
+    CHECK_EQ(gt_send_all(fd, out, sizeof out, 0, NULL), 0);
+    for (size_t got = 0; got < sizeof in;) {
+      ssize_t n = gt_recv(fd, in + got, sizeof in - got, 0);
+      CHECK_GT(n, 0);
+      got += (size_t)n;
+    }
+    CHECK_MEM(in, out, sizeof in);
+  }
+  CHECK_EQ(gt_close(fd), 0);
+  return NULL;
+}
+
+TEST(example_echo_server_serves_many_at_once) {
+  struct server server = start("examples/echo_server");
+  int64_t tasks[200];
+  for (size_t i = 0; i < COUNT(tasks); i++) tasks[i] = s_spawn(echo_client, &server);
+  for (size_t i = 0; i < COUNT(tasks); i++) s_join(tasks[i]);
+  stop(server);
+}
+
+/* A chat client that reads line by line. */
+struct chatter {
+  int fd;
+  char buf[8192];
+  size_t have;
+};
+
+static void say(struct chatter *chatter, const char *text) { CHECK_EQ(gt_send_all(chatter->fd, text, strlen(text), 0, NULL), 0); }
+
+static const char *hear(struct chatter *chatter) {
+  static char line[4096];
+  char *newline;
+  while (!(newline = memchr(chatter->buf, '\n', chatter->have))) {
+    ssize_t n = gt_recv_until(chatter->fd, chatter->buf + chatter->have, sizeof chatter->buf - chatter->have, 0, IN_MS(10000));
+    CHECK_GT(n, 0);
+    chatter->have += (size_t)n;
+  }
+  size_t len = (size_t)(newline - chatter->buf);
+  memcpy(line, chatter->buf, len);
+  line[len] = 0;
+  chatter->have -= len + 1;
+  memmove(chatter->buf, newline + 1, chatter->have);
+  return line;
+}
+
+static void join_room(struct chatter *chatter, struct server server, const char *name) {
+  char line[64];
+  chatter->have = 0;
+  CHECK_OK(chatter->fd = gt_dial_tcp("localhost", server.port));
+  snprintf(line, sizeof line, "%s\n", name);
+  say(chatter, line);
+  snprintf(line, sizeof line, "* %s joined", name);
+  CHECK_STR(hear(chatter), line);
+}
+
+TEST(example_chat_names_and_broadcasts) {
+  static struct chatter ann, bob, cyd;
+  struct server server = start("examples/chat");
+  join_room(&ann, server, "ann");
+  join_room(&bob, server, "bob");
+  CHECK_STR(hear(&ann), "* bob joined");
+  join_room(&cyd, server, "cyd");
+  CHECK_STR(hear(&ann), "* cyd joined");
+  CHECK_STR(hear(&bob), "* cyd joined");
+  say(&bob, "hi\nand ");
+  say(&bob, "again\r\n");
+  CHECK_STR(hear(&ann), "bob: hi");
+  CHECK_STR(hear(&ann), "bob: and again");
+  CHECK_STR(hear(&cyd), "bob: hi");
+  say(&ann, "hello bob\n");
+  CHECK_STR(hear(&bob), "ann: hello bob");
+  CHECK_EQ(gt_close(cyd.fd), 0);
+  CHECK_STR(hear(&ann), "* cyd left");
+  CHECK_STR(hear(&bob), "* cyd left");
+  s_close_pair((int[]){ann.fd, bob.fd});
+  stop(server);
+}
+
+TEST_WITH(example_chat_slow_client_stalls_nobody_and_is_cut_off, 0, 60) {
+  static struct chatter ann, bob, slow;
+  struct server server = start("examples/chat");
+  char text[1002];
+  join_room(&slow, server, "slow");
+  join_room(&ann, server, "ann");
+  join_room(&bob, server, "bob");
+  CHECK_STR(hear(&ann), "* bob joined");
+  memset(text, 'x', sizeof text - 2);
+  text[sizeof text - 2] = '\n';
+  text[sizeof text - 1] = 0;
+  int cut_off = 0, heard = 0;
+  for (int i = 0; i < 30000 && !cut_off; i++) { /* about 30 MB that slow never reads */
+    say(&ann, text);
+    const char *line = hear(&bob);
+    if (strcmp(line, "* slow left") == 0) {
+      cut_off = 1;
+      line = hear(&bob);
+    }
+    CHECK_EQ(strlen(line), 5 + 1000);
+    heard++;
+  }
+  CHECK_EQ(cut_off, 1);
+  CHECK_GT(heard, 1000);
+  CHECK_EQ(gt_close(slow.fd), 0);
+  s_close_pair((int[]){ann.fd, bob.fd});
+  stop(server);
+}
+
+static void *serve_one_page(void *arg) {
+  static const char page[] = "HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nhello\n";
+  char request[1024] = "";
+  int fd = gt_accept(*(int *)arg, NULL, NULL);
+  CHECK_OK(fd);
+  CHECK_GT(gt_recv(fd, request, sizeof request - 1, 0), 0);
+  CHECK_HAS(request, "GET /page HTTP/1.0\r\nHost: localhost\r\n");
+  CHECK_EQ(gt_sleep(MS(50)), 0);
+  CHECK_EQ(gt_send_all(fd, page, sizeof page - 1, 0, NULL), 0);
+  CHECK_EQ(gt_close(fd), 0);
+  return NULL;
+}
+
+static void *run_dial(void *arg) {
+  char port[16];
+  snprintf(port, sizeof port, "%d", *(uint16_t *)arg);
+  run("examples/dial", "localhost", port, "/page");
+  return NULL;
+}
+
+TEST(example_dial_fetches_by_name) {
+  uint16_t port;
+  int listener = s_listener(&port);
+  int64_t task = s_spawn(serve_one_page, &listener);
+  pthread_t thread = s_thread(run_dial, &port);
+  s_join(task);
+  s_thread_join(thread);
+  CHECK_EQ(end.status, 0);
+  CHECK_EQ(end.out[0], '.');
+  CHECK_HAS(end.out, "HTTP/1.0 200 OK\r\n");
+  CHECK_HAS(end.out, "\r\n\r\nhello\n");
+  CHECK_HAS(end.out, "45 bytes from localhost\n");
+  CHECK_EQ(gt_close(listener), 0);
+}
+
+TEST(example_dial_says_what_went_wrong) {
+  uint16_t port;
+  char text[16];
+  int listener = s_listener(&port);
+  CHECK_EQ(gt_close(listener), 0);
+  snprintf(text, sizeof text, "%d", port);
+  run("examples/dial", "127.0.0.1", text, NULL);
+  CHECK_EQ(end.status, 1);
+  CHECK_HAS(end.out, gt_strerror(ECONNREFUSED));
+}

@@ -1,0 +1,342 @@
+/* The host hooks, ridden by a toy VM: their order at each switch, the life of a state, the VM's lock around a sleeping poll. */
+#include "toy_vm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/time.h>
+
+static struct toy_thread vm;
+static gt_host_t host;
+
+static void *nothing(void *arg) { return arg; }
+
+static void *yield_once(void *arg) {
+  CHECK_EQ(gt_yield(), 0);
+  return arg;
+}
+
+static void *sleep_a_little(void *arg) {
+  CHECK_EQ(gt_sleep(MS(2)), 0);
+  return arg;
+}
+
+TEST(hooks_come_in_order_for_one_task) {
+  toy_begin(&vm, &host);
+  host.stack_bounds = NULL;
+  vm.keep_log = 1;
+  CHECK_EQ(gt_host_set(&host), 0);
+  s_join(s_spawn(nothing, NULL));
+  CHECK_STR(vm.log, "new1 0>1 clear1 1>0 free1 ");
+  toy_end(&vm);
+}
+
+TEST(hooks_swap_at_every_switch_and_only_there) {
+  toy_begin(&vm, &host);
+  host.stack_bounds = NULL;
+  vm.keep_log = 1;
+  CHECK_EQ(gt_host_set(&host), 0);
+  int64_t a = s_spawn(yield_once, NULL), b = s_spawn(yield_once, NULL);
+  CHECK_EQ(gt_yield(), 0);
+  vm.logged = 0;
+  CHECK_EQ(gt_unpark(gt_self()), 0);
+  CHECK_EQ(gt_park(), 0); /* a permit is there: no switch */
+  CHECK_EQ(vm.logged, 0);
+  s_join(a);
+  s_join(b);
+  /* a and b finish one after the other; each state is freed only when another one is current */
+  const char *clear1 = strstr(vm.log, "clear1 "), *free1 = strstr(vm.log, "free1 ");
+  const char *clear2 = strstr(vm.log, "clear2 "), *free2 = strstr(vm.log, "free2 ");
+  CHECK(clear1 && free1 && clear2 && free2);
+  CHECK(clear1 < free1);
+  CHECK(clear2 < free2);
+  gt_stats_t stats = s_stats();
+  CHECK_EQ(vm.swaps, stats.switches);
+  toy_end(&vm);
+}
+
+TEST(hooks_tell_each_task_its_stack_bounds) {
+  toy_begin(&vm, &host);
+  vm.keep_log = 1;
+  CHECK_EQ(gt_host_set(&host), 0);
+  s_join(s_spawn(nothing, NULL));
+  CHECK_HAS(vm.log, "bounds1 ");
+  CHECK(strstr(vm.log, "new1 ") < strstr(vm.log, "bounds1 "));
+  toy_end(&vm);
+}
+
+static uintptr_t bounds_base;
+static size_t bounds_size;
+
+static int note_bounds(void *state, void *base, size_t size) {
+  CHECK(state != NULL);
+  bounds_base = (uintptr_t)base;
+  bounds_size = size;
+  return 0;
+}
+
+static void *inside_bounds(void *arg) {
+  char here;
+  CHECK((uintptr_t)&here > bounds_base);
+  CHECK((uintptr_t)&here < bounds_base + bounds_size);
+  return arg;
+}
+
+TEST(hooks_stack_bounds_hold_the_running_frames) {
+  static char own[64 * 1024] __attribute__((aligned(64)));
+  toy_begin(&vm, &host);
+  host.stack_bounds = note_bounds;
+  CHECK_EQ(gt_host_set(&host), 0);
+  s_join(s_spawn(inside_bounds, NULL));
+  CHECK_LE(bounds_size, 64 * 1024);
+  s_join(s_spawn_stack(1u << 20, inside_bounds, NULL));
+  CHECK_GT(bounds_size, 900 * 1024);
+  gt_spawn_opts_t opts = {.size = sizeof opts, .stack = own, .stack_size = sizeof own};
+  s_join(gt_spawn_with(inside_bounds, NULL, &opts));
+  CHECK(bounds_base >= (uintptr_t)own && bounds_base + bounds_size <= (uintptr_t)own + sizeof own);
+  toy_end(&vm);
+}
+
+static void *count_for_itself(void *arg) {
+  struct toy_state *mine = toy_current();
+  for (int i = 0; i < 500; i++) {
+    CHECK(toy_current() == mine);
+    CHECK_EQ(mine->value, i);
+    mine->value++;
+    if (i % 50 == 7)
+      CHECK_EQ(gt_sleep(MS(1)), 0);
+    else
+      CHECK_EQ(gt_yield(), 0);
+  }
+  return arg;
+}
+
+TEST(hooks_each_task_finds_its_own_state) {
+  int64_t tasks[100];
+  toy_begin(&vm, &host);
+  CHECK_EQ(gt_host_set(&host), 0);
+  for (size_t i = 0; i < COUNT(tasks); i++) tasks[i] = s_spawn(count_for_itself, NULL);
+  for (size_t i = 0; i < COUNT(tasks); i++) s_join(tasks[i]);
+  CHECK_EQ(vm.started, COUNT(tasks));
+  toy_end(&vm);
+}
+
+TEST(hooks_release_only_around_a_poll_that_sleeps) {
+  int fds[2];
+  char byte;
+  s_unix_pair(SOCK_STREAM, fds);
+  toy_begin(&vm, &host);
+  CHECK_EQ(gt_host_set(&host), 0);
+  int64_t task = s_spawn(yield_once, NULL);
+  for (int i = 0; i < 5000; i++) CHECK_EQ(gt_yield(), 0); /* alone or in turn: nothing to sleep for */
+  CHECK_EQ(gt_send(fds[1], "x", 1, 0), 1);
+  CHECK_EQ(gt_recv(fds[0], &byte, 1, 0), 1);
+  CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, 0), -ETIMEDOUT);
+  s_join(task);
+  CHECK_EQ(vm.releases, 0);
+  CHECK_EQ(gt_sleep(MS(3)), 0);
+  CHECK_GT(vm.releases, 0);
+  int before = vm.releases;
+  task = s_spawn(sleep_a_little, NULL);
+  s_join(task);
+  CHECK_GT(vm.releases, before);
+  CHECK(vm.holds_lock);
+  toy_end(&vm);
+  s_close_pair(fds);
+}
+
+/* Two OS threads, each with its own scheduler, contend for the one lock of the VM. */
+static void *add_many(void *arg) {
+  for (int i = 0; i < 200; i++) {
+    long before = toy_shared; /* only the lock guards it: no switch, no release in between */
+    for (volatile int spin = 0; spin < 50; spin++) continue;
+    toy_shared = before + 1;
+    if (i % 20 == 3)
+      CHECK_EQ(gt_sleep(100000), 0);
+    else
+      CHECK_EQ(gt_yield(), 0);
+  }
+  return arg;
+}
+
+static void *vm_thread(void *arg) {
+  struct toy_thread mine;
+  gt_host_t table;
+  int64_t tasks[20];
+  toy_begin(&mine, &table);
+  CHECK_EQ(gt_host_set(&table), 0);
+  for (size_t i = 0; i < COUNT(tasks); i++) tasks[i] = s_spawn(add_many, NULL);
+  for (size_t i = 0; i < COUNT(tasks); i++) s_join(tasks[i]);
+  CHECK_GT(mine.releases, 0);
+  toy_end(&mine);
+  CHECK_EQ(gt_shutdown(), 0);
+  return arg;
+}
+
+TEST_WITH(hooks_two_threads_contend_for_the_vms_lock, 0, 60) {
+  pthread_t threads[] = {s_thread(vm_thread, NULL), s_thread(vm_thread, NULL)};
+  for (size_t i = 0; i < COUNT(threads); i++) s_thread_join(threads[i]);
+  CHECK_EQ(toy_shared, 2 * 20 * 200);
+}
+
+/* A VM may hand its lock over inside swap: another OS thread then runs and wakes tasks of this scheduler. */
+static int64_t woken_in_swap;
+static int wake_now;
+static void *(*plain_swap)(void *);
+
+static void *wake_it(void *arg) {
+  CHECK_EQ(gt_unpark(woken_in_swap), 0);
+  return arg;
+}
+
+static void *swap_with_foreign_wake(void *incoming) {
+  if (wake_now) {
+    wake_now = 0;
+    s_thread_join(s_thread(wake_it, NULL));
+  }
+  return plain_swap(incoming);
+}
+
+static void *park_once(void *arg) {
+  CHECK_EQ(gt_park(), 0);
+  return arg;
+}
+
+TEST(hooks_foreign_wake_during_swap_is_not_lost) {
+  toy_begin(&vm, &host);
+  plain_swap = host.swap;
+  host.swap = swap_with_foreign_wake;
+  CHECK_EQ(gt_host_set(&host), 0);
+  for (int i = 0; i < 200; i++) {
+    woken_in_swap = s_spawn(park_once, NULL);
+    if (i % 2) s_settle();
+    int64_t other = s_spawn(yield_once, NULL);
+    wake_now = 1;
+    CHECK_EQ(gt_yield(), 0);
+    CHECK_EQ(wake_now, 0);
+    CHECK_EQ(gt_join_until(woken_in_swap, NULL, IN_MS(5000)), 0);
+    s_join(other);
+  }
+  toy_end(&vm);
+}
+
+static void *check_key(void *arg) {
+  const struct toy_thread *thread = arg;
+  for (int i = 0; i < 20; i++) {
+    CHECK(pthread_getspecific(thread->key) == toy_current());
+    CHECK_EQ(gt_yield(), 0);
+  }
+  return NULL;
+}
+
+TEST(hooks_keep_a_pthread_key_in_step) {
+  pthread_key_t key;
+  uint32_t number;
+  do CHECK_EQ(pthread_key_create(&key, NULL), 0);
+  while (key == 0); /* the toy uses 0 for "none" */
+  toy_begin(&vm, &host);
+  number = (uint32_t)key;
+  CHECK_EQ(pthread_setspecific(key, &vm.root), 0);
+  vm.key = number;
+  host.tls_key = &number;
+  CHECK_EQ(gt_host_set(&host), 0);
+  number = 0; /* the table is copied whole: the number may go */
+  int64_t tasks[10];
+  for (size_t i = 0; i < COUNT(tasks); i++) tasks[i] = s_spawn(check_key, &vm);
+  for (size_t i = 0; i < COUNT(tasks); i++) s_join(tasks[i]);
+  CHECK(pthread_getspecific(key) == &vm.root);
+  toy_end(&vm);
+}
+
+TEST(hooks_failing_state_leaves_a_task_that_never_ran) {
+  toy_begin(&vm, &host);
+  CHECK_EQ(gt_host_set(&host), 0);
+  vm.fail_next_new = 1;
+  int64_t task = gt_spawn(yield_once, &vm);
+  if (task > 0) {
+    void *result = &vm;
+    CHECK_EQ(gt_join(task, &result), 0);
+    CHECK(result == NULL);
+  } else {
+    CHECK_EQ(task, -ENOMEM);
+  }
+  CHECK_EQ(vm.started, 0);
+  CHECK_EQ(s_stats().tasks_live, 0);
+  s_join(s_spawn(nothing, NULL));
+  toy_end(&vm);
+}
+
+static volatile sig_atomic_t signals;
+
+static void on_signal(int number) {
+  (void)number;
+  signals++;
+}
+
+TEST(hooks_interrupted_poll_asks_the_host) {
+  struct sigaction action = {.sa_handler = on_signal};
+  struct itimerval often = {{0, 5000}, {0, 5000}}, never = {{0, 0}, {0, 0}};
+  int code;
+  toy_begin(&vm, &host);
+  CHECK_EQ(gt_host_set(&host), 0);
+  CHECK_OK(sigaction(SIGALRM, &action, NULL));
+  CHECK_OK(setitimer(ITIMER_REAL, &often, NULL));
+  CHECK_EQ(gt_sleep(MS(60)), 0); /* the host says: go on */
+  CHECK_GT(vm.polls_interrupted, 0);
+  vm.answer = 1;
+  CHECK_EQ(gt_sleep(MS(15000)), -EINTR); /* the host says: the root must come back */
+  CHECK_EQ(gt_interrupt_take(&code), -EAGAIN);
+  int64_t task = s_spawn(park_once, NULL); /* a signal while a task polls still ends the root's call */
+  CHECK_EQ(gt_join_until(task, NULL, IN_MS(15000)), -EINTR);
+  vm.answer = 0;
+  CHECK_OK(setitimer(ITIMER_REAL, &never, NULL));
+  CHECK_EQ(gt_unpark(task), 0);
+  s_join(task);
+  CHECK_GT(signals, 2);
+  toy_end(&vm);
+}
+
+TEST(hooks_table_is_checked) {
+  toy_begin(&vm, &host);
+  gt_host_t wrong = host;
+  wrong.size = 8;
+  CHECK_EQ(gt_host_set(&wrong), -EINVAL);
+  wrong = host;
+  wrong.swap = NULL;
+  CHECK_EQ(gt_host_set(&wrong), -EINVAL);
+  wrong = host;
+  wrong.state_new = NULL;
+  CHECK_EQ(gt_host_set(&wrong), -EINVAL);
+  wrong = host;
+  wrong.state_clear = NULL;
+  CHECK_EQ(gt_host_set(&wrong), -EINVAL);
+  wrong = host;
+  wrong.state_free = NULL;
+  CHECK_EQ(gt_host_set(&wrong), -EINVAL);
+  int64_t task = s_spawn(yield_once, NULL);
+  CHECK_EQ(gt_host_set(&host), -EBUSY);
+  CHECK_EQ(gt_host_set(NULL), -EBUSY);
+  s_join(task);
+  CHECK_EQ(gt_host_set(&host), 0);
+  task = s_spawn(yield_once, NULL);
+  CHECK_EQ(gt_host_set(NULL), -EBUSY);
+  s_join(task);
+  toy_end(&vm);
+  CHECK_EQ(gt_host_set(NULL), 0);
+  s_join(s_spawn(nothing, NULL));
+}
+
+static void *park_any(void *arg) {
+  CHECK_EQ(gt_park(), -ECANCELED);
+  return arg;
+}
+
+TEST(hooks_states_go_with_cancelled_tasks_at_shutdown) {
+  toy_begin(&vm, &host);
+  CHECK_EQ(gt_host_set(&host), 0);
+  for (int i = 0; i < 50; i++) s_spawn(park_any, NULL);
+  s_settle();
+  CHECK_EQ(gt_shutdown(), 0);
+  CHECK_EQ(vm.started, 50);
+  CHECK_EQ(vm.finished, 50);
+  toy_end(&vm);
+}

@@ -1,0 +1,87 @@
+/* How the library links: only gt_ symbols go out, SONAME and NODELETE are set, and a program's own jump_fcontext stays its own. */
+#include "support.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct s_end end;
+
+static const char *shell(const char *format, const char *a) {
+  static char command[8192];
+  snprintf(command, sizeof command, format, a);
+  const char *argv[] = {"sh", "-c", command, NULL};
+  s_run(&end, argv);
+  if (end.status != 0) FAIL("%s: status %d\n%s", command, end.status, end.out);
+  return end.out;
+}
+
+/* build/c/<kind>/tests sits two folders below build, build/lib holds the libraries. */
+static const char *library(const char *name) {
+  static char relative[128], path[4096];
+  snprintf(relative, sizeof relative, "../../lib/%s", name);
+  snprintf(path, sizeof path, "%s", s_beside(relative));
+  if (access(path, R_OK) != 0) FAIL("no library at %s", path);
+  return path;
+}
+
+static void check_only_ours(const char *symbols) {
+  int count = 0;
+  for (const char *at = symbols; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+    if (strncmp(at, "gt_", 3) != 0) FAIL("exported beside gt_: %.*s", (int)strcspn(at, "\n"), at);
+    count++;
+  }
+  CHECK_GT(count, 60);
+}
+
+TEST(link_shared_library_exports_only_gt) {
+  if (!s_have_program("nm")) SKIP("no nm here");
+  check_only_ours(shell("nm -D --defined-only %s | awk '{print $3}'", library("libgreenrt.so")));
+}
+
+TEST(link_static_library_defines_only_gt) {
+  if (!s_have_program("nm")) SKIP("no nm here");
+  check_only_ours(shell("nm -g --defined-only %s | awk 'NF == 3 {print $3}'", library("libgreenrt.a")));
+}
+
+TEST(link_shared_library_has_soname_and_is_never_unloaded) {
+  if (!s_have_program("readelf")) SKIP("no readelf here");
+  const char *dynamic = shell("readelf -d %s", library("libgreenrt.so"));
+  CHECK_HAS(dynamic, "Library soname: [libgreenrt.so.1]");
+  CHECK_HAS(dynamic, "NODELETE");
+}
+
+static void run_beside(const char *name, const char *expected) {
+  const char *path = s_beside(name);
+  if (access(path, X_OK) != 0) SKIP("%s was not built: what it needs is not installed", name);
+  const char *argv[] = {path, NULL};
+  s_run(&end, argv);
+  if (end.status != 0) FAIL("%s: status %d, signal %d\n%s", name, end.status, end.signal, end.out);
+  CHECK_STR(end.out, expected);
+}
+
+TEST(link_program_with_its_own_jump_fcontext) { run_beside("own_fcontext", "both are themselves\n"); }
+
+TEST(link_program_with_boost_context) { run_beside("boost_context", "both switch\n"); }
+
+static void use_through_dlopen(void *arg) {
+  void *handle = dlopen(arg, RTLD_NOW | RTLD_LOCAL);
+  CHECK(handle != NULL);
+  CHECK(dlsym(handle, "gt_spawn") != NULL);
+  CHECK(dlsym(handle, "jump_fcontext") == NULL);
+  union {
+    void *symbol;
+    int (*call)(int64_t);
+  } sleeper = {dlsym(handle, "gt_sleep")};
+  CHECK_EQ(sleeper.call(MS(1)), 0);
+  CHECK_EQ(dlclose(handle), 0);
+  CHECK_EQ(sleeper.call(MS(1)), 0); /* still there: unloading would leave stacks dangling */
+}
+
+TEST(link_library_can_be_opened_at_run_time_and_stays) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s", library("libgreenrt.so"));
+  s_child(use_through_dlopen, path, &end);
+  if (end.status != 0) FAIL("status %d, signal %d\n%s", end.status, end.signal, end.out);
+}

@@ -1,0 +1,140 @@
+/* Memory: one touched page per parked task at every colour, stacks reused and trimmed, running out of memory said and survived. */
+#include "support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+
+static uintptr_t tops[512];
+static int parked_fds[2];
+
+__attribute__((noinline)) static int use_1_kib(int seed) {
+  volatile char frame[1024];
+  for (size_t i = 0; i < sizeof frame; i += 64) frame[i] = (char)seed;
+  return frame[512];
+}
+
+static void *work_then_sleep(void *arg) {
+  char here;
+  *(uintptr_t *)arg = (uintptr_t)&here;
+  use_1_kib(3);
+  return (void *)(intptr_t)gt_sleep(MS(3600000));
+}
+
+static void *work_then_recv(void *arg) {
+  char here;
+  *(uintptr_t *)arg = (uintptr_t)&here;
+  use_1_kib(4);
+  return (void *)(intptr_t)gt_recv(parked_fds[0], &here, 1, 0);
+}
+
+/* How many pages near `at` are touched: eight below (less than the guard and the neighbour's top are away) to two above. */
+static int touched_pages(int pagemap, uintptr_t at) {
+  int count = 0;
+  uint64_t page = at / PAGE;
+  for (uint64_t p = page - 8; p <= page + 2; p++) {
+    uint64_t entry = 0;
+    CHECK_EQ(pread(pagemap, &entry, sizeof entry, (off_t)(p * sizeof entry)), sizeof entry);
+    count += (entry >> 63 & 1) || (entry >> 62 & 1);
+  }
+  return count;
+}
+
+static void one_page_each(gt_entry_t entry) {
+  int64_t tasks[COUNT(tops)];
+  char seen[PAGE / 64] = "";
+  int colours = 0, pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  CHECK_OK(pagemap);
+  for (size_t i = 0; i < COUNT(tops); i++) tasks[i] = s_spawn(entry, &tops[i]);
+  s_settle();
+  for (size_t i = 0; i < COUNT(tops); i++) {
+    size_t colour = tops[i] % PAGE / 64;
+    int pages = touched_pages(pagemap, tops[i]);
+    if (pages != 1) FAIL("task %zu, stack at offset %zu of its page, touched %d pages", i, (size_t)tops[i] % PAGE, pages);
+    colours += !seen[colour];
+    seen[colour] = 1;
+  }
+  CHECK_GE(colours, 8); /* tops are spread, or the tasks' hot lines share cache sets */
+  for (size_t i = 0; i < COUNT(tops); i++) CHECK_EQ(gt_cancel(tasks[i]), 0);
+  for (size_t i = 0; i < COUNT(tops); i++) CHECK_EQ((intptr_t)s_join(tasks[i]), -ECANCELED);
+  close(pagemap);
+}
+
+TEST(memory_one_page_per_task_parked_in_sleep_at_every_colour) { one_page_each(work_then_sleep); }
+
+TEST(memory_one_page_per_task_parked_in_recv_at_every_colour) {
+  s_unix_pair(SOCK_STREAM, parked_fds);
+  s_adopt_pair(parked_fds);
+  one_page_each(work_then_recv);
+  s_close_pair(parked_fds);
+}
+
+static long resident_kib(void) {
+  char line[256];
+  long kib = -1;
+  FILE *file = fopen("/proc/self/status", "r");
+  CHECK(file != NULL);
+  while (kib < 0 && fgets(line, sizeof line, file)) sscanf(line, "VmRSS: %ld", &kib);
+  fclose(file);
+  CHECK_GT(kib, 0);
+  return kib;
+}
+
+static void *nothing(void *arg) { return arg; }
+
+TEST(memory_finished_tasks_cost_nothing_for_ever) {
+  for (int i = 0; i < 10000; i++) s_join(s_spawn(nothing, NULL));
+  long before = resident_kib();
+  for (int i = 0; i < 300000; i++) s_join(s_spawn(nothing, NULL));
+  CHECK_LT(resident_kib(), before + 2048);
+  CHECK_LE(s_stats().stacks_mapped, 20000);
+}
+
+static int deep(int kib) {
+  volatile char frame[1024];
+  frame[0] = frame[1023] = (char)kib;
+  return kib > 1 ? deep(kib - 1) + frame[0] : frame[1023];
+}
+
+static void *grow_then_finish(void *arg) {
+  deep(800);
+  return arg;
+}
+
+TEST(memory_stacks_that_grew_are_trimmed) {
+  int64_t tasks[200];
+  long before = resident_kib();
+  for (size_t i = 0; i < COUNT(tasks); i++) tasks[i] = s_spawn_stack(1u << 20, grow_then_finish, NULL);
+  for (size_t i = 0; i < COUNT(tasks); i++) s_join(tasks[i]);
+  CHECK_LT(resident_kib() - before, 200L * 800 / 4); /* most of what they touched went back */
+}
+
+static void *park(void *arg) {
+  (void)arg;
+  return (void *)(intptr_t)gt_park();
+}
+
+TEST(memory_out_of_memory_for_stacks_is_an_error_and_not_the_end) {
+  enum { MOST = 4000 };
+  static int64_t tasks[MOST];
+  struct rlimit limit = {(rlim_t)1 << 30, RLIM_INFINITY};
+  int count = 0;
+  int64_t got = 0;
+  s_join(s_spawn(nothing, NULL));
+  CHECK_OK(setrlimit(RLIMIT_AS, &limit));
+  gt_spawn_opts_t opts = {.size = sizeof opts, .stack_size = 8u << 20};
+  while (count < MOST && (got = gt_spawn_with(park, NULL, &opts)) > 0) tasks[count++] = got;
+  CHECK_LT(count, MOST);
+  CHECK_GT(count, 8);
+  CHECK_EQ(got, -ENOMEM);
+  CHECK_EQ(s_stats().tasks_live, count);
+  s_settle();
+  for (int i = 0; i < count; i++) CHECK_EQ(gt_unpark(tasks[i]), 0);
+  for (int i = 0; i < count; i++) s_join(tasks[i]);
+  s_join(s_spawn(nothing, NULL)); /* and everything works again */
+}

@@ -1,0 +1,199 @@
+/* Several OS threads, each with a scheduler of its own: at the same time, waking each other, ending with tasks parked. */
+#include "support.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static void *echo(void *arg) {
+  int fd = *(int *)arg;
+  char buf[64];
+  ssize_t n;
+  while ((n = gt_recv(fd, buf, sizeof buf, 0)) > 0) CHECK_EQ(gt_send(fd, buf, (size_t)n, 0), n);
+  return NULL;
+}
+
+static void *whole_life(void *arg) {
+  int fds[2];
+  char buf[64];
+  s_tcp_pair(fds);
+  s_adopt_pair(fds);
+  int64_t task = s_spawn(echo, &fds[1]);
+  for (int i = 0; i < 2000; i++) {
+    CHECK_EQ(gt_send(fds[0], "0123456789", 10, 0), 10);
+    CHECK_EQ(gt_recv(fds[0], buf, sizeof buf, 0), 10);
+    if (i % 100 == 0) CHECK_EQ(gt_sleep(100000), 0);
+  }
+  CHECK_EQ(gt_close(fds[0]), 0);
+  s_join(task);
+  CHECK_EQ(gt_close(fds[1]), 0);
+  CHECK_EQ(s_stats().tasks_live, 0);
+  CHECK_EQ(gt_shutdown(), 0);
+  return arg;
+}
+
+TEST(threads_each_with_a_scheduler_work_at_the_same_time) {
+  pthread_t threads[4];
+  for (size_t i = 0; i < COUNT(threads); i++) threads[i] = s_thread(whole_life, NULL);
+  whole_life(NULL);
+  for (size_t i = 0; i < COUNT(threads); i++) s_thread_join(threads[i]);
+}
+
+struct side {
+  int64_t task;
+  int64_t other;
+  volatile int ready;
+  int rounds;
+};
+
+static struct side sides[2];
+static pthread_barrier_t barrier;
+
+static void *ping_pong(void *arg) {
+  struct side *side = arg;
+  for (int i = 0; i < side->rounds; i++) {
+    if (side == &sides[0]) CHECK_EQ(gt_unpark(side->other), 0);
+    CHECK_EQ(gt_park_until(IN_MS(15000)), 0);
+    if (side == &sides[1]) CHECK_EQ(gt_unpark(side->other), 0);
+  }
+  return NULL;
+}
+
+static void *host_of_side(void *arg) {
+  struct side *side = arg, *peer = side == &sides[0] ? &sides[1] : &sides[0];
+  side->rounds = 10000;
+  side->task = s_spawn(ping_pong, side);
+  pthread_barrier_wait(&barrier);
+  side->other = peer->task;
+  pthread_barrier_wait(&barrier);
+  s_join(side->task);
+  pthread_barrier_wait(&barrier); /* the other side may still be waking */
+  CHECK_EQ(gt_shutdown(), 0);
+  return NULL;
+}
+
+TEST_WITH(threads_tasks_of_two_schedulers_wake_each_other, 0, 60) {
+  CHECK_EQ(pthread_barrier_init(&barrier, NULL, 2), 0);
+  pthread_t threads[] = {s_thread(host_of_side, &sides[0]), s_thread(host_of_side, &sides[1])};
+  for (size_t i = 0; i < COUNT(threads); i++) s_thread_join(threads[i]);
+}
+
+static void *park(void *arg) {
+  (void)arg;
+  return (void *)(intptr_t)gt_park();
+}
+
+static void *try_foreign_task(void *arg) {
+  int64_t task = *(int64_t *)arg;
+  char name[8];
+  void *result = arg;
+  CHECK_EQ(gt_join(task, &result), -EXDEV);
+  CHECK_EQ(gt_join_until(task, &result, 0), -EXDEV);
+  CHECK(result == arg);
+  CHECK_EQ(gt_detach(task), -EXDEV);
+  CHECK_EQ(gt_interrupt_at(task, 1, 0), -EXDEV);
+  CHECK_EQ(gt_interrupt_withdraw(task, 1), -EXDEV);
+  CHECK_EQ(gt_task_set_name(task, "x"), -EXDEV);
+  CHECK_EQ(gt_task_name(task, name, sizeof name), -EXDEV);
+  CHECK_EQ(gt_shutdown(), 0);
+  return NULL;
+}
+
+TEST(threads_what_belongs_to_the_home_thread_is_refused_elsewhere) {
+  int64_t task = s_spawn(park, NULL);
+  s_settle();
+  s_thread_join(s_thread(try_foreign_task, &task));
+  CHECK_EQ(gt_unpark(task), 0);
+  s_join(task);
+}
+
+struct left_behind {
+  int64_t task;
+  gt_waker_t *waker;
+  int fds[2];
+};
+
+static void *park_on_descriptor(void *arg) {
+  struct left_behind *left = arg;
+  char byte;
+  return (void *)(intptr_t)gt_recv(left->fds[0], &byte, 1, 0);
+}
+
+static void *end_with_parked_tasks(void *arg) {
+  struct left_behind *left = arg;
+  left->task = s_spawn(park, NULL);
+  left->waker = gt_waker_new(left->task);
+  CHECK(left->waker != NULL);
+  s_spawn(park_on_descriptor, left);
+  s_settle();
+  CHECK_EQ(gt_sleep(MS(1)), 0);
+  return NULL;
+}
+
+TEST(threads_may_end_with_tasks_parked) {
+  for (int round = 0; round < 20; round++) {
+    struct left_behind left;
+    s_unix_pair(SOCK_STREAM, left.fds);
+    s_thread_join(s_thread(end_with_parked_tasks, &left));
+    CHECK_EQ(gt_unpark(left.task), -ESRCH);
+    CHECK_EQ(gt_cancel(left.task), -ESRCH);
+    CHECK_EQ(gt_waker_wake(left.waker), -ESRCH);
+    gt_waker_free(left.waker);
+    CHECK_EQ(gt_sleep(MS(1)), 0);
+    close(left.fds[0]);
+    close(left.fds[1]);
+  }
+}
+
+static void *short_life(void *arg) {
+  CHECK_EQ(gt_sleep(1000), 0);
+  return arg;
+}
+
+TEST(threads_that_end_leave_no_descriptor_and_no_id_that_lives) {
+  s_thread_join(s_thread(short_life, NULL));
+  int before = s_fd_count();
+  for (int i = 0; i < 50; i++) s_thread_join(s_thread(short_life, NULL));
+  CHECK_EQ(s_fd_count(), before);
+}
+
+/* One thread uses a descriptor after another one registered it. */
+static void *serve_once(void *arg) {
+  char byte;
+  ssize_t n = gt_recv_until(*(int *)arg, &byte, 1, 0, IN_MS(5000));
+  if (n == 1) n = gt_send(*(int *)arg, &byte, 1, 0);
+  CHECK_EQ(gt_shutdown(), 0);
+  return (void *)(intptr_t)n;
+}
+
+TEST(threads_hand_a_descriptor_on) {
+  for (int adopted = 0; adopted < 2; adopted++) {
+    int fds[2];
+    char byte;
+    s_unix_pair(SOCK_STREAM, fds);
+    if (adopted) s_adopt_pair(fds);
+    CHECK_EQ(gt_recv_until(fds[1], &byte, 1, 0, IN_MS(1)), -ETIMEDOUT);
+    pthread_t thread = s_thread(serve_once, &fds[1]);
+    s_real_sleep(5);
+    CHECK_EQ(gt_send(fds[0], "h", 1, 0), 1);
+    intptr_t got = (intptr_t)s_thread_join(thread);
+    CHECK(got == 1 || got == -EXDEV);
+    if (got == 1) CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, IN_MS(5000)), 1);
+    s_close_pair(fds);
+  }
+}
+
+static void *in_and_out(void *arg) {
+  for (int i = 0; i < 50; i++) {
+    int64_t task = s_spawn(short_life, NULL);
+    s_join(task);
+    CHECK_EQ(gt_unpark(task), -ESRCH);
+    CHECK_EQ(gt_shutdown(), 0);
+  }
+  return arg;
+}
+
+TEST(threads_start_and_shut_down_schedulers_all_the_time) {
+  pthread_t threads[8];
+  for (size_t i = 0; i < COUNT(threads); i++) threads[i] = s_thread(in_and_out, NULL);
+  for (size_t i = 0; i < COUNT(threads); i++) s_thread_join(threads[i]);
+}
