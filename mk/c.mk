@@ -1,0 +1,125 @@
+# The C suite, the C examples and the pkg-config file. Included by the Makefile; everything lands in build/c, once linked with the shared
+# and once with the static library.
+#
+#   make test-c        all tests of c-tests/, both ways        make test-c TESTS="socket order"   those whose name or file says so
+#   make test-large    the large programs in full              make examples-c                    the programs of examples/c
+#   make test-c-valgrind                                       the tests that valgrind can follow
+#
+# The Makefile has the rules for the two libraries and the header.
+
+LIB_DIR    ?= build/lib
+LIB_SHARED ?= $(LIB_DIR)/libgreenrt.so
+LIB_STATIC ?= $(LIB_DIR)/libgreenrt.a
+HEADER     ?= include/greenrt.h
+C_INCLUDE  ?= include
+C_BUILD    ?= build/c
+C_JOBS     ?= 2
+TESTS      ?=
+
+C_WARN      = -Wall -Wextra -Wpedantic -Werror
+C_FLAGS     = -std=c11 -D_GNU_SOURCE -O2 -g $(C_WARN) -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(CFLAGS)
+C_PATHS     = -I$(C_INCLUDE) -Ic-tests/runner -Ic-tests/support -Ic-tests
+C_LIBS      = -pthread -ldl
+# What a Rust static library asks for: `rustc --print native-static-libs`.
+C_STATIC_LIBS = $(LIB_STATIC) -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+C_SHARED_LIBS = -L$(LIB_DIR) -lgreenrt -Wl,-rpath,$(abspath $(LIB_DIR))
+C_LINK_shared = $(C_SHARED_LIBS) $(C_LIBS)
+C_LINK_static = $(C_STATIC_LIBS) $(C_LIBS)
+
+C_TEST_SRC  = $(wildcard c-tests/test_*.c) $(wildcard c-tests/support/*.c) c-tests/guard_frame.c c-tests/abi/twice_a.c c-tests/abi/twice_b.c
+C_RUN_SRC   = c-tests/runner/runner.c c-tests/runner/check.c
+C_HEADERS   = $(HEADER) $(wildcard c-tests/*.h c-tests/runner/*.h c-tests/support/*.h c-tests/large/*.h)
+C_OBJ       = $(patsubst c-tests/%.c,$(C_BUILD)/obj/%.o,$(C_TEST_SRC) $(C_RUN_SRC))
+C_RUN_OBJ   = $(patsubst c-tests/%.c,$(C_BUILD)/obj/%.o,$(C_RUN_SRC))
+C_EXAMPLES  = $(basename $(notdir $(wildcard examples/c/*.c)))
+C_LARGE     = $(basename $(notdir $(wildcard c-tests/large/*.c)))
+C_CXX       = $(shell command -v $(CXX) 2>/dev/null)
+C_BOOST     = $(shell printf '\#include <boost/context/fiber.hpp>\n' | $(CXX) -std=c++17 -x c++ -fsyntax-only - 2>/dev/null && echo yes)
+
+$(C_BUILD)/obj/%.o: c-tests/%.c $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) $(C_PATHS) -c $< -o $@
+
+$(C_BUILD)/obj/guard_frame.o: C_FLAGS += -fno-stack-clash-protection
+
+# Programs of one link kind: $(1) is shared or static, $(2) the library they wait for.
+define C_PROGRAMS
+$(C_BUILD)/$(1)/tests: $(C_OBJ) $(2)
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS) $(C_OBJ) -o $$@ $(C_LINK_$(1))
+
+$(C_BUILD)/$(1)/selftest: $(C_BUILD)/obj/runner/selftest.o $(C_RUN_OBJ) $(2)
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS) $(C_BUILD)/obj/runner/selftest.o $(C_RUN_OBJ) -o $$@ $(C_LINK_$(1))
+
+$(C_BUILD)/$(1)/examples/%: examples/c/%.c $(HEADER) $(2)
+	@mkdir -p $$(@D)
+	$(CC) -std=gnu11 -O2 -g $(C_WARN) $(CFLAGS) -I$(C_INCLUDE) $$< -o $$@ $(C_LINK_$(1))
+
+$(C_BUILD)/$(1)/large/%: $(C_BUILD)/obj/large/%.o $(2)
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS) $$< -o $$@ $(C_LINK_$(1))
+
+$(C_BUILD)/$(1)/own_fcontext: c-tests/static/own_fcontext.c $(HEADER) $(2)
+	@mkdir -p $$(@D)
+	$(CC) $(C_FLAGS) $(C_PATHS) $$< -o $$@ $(C_LINK_$(1))
+
+$(C_BUILD)/$(1)/boost_context: c-tests/static/boost_context.cpp $(HEADER) $(2)
+	@mkdir -p $$(@D)
+	$(CXX) -std=c++17 -O2 -g -Wall -Wextra -Werror $(CXXFLAGS) -I$(C_INCLUDE) $$< -o $$@ $(C_LINK_$(1)) -lboost_context
+
+$(C_BUILD)/$(1)/abi_cxx: c-tests/abi/abi_cxx.cpp $(HEADER) $(2)
+	@mkdir -p $$(@D)
+	$(CXX) -std=c++17 -O2 -g $(C_WARN) $(CXXFLAGS) -I$(C_INCLUDE) $$< -o $$@ $(C_LINK_$(1))
+
+C_ALL_$(1) = $(addprefix $(C_BUILD)/$(1)/,tests selftest own_fcontext) \
+	$(addprefix $(C_BUILD)/$(1)/examples/,$(C_EXAMPLES)) $(addprefix $(C_BUILD)/$(1)/large/,$(C_LARGE)) \
+	$(if $(C_CXX),$(C_BUILD)/$(1)/abi_cxx) $(if $(C_BOOST),$(C_BUILD)/$(1)/boost_context)
+endef
+$(eval $(call C_PROGRAMS,shared,$(LIB_SHARED)))
+$(eval $(call C_PROGRAMS,static,$(LIB_STATIC)))
+
+.PHONY: build-c test-c test-c-shared test-c-static test-large test-c-valgrind examples-c install-c check-c-syntax
+.SECONDARY: $(C_OBJ)
+
+build-c: $(C_ALL_shared) $(C_ALL_static)
+
+test-c-shared: $(C_ALL_shared)
+	@echo "# c-tests, shared library"
+	@$(C_BUILD)/shared/tests -j $(C_JOBS) $(TESTS)
+
+test-c-static: $(C_ALL_static)
+	@echo "# c-tests, static library"
+	@$(C_BUILD)/static/tests -j $(C_JOBS) $(TESTS)
+
+# Both run even when the first fails.
+test-c: build-c
+	@status=0; for kind in shared static; do \
+	  echo "# c-tests, $$kind library"; \
+	  $(C_BUILD)/$$kind/tests -j $(C_JOBS) $(TESTS) || status=1; \
+	done; exit $$status
+
+# Full size: 10,000 and 15,000 connections, a million tasks parked in each of two ways.
+test-large: $(addprefix $(C_BUILD)/shared/large/,$(C_LARGE))
+	@passed=0; failed=0; skipped=0; \
+	for command in "echo_many 10000 100" "echo_many 15000 20" "million_parked 1000000 4300"; do \
+	  $(C_BUILD)/shared/large/$$command; \
+	  case $$? in 0) passed=$$((passed + 1));; 77) skipped=$$((skipped + 1));; *) failed=$$((failed + 1)); echo "failed: $$command";; esac; \
+	done; \
+	if [ $$skipped -gt 0 ]; then echo "$$passed passed, $$failed failed, $$skipped skipped"; else echo "$$passed passed, $$failed failed"; fi; \
+	[ $$failed -eq 0 ]
+
+examples-c: $(addprefix $(C_BUILD)/shared/examples/,$(C_EXAMPLES))
+
+# Writes greenrt.pc for PREFIX; `make install` calls it with DESTDIR and PREFIX set.
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+install-c:
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 $(HEADER) $(DESTDIR)$(PREFIX)/include/greenrt.h
+	install -m 755 $(LIB_DIR)/libgreenrt.so.1 $(DESTDIR)$(LIBDIR)/libgreenrt.so.1
+	ln -sf libgreenrt.so.1 $(DESTDIR)$(LIBDIR)/libgreenrt.so
+	install -m 644 $(LIB_STATIC) $(DESTDIR)$(LIBDIR)/libgreenrt.a
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	  -e "s|@VERSION@|$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)|" \
+	  bindings/c/greenrt.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/greenrt.pc
