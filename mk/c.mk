@@ -3,7 +3,6 @@
 #
 #   make test-c        all tests of c-tests/, both ways        make test-c TESTS="socket order"   those whose name or file says so
 #   make test-large    the large programs in full              make examples-c                    the programs of examples/c
-#   make test-c-valgrind                                       the tests that valgrind can follow
 #
 # The Makefile has the rules for the two libraries and the header.
 
@@ -79,7 +78,7 @@ endef
 $(eval $(call C_PROGRAMS,shared,$(LIB_SHARED)))
 $(eval $(call C_PROGRAMS,static,$(LIB_STATIC)))
 
-.PHONY: build-c test-c test-c-shared test-c-static test-large test-c-valgrind examples-c install-c check-c-syntax
+.PHONY: build-c test-c test-c-shared test-c-static test-large examples-c install-c
 .SECONDARY: $(C_OBJ)
 
 build-c: $(C_ALL_shared) $(C_ALL_static)
