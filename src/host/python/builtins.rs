@@ -10,6 +10,7 @@ use super::api::{
 use super::deliver::{self, raise_wake};
 use super::gt;
 use super::host;
+use super::residue;
 use super::task;
 use super::tasktype::{self, method, pack, END};
 
@@ -262,7 +263,7 @@ pub unsafe fn fill(dict: Obj) -> bool {
     }
 }
 
-/// Makes what the room keeps for ever: the type, the exception, two functions of `sys`. False: a Python exception is set.
+/// Makes what the room keeps for ever: the type, the exception, some names. False: a Python exception is set.
 ///
 /// # Safety
 /// GIL held; called once.
@@ -280,13 +281,11 @@ pub unsafe fn make() -> bool {
             api.PyExc_BaseException,
             null_mut(),
         );
-        let gettrace = (api.PySys_GetObject)(c"gettrace".as_ptr());
-        let getprofile = (api.PySys_GetObject)(c"getprofile".as_ptr());
         let name = (api.PyUnicode_InternFromString)(c"__name__".as_ptr());
-        if exit.is_null() || gettrace.is_null() || getprofile.is_null() || name.is_null() {
+        if exit.is_null() || name.is_null() || !residue::make() {
             return false;
         }
-        task::keep(kind, exit, new_ref(gettrace), new_ref(getprofile), name);
+        task::keep(kind, exit, name);
     }
     true
 }

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use super::api::{api, raise, raise_errno, raise_text, Obj, State};
 use super::gt;
 use super::patch;
+use super::residue;
 use super::signals;
 use super::stack;
 use super::worker::Worker;
@@ -140,6 +141,9 @@ unsafe fn install() -> bool {
         };
         if let Err(text) = patch::ident::prepare() {
             raise_text(api.PyExc_ImportError, &text);
+            return false;
+        }
+        if !residue::probe() {
             return false;
         }
         let mut host = Box::new(Host {

@@ -11,6 +11,7 @@
 //! | host.rs | one `Host` per OS thread that runs tasks: the hooks, the pool of workers |
 //! | stack.rs | how much stack a Python task gets |
 //! | worker.rs | a gt task that runs one Python task after another, with its thread state |
+//! | residue.rs | what a run must not leave on a thread state for the next |
 //! | task.rs, tasktype.rs | the Python type `Task` |
 //! | deliver.rs | from -EINTR and -ECANCELED to a Python exception |
 //! | signals.rs | signal handlers run in the root task |
@@ -28,6 +29,7 @@ pub(crate) mod deliver;
 pub(crate) mod gt;
 pub(crate) mod host;
 pub(crate) mod patch;
+pub(crate) mod residue;
 pub(crate) mod signals;
 pub(crate) mod stack;
 pub(crate) mod task;

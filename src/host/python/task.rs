@@ -62,8 +62,6 @@ pub enum Stage {
 static TYPE: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
 static EXIT: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
 static REPORT: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
-static GETTRACE: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
-static GETPROFILE: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
 static NAME: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 
@@ -78,12 +76,10 @@ pub fn task_exit() -> Obj {
 }
 
 /// Keeps what the room makes once. Owned references, never dropped.
-pub fn keep(kind: New, exit: New, gettrace: New, getprofile: New, name: New) {
+pub fn keep(kind: New, exit: New, name: New) {
     NAME.store(name, Ordering::Relaxed);
     TYPE.store(kind, Ordering::Relaxed);
     EXIT.store(exit, Ordering::Relaxed);
-    GETTRACE.store(gettrace, Ordering::Relaxed);
-    GETPROFILE.store(getprofile, Ordering::Relaxed);
 }
 
 /// Who is told of an exception that nobody caught: called with (task, exception).
@@ -490,28 +486,6 @@ pub unsafe fn kill(task: *mut Task, exception: Obj, block: bool) -> bool {
             }
         }
         !block || wait_done(task, gt::NEVER)
-    }
-}
-
-/// Ends what `sys.settrace` and `sys.setprofile` of a run left on its thread state.
-///
-/// # Safety
-/// GIL held, no exception set.
-pub unsafe fn reset_tracing() {
-    let api = api();
-    for (getter, setter) in [(&GETTRACE, c"settrace"), (&GETPROFILE, c"setprofile")] {
-        // SAFETY: builtins of `sys`, kept for ever; `sys` attributes are borrowed.
-        unsafe {
-            let now = (api.PyObject_CallNoArgs)(getter.load(Ordering::Relaxed));
-            if !now.is_null() && now != api.none {
-                let set = (api.PySys_GetObject)(setter.as_ptr());
-                if !set.is_null() {
-                    drop_ref((api.PyObject_VectorcallDict)(set, [api.none].as_ptr(), 1, null_mut()));
-                }
-            }
-            drop_ref(now);
-            (api.PyErr_Clear)();
-        }
     }
 }
 

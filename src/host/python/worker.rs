@@ -13,6 +13,7 @@ use super::deliver::{self, take_exception};
 use super::gt;
 use super::host::{Host, POOL};
 use super::patch;
+use super::residue;
 use super::task::{self, Task};
 
 /// A gt task of ours, or the root.
@@ -87,7 +88,7 @@ unsafe extern "C" fn main(arg: *mut c_void) -> *mut c_void {
         let host = (*worker).host;
         loop {
             run(worker);
-            if (*host).idle_count >= POOL {
+            if (*host).idle_count >= POOL || !residue::known() {
                 break;
             }
             (*worker).next_idle = (*host).idle;
@@ -162,11 +163,7 @@ unsafe fn run(worker: *mut Worker) {
             (api.PyErr_Clear)();
         }
         drop_ref(context);
-        let dict = (api.PyThreadState_GetDict)();
-        if !dict.is_null() {
-            (api.PyDict_Clear)(dict);
-        }
-        task::reset_tracing();
+        residue::clear((*worker).state);
         patch::run_finished();
         // Destructors above may have armed something on this worker.
         deliver::withdraw_all(worker);

@@ -1,0 +1,41 @@
+"""Helpers that every test of the package may use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent
+ROOT = PACKAGE.parent.parent
+sys.path.insert(0, str(PACKAGE))
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment of a child interpreter that must import this package."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GREENRT_STACK")}
+    env["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), *filter(None, [env.get("PYTHONPATH")])])
+    env.update(extra)
+    return env
+
+
+def run_python(*arguments: str, timeout: float = 60, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Runs this interpreter in a process of its own and gives back what it printed."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environment(**extra),
+        timeout=timeout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def python() -> Any:
+    """run_python, for tests."""
+    return run_python
