@@ -272,6 +272,20 @@ api! {
     fn PyEval_RestoreThread(State);
     fn PyThread_get_thread_ident() -> std::ffi::c_ulong;
 
+    // -- patching in place
+    fn PyCFunction_GetFlags(Obj) -> c_int;
+    fn PyDescr_NewMethod(Obj, *mut MethodDef) -> New;
+    fn PyNumber_Index(Obj) -> New;
+    fn PyLong_AsUnsignedLong(Obj) -> std::ffi::c_ulong;
+    fn PyObject_AsFileDescriptor(Obj) -> c_int;
+    fn PySequence_Tuple(Obj) -> New;
+    /// On a bytes object that nobody else has; replaces it, by NULL with an exception set on failure.
+    fn _PyBytes_Resize(*mut New, Ssize) -> c_int;
+    fn PyCMethod_New(*const MethodDef, Obj, Obj, Obj) -> New;
+    /// (lock, microseconds, interruptible): 1 = acquired. With 0 microseconds it does not wait.
+    fn PyThread_acquire_lock_timed(*mut c_void, i64, c_int) -> c_int;
+    fn PyThread_release_lock(*mut c_void);
+
     optional {
         /// 3.14.2 and later: tells CPython where the stack of a state lies.
         fn PyUnstable_ThreadState_SetStackProtection(State, *mut c_void, usize) -> c_int;
@@ -287,6 +301,12 @@ api! {
         static tuple_type = "PyTuple_Type";
         /// The type of types.
         static type_type = "PyType_Type";
+        /// The type `object`.
+        static object_type = "PyBaseObject_Type";
+        /// The type of dicts.
+        static dict_type = "PyDict_Type";
+        /// The type of floats.
+        static float_type = "PyFloat_Type";
     }
     exceptions {
         /// BaseException
@@ -311,6 +331,8 @@ api! {
         static PyExc_KeyboardInterrupt;
         /// MemoryError
         static PyExc_MemoryError;
+        /// BlockingIOError
+        static PyExc_BlockingIOError;
     }
 }
 

@@ -53,4 +53,18 @@ extern "C" {
     pub fn gt_task_set_name(task: i64, name: *const c_char) -> c_int;
     pub fn gt_host_set(host: *const Host) -> c_int;
     pub fn gt_wait_fd_until(fd: c_int, events: c_int, deadline: i64) -> c_int;
+    pub fn gt_shield_push() -> c_int;
+    pub fn gt_shield_pop() -> c_int;
+    pub fn gt_recv_until(fd: c_int, buf: *mut c_void, len: usize, flags: c_int, deadline: i64) -> isize;
+    pub fn gt_send_until(fd: c_int, buf: *const c_void, len: usize, flags: c_int, deadline: i64) -> isize;
+    pub fn gt_send_all_until(
+        fd: c_int,
+        buf: *const c_void,
+        len: usize,
+        flags: c_int,
+        sent: *mut usize,
+        deadline: i64,
+    ) -> c_int;
+    pub fn gt_poll_until(fds: *mut libc::pollfd, nfds: libc::nfds_t, deadline: i64) -> c_int;
+    pub fn gt_close(fd: c_int) -> c_int;
 }

@@ -124,29 +124,46 @@ unsafe fn on_main_thread() -> Option<bool> {
     }
 }
 
+/// The METH_ flags of a builtin of `_signal`.
+unsafe fn flags_of(name: &core::ffi::CStr) -> Result<c_int, String> {
+    // SAFETY: GIL held by the caller.
+    unsafe { patch::layout::flags(c"_signal", name) }
+}
+
+/// Writes another function behind a builtin of `_signal`; the original.
+unsafe fn write(name: &core::ffi::CStr, new: *const c_void) -> Result<*const c_void, String> {
+    // SAFETY: GIL held by the caller, who checked that `new` has the calling convention of the builtin.
+    unsafe { patch::layout::replace(c"_signal", name, new) }
+}
+
 /// Replaces the three functions in place, once in a process.
 unsafe fn replace_functions() -> Result<(), String> {
     if !SIGNAL.load(Ordering::Relaxed).is_null() {
         return Ok(());
     }
-    let flags = patch::layout::flags(c"_signal", c"default_int_handler")?;
+    // SAFETY: GIL held by the caller.
+    let flags = unsafe { flags_of(c"default_int_handler")? };
     let new_default = match flags {
         METH_VARARGS => default_int_one as *const c_void,
         METH_FASTCALL => default_int_fast as *const c_void,
         other => return Err(format!("_signal.default_int_handler has the unknown calling convention {other:#x}")),
     };
     for (name, expected) in [(c"signal", METH_FASTCALL), (c"getsignal", METH_O)] {
-        let found = patch::layout::flags(c"_signal", name)?;
+        // SAFETY: as above.
+        let found = unsafe { flags_of(name)? };
         if found != expected {
             return Err(format!("_signal.{name:?} has the unknown calling convention {found:#x}"));
         }
     }
     DEFAULT_INT_FLAGS.store(flags, Ordering::Relaxed);
-    let original = patch::layout::replace(c"_signal", c"default_int_handler", new_default)?;
+    // SAFETY: its flags were checked above.
+    let original = unsafe { write(c"default_int_handler", new_default)? };
     DEFAULT_INT.store(original.cast_mut(), Ordering::Relaxed);
-    let original = patch::layout::replace(c"_signal", c"getsignal", get_signal as *const c_void)?;
+    // SAFETY: its flags were checked above.
+    let original = unsafe { write(c"getsignal", get_signal as *const c_void)? };
     GETSIGNAL.store(original.cast_mut(), Ordering::Relaxed);
-    let original = patch::layout::replace(c"_signal", c"signal", set_signal as *const c_void)?;
+    // SAFETY: its flags were checked above.
+    let original = unsafe { write(c"signal", set_signal as *const c_void)? };
     SIGNAL.store(original.cast_mut(), Ordering::Relaxed);
     Ok(())
 }

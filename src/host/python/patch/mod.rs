@@ -1,22 +1,75 @@
-//! Placeholder.
-pub mod ident {
-    pub fn prepare() -> Result<(), String> {
-        Ok(())
+//! Patching in place: CPython's blocking C functions are replaced behind every reference to them, whenever it was taken, by
+//! ones that park the task.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | layout.rs | finding and writing the C function behind a builtin or method |
+//! | call.rs | one entry per calling convention, arguments, the way back to the original |
+//! | table.rs | the primitives, by family; checks first, then all writes |
+//! | shapes.rs | where the fields of locks, sockets and poll objects are: found and verified |
+//! | ident.rs | each task is a thread of its own to Python |
+//! | waiters.rs | who waits for which object |
+//! | seconds.rs, time.rs | timeouts; `time.sleep` |
+//! | lock.rs, rlock.rs, queue.rs | `_thread.lock`, `_thread.RLock`, `_queue.SimpleQueue` |
+//! | thread.rs, handle.rs | starting and joining threads, before 3.13 and from 3.13 on |
+//! | select.rs | `select.select`, poll and epoll objects |
+//! | socket.rs, ghost.rs | `_socket.socket`: plain bytes; addresses, messages, connections |
+//! | fork.rs | `os.fork` from a task |
+//! | builtins.rs | what the Python package calls |
+//!
+//! A replacement asks first whether its OS thread runs tasks (`host::home`); if not it calls the original, so that real threads
+//! keep blocking. Locks and queues are the exception: releasing one on any thread may wake a task.
+//! Every wait is the runtime's own, and ends early with a Python exception when the task is interrupted; what it held or was
+//! queued for is given back before that exception leaves.
+
+mod builtins;
+mod call;
+pub(crate) mod fork;
+mod ghost;
+mod handle;
+pub(crate) mod ident;
+pub(crate) mod layout;
+mod lock;
+mod queue;
+mod rlock;
+mod seconds;
+mod select;
+mod shapes;
+mod socket;
+mod table;
+mod thread;
+mod time;
+mod waiters;
+
+pub(crate) use builtins::BUILTINS;
+
+use super::api::{api, drop_ref, type_of};
+
+/// The end of a run on a worker: what `threading` remembers of it under its ident is forgotten, since the next run
+/// has the same ident. Real `Thread` objects took themselves out already; a `_DummyThread`, made by `current_thread()` in a task
+/// that `threading` did not start, would stay.
+///
+/// # Safety
+/// GIL held, on the worker's own stack, its state current.
+pub(crate) unsafe fn run_finished() {
+    let api = api();
+    // SAFETY: the caller's promise. Nothing here leaves an exception set.
+    unsafe {
+        let modules = (api.PySys_GetObject)(c"modules".as_ptr());
+        let threading =
+            if modules.is_null() { modules } else { (api.PyDict_GetItemString)(modules, c"threading".as_ptr()) };
+        if threading.is_null() {
+            return;
+        }
+        let active = (api.PyObject_GetAttrString)(threading, c"_active".as_ptr());
+        if !active.is_null() && type_of(active) == api.dict_type && (api.PyDict_Size)(active) > 1 {
+            let ident = (api.PyLong_FromUnsignedLongLong)(ident::current());
+            if !ident.is_null() && !(api.PyDict_GetItemWithError)(active, ident).is_null() && !fork::forked_here() {
+                (api.PyDict_DelItem)(active, ident);
+            }
+            drop_ref(ident);
+        }
+        drop_ref(active);
+        (api.PyErr_Clear)();
     }
-    pub unsafe fn stamp(_s: *mut core::ffi::c_void, _i: u64) {}
 }
-pub mod fork {
-    pub unsafe fn entry_returned() {}
-    pub unsafe fn entry_failed(_v: super::super::api::Obj) {}
-}
-pub mod layout {
-    use core::ffi::*;
-    pub fn flags(_m: &CStr, n: &CStr) -> Result<c_int, String> {
-        Err(format!("none {n:?}"))
-    }
-    pub fn replace(_m: &CStr, _n: &CStr, _f: *const c_void) -> Result<*const c_void, String> {
-        Err("none".into())
-    }
-}
-pub unsafe fn run_finished() {}
-pub static BUILTINS: &[super::api::MethodDef] = &[];

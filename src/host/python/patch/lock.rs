@@ -1,0 +1,197 @@
+//! `_thread.lock`: acquire, release, with and their aliases.
+//!
+//! CPython's own lock inside the object stays the truth, for tasks and OS threads alike: whoever holds it holds the
+//! lock, held before the patch or after. A task that finds it taken parks in the list of `waiters.rs`; an OS thread
+//! that runs no tasks waits in CPython's function as ever. The uncontended path is two reads and CPython's own `trylock`.
+
+use super::super::api::{api, new_ref, none, New, Obj};
+use super::super::gt::NEVER;
+use super::super::host;
+use super::call::Args;
+use super::seconds::{from_now, seconds, Span};
+use super::shapes::{self, read, write};
+use super::waiters::{self, Outcome, Recheck, ThreadWaits};
+use core::ffi::{c_char, c_void};
+
+/// How long an acquire may wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all.
+    Try,
+    /// Until a moment, or for ever.
+    Until(i64),
+    /// The arguments make no sense: CPython's function says what is wrong with them.
+    Wrong,
+}
+
+/// Reads `(blocking=True, timeout=-1)`.
+///
+/// # Safety
+/// GIL held; a live call. May run Python code.
+pub unsafe fn patience(args: &Args) -> Patience {
+    let api = api();
+    // SAFETY: the arguments are the caller's.
+    unsafe {
+        if args.none() {
+            return Patience::Until(NEVER);
+        }
+        let mut given = [core::ptr::null_mut(); 2];
+        if !args.bind(&[c"blocking", c"timeout"], &mut given) {
+            return Patience::Wrong;
+        }
+        let [blocking, timeout] = given;
+        let blocks = match blocking.is_null() || blocking == api.true_ {
+            true => 1,
+            false if blocking == api.false_ => 0,
+            // An int before 3.12, any truth value from then on.
+            false if host::version() >= 0x030c => (api.PyObject_IsTrue)(blocking).into(),
+            false => (api.PyLong_AsLong)(blocking),
+        };
+        if blocks == -1 && !(api.PyErr_Occurred)().is_null() {
+            (api.PyErr_Clear)();
+            return Patience::Wrong;
+        }
+        let blocks = blocks != 0;
+        let span = if timeout.is_null() { Span::Negative } else { seconds(timeout) };
+        match span {
+            // -1 is "no timeout", any other negative number an error.
+            Span::Negative if !timeout.is_null() && (api.PyFloat_AsDouble)(timeout) != -1.0 => {
+                (api.PyErr_Clear)();
+                Patience::Wrong
+            }
+            Span::Negative if blocks => Patience::Until(NEVER),
+            Span::Negative => Patience::Try,
+            Span::Nanos(_) | Span::Bad if !blocks => Patience::Wrong,
+            Span::Nanos(0) => Patience::Try,
+            Span::Nanos(nanos) => Patience::Until(from_now(nanos)),
+            Span::Bad => Patience::Wrong,
+        }
+    }
+}
+
+/// Tries CPython's own lock.
+#[inline(always)]
+pub unsafe fn try_inner(inner: *mut c_void) -> bool {
+    // SAFETY: the lock inside a live object; does not wait.
+    unsafe { (api().PyThread_acquire_lock_timed)(inner, 0, 0) == 1 }
+}
+
+/// What release does once the checks are done: hands the lock to the first waiting task, or opens it.
+#[inline(always)]
+unsafe fn open(lock: Obj) {
+    let shape = shapes::lock();
+    if waiters::hand_over(lock as usize) {
+        return;
+    }
+    // SAFETY: S1; the lock is taken (its byte said so, under the GIL).
+    unsafe {
+        (api().PyThread_release_lock)(read::<*mut c_void>(lock, shape.inner));
+        write::<c_char>(lock, shape.taken, 0);
+    }
+}
+
+/// Releases a lock if it is taken.
+///
+/// # Safety
+/// GIL held; a live `_thread.lock`.
+pub unsafe fn release_if_taken(lock: Obj) {
+    // SAFETY: S1.
+    unsafe {
+        if read::<c_char>(lock, shapes::lock().taken) != 0 {
+            open(lock);
+        }
+    }
+}
+
+unsafe fn truth(value: bool) -> New {
+    let api = api();
+    // SAFETY: the two singletons.
+    unsafe { new_ref(if value { api.true_ } else { api.false_ }) }
+}
+
+/// `acquire`, `acquire_lock`, `__enter__`.
+///
+/// # Safety
+/// Called by CPython on a `_thread.lock`.
+pub unsafe fn acquire(args: &Args) -> New {
+    let shape = shapes::lock();
+    let lock = args.this;
+    // SAFETY: S1; the object lives as long as the call, which holds a reference.
+    unsafe {
+        let patience = patience(args);
+        if patience == Patience::Wrong {
+            return args.original();
+        }
+        let inner: *mut c_void = read(lock, shape.inner);
+        let take = || {
+            let taken = try_inner(inner);
+            if taken {
+                write::<c_char>(lock, shape.taken, 1);
+            }
+            taken
+        };
+        // Somebody who may wait does not overtake those who already do.
+        if (patience == Patience::Try || !waiters::any(lock as usize)) && take() {
+            return truth(true);
+        }
+        let Patience::Until(deadline) = patience else { return truth(false) };
+        if !host::home() {
+            return acquire_on_thread(args, &take);
+        }
+        let recheck = match shape.weak != 0 && !read::<*mut c_void>(lock, shape.weak).is_null() {
+            // Before 3.13 a lock with a weak reference is, as a rule, the sentinel of an OS thread, which CPython's C code
+            // releases when that thread ends.
+            true => Recheck::NowAndThen,
+            false => Recheck::Never,
+        };
+        match waiters::wait(lock as usize, deadline, recheck, &take, &|| open(lock)) {
+            Outcome::Granted => truth(true),
+            Outcome::TimedOut => truth(false),
+            Outcome::Raised => core::ptr::null_mut(),
+        }
+    }
+}
+
+/// An OS thread without tasks waits in CPython's function; it is counted meanwhile, so that releases are shared
+/// between it and waiting tasks.
+unsafe fn acquire_on_thread(args: &Args, take: &dyn Fn() -> bool) -> New {
+    let lock = args.this;
+    // SAFETY: as in `acquire`.
+    unsafe {
+        let counted = ThreadWaits::new(lock as usize);
+        let result = args.original();
+        drop(counted);
+        if result != api().true_ && waiters::any(lock as usize) && take() {
+            // It gave up (timeout, a signal's exception), perhaps on a release meant for it: pass that on.
+            if !waiters::hand_to_task(lock as usize) {
+                open(lock);
+            }
+        }
+        result
+    }
+}
+
+/// `release`, `release_lock`, `__exit__`.
+///
+/// # Safety
+/// Called by CPython on a `_thread.lock`.
+pub unsafe fn release(args: &Args) -> New {
+    // SAFETY: S1.
+    unsafe {
+        if read::<c_char>(args.this, shapes::lock().taken) == 0 {
+            return args.original();
+        }
+        open(args.this);
+        none()
+    }
+}
+
+/// `locked`, `locked_lock`: the byte in the object is the truth. CPython's function says the same; it is replaced so
+/// that the family is whole.
+///
+/// # Safety
+/// Called by CPython on a `_thread.lock`.
+pub unsafe fn locked(args: &Args) -> New {
+    // SAFETY: S1.
+    unsafe { truth(read::<c_char>(args.this, shapes::lock().taken) != 0) }
+}

@@ -1,0 +1,105 @@
+//! `_queue.SimpleQueue`: what `ThreadPoolExecutor` waits on.
+//!
+//! The items stay in CPython's object. A task that finds the queue empty parks; a put wakes the first one that waits,
+//! which then takes an item like anybody else, or waits on when somebody was faster.
+
+use super::super::api::{api, drop_ref, New, Obj};
+use super::super::gt::NEVER;
+use super::super::host;
+use super::call::Args;
+use super::seconds::{from_now, seconds, Span};
+use super::waiters::{self, Outcome, Recheck};
+
+unsafe fn is_empty(queue: Obj) -> bool {
+    let api = api();
+    // SAFETY: a live SimpleQueue; GIL held by the caller.
+    unsafe {
+        let method = (api.PyObject_GetAttrString)(queue, c"empty".as_ptr());
+        let answer = if method.is_null() { method } else { (api.PyObject_CallNoArgs)(method) };
+        let empty = answer == api.true_;
+        drop_ref(answer);
+        drop_ref(method);
+        empty
+    }
+}
+
+/// `get(block=True, timeout=None)`
+///
+/// # Safety
+/// Called by CPython on a `SimpleQueue`.
+pub unsafe fn get(args: &Args) -> New {
+    let api = api();
+    let queue = args.this;
+    // SAFETY: the queue lives as long as the call; the arguments are the caller's.
+    unsafe {
+        let mut given = [core::ptr::null_mut(); 2];
+        if !host::home() || !args.bind(&[c"block", c"timeout"], &mut given) {
+            return args.original();
+        }
+        let [block, timeout] = given;
+        let blocks = block.is_null() || block == api.true_ || (api.PyObject_IsTrue)(block) == 1;
+        let deadline = match timeout.is_null() || timeout == api.none {
+            true => NEVER,
+            false => match seconds(timeout) {
+                Span::Nanos(nanos) => from_now(nanos),
+                // CPython's function raises the error that fits.
+                Span::Negative | Span::Bad => return args.original(),
+            },
+        };
+        if !blocks {
+            return args.original();
+        }
+        // Not empty, GIL held: CPython's function does not wait. An empty queue and a timeout of nothing raise `Empty` there.
+        let mut first = true;
+        loop {
+            if !is_empty(queue) {
+                return args.original();
+            }
+            if !first && deadline <= from_now(0) {
+                return no_wait(args);
+            }
+            first = false;
+            match waiters::wait(queue as usize, deadline, Recheck::Never, &|| false, &|| pass_on(queue)) {
+                Outcome::Granted => {}
+                Outcome::TimedOut => return no_wait(args),
+                Outcome::Raised => return core::ptr::null_mut(),
+            }
+        }
+    }
+}
+
+/// A wake that a task could not use goes to the next.
+fn pass_on(queue: Obj) {
+    waiters::hand_to_task(queue as usize);
+}
+
+/// `get(False)`: an item or `Empty`.
+unsafe fn no_wait(args: &Args) -> New {
+    let api = api();
+    // SAFETY: a tuple of our own; the saved function takes (block, timeout).
+    unsafe {
+        let arguments = (api.PyTuple_New)(1);
+        if arguments.is_null() {
+            return arguments;
+        }
+        (api.PyTuple_SetItem)(arguments, 0, super::super::api::new_ref(api.false_));
+        let result = super::call::apply(args.row, args.this, arguments, args.class());
+        drop_ref(arguments);
+        result
+    }
+}
+
+/// `put(item, ...)` and `put_nowait(item)`: CPython's own, then a waiting task is woken.
+///
+/// # Safety
+/// Called by CPython on a `SimpleQueue`.
+pub unsafe fn put(args: &Args) -> New {
+    // SAFETY: the call as it came.
+    unsafe {
+        let result = args.original();
+        if !result.is_null() {
+            pass_on(args.this);
+        }
+        result
+    }
+}

@@ -1,0 +1,369 @@
+//! The table of primitives: which C functions are replaced, by what, and the writing of them.
+//!
+//! Rows of one family are written together or not at all: a lock that is acquired green must be released green. Everything is
+//! checked before the first write, so a refusal changes nothing.
+
+use super::super::api::{api, drop_ref, type_of, MethodDef, New, Obj};
+use super::call::{Args, Entries, Primitive};
+use super::{fork, ghost, handle, ident, layout, lock, queue, rlock, select, shapes, socket, thread, time};
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
+use std::ffi::CString;
+
+/// Rows that are written together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// `get_ident` and RLock: written when the hooks are installed, and never taken back.
+    Identity,
+    /// `time.sleep`
+    Time,
+    /// `_thread.lock`
+    Lock,
+    /// Starting and joining threads.
+    Thread,
+    /// `_queue.SimpleQueue`
+    Queue,
+    /// Waiting for descriptors.
+    Select,
+    /// `_socket.socket`
+    Socket,
+    /// Processes.
+    Os,
+}
+
+impl Family {
+    /// The name by which Python code asks for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::Identity => "identity",
+            Family::Time => "time",
+            Family::Lock => "lock",
+            Family::Thread => "thread",
+            Family::Queue => "queue",
+            Family::Select => "select",
+            Family::Socket => "socket",
+            Family::Os => "os",
+        }
+    }
+
+    /// Finds and verifies what the family's replacements read and write.
+    unsafe fn prepare(self) -> Result<(), String> {
+        // SAFETY: GIL held by the caller.
+        unsafe {
+            match self {
+                Family::Identity => shapes::find_rlock(),
+                Family::Lock => shapes::find_lock(),
+                Family::Thread => shapes::find_lock().and_then(|()| handle::prepare()),
+                Family::Select => shapes::find_poll(),
+                Family::Socket => shapes::find_socket().and_then(|()| socket::prepare()),
+                Family::Time | Family::Queue | Family::Os => Ok(()),
+            }
+        }
+    }
+}
+
+/// One primitive.
+pub struct Row {
+    /// `module.function` or `module.type.method`, as Python code asks for it.
+    pub name: &'static str,
+    /// What it is written with.
+    pub family: Family,
+    entries: Entries,
+    definition: AtomicPtr<MethodDef>,
+    saved: AtomicPtr<c_void>,
+    flags: AtomicI32,
+    written: AtomicBool,
+}
+
+impl Row {
+    const fn new(name: &'static str, family: Family, entries: Entries) -> Row {
+        Row {
+            name,
+            family,
+            entries,
+            definition: AtomicPtr::new(core::ptr::null_mut()),
+            saved: AtomicPtr::new(core::ptr::null_mut()),
+            flags: AtomicI32::new(0),
+            written: AtomicBool::new(false),
+        }
+    }
+
+    /// CPython's own C function. Only code reached through the replacement, or after [`resolve`], may ask.
+    #[inline(always)]
+    pub fn saved(&self) -> *const c_void {
+        self.saved.load(Ordering::Relaxed)
+    }
+
+    /// The METH_ flags of the definition.
+    pub fn flags(&self) -> c_int {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Whether the replacement is in place.
+    pub fn is_written(&self) -> bool {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// The definition, once resolved.
+    pub fn definition(&self) -> *mut MethodDef {
+        self.definition.load(Ordering::Acquire)
+    }
+}
+
+macro_rules! primitives {
+    ($( $id:ident $family:ident $name:literal $body:path ; )*) => {
+        /// Index of each row.
+        #[derive(Clone, Copy)]
+        pub enum Id { $(
+            #[doc = $name] $id,
+        )* }
+        mod kinds {
+            $( pub struct $id; )*
+        }
+        $( impl Primitive for kinds::$id {
+            #[inline(always)]
+            fn row() -> &'static Row { &ROWS[Id::$id as usize] }
+            #[inline(always)]
+            unsafe fn green(args: &Args) -> New {
+                // SAFETY: the caller's promise is the body's.
+                unsafe { $body(args) }
+            }
+        } )*
+        /// All primitives.
+        pub static ROWS: [Row; [$($name),*].len()] =
+            [ $( Row::new($name, Family::$family, Entries::of::<kinds::$id>()), )* ];
+    };
+}
+
+primitives! {
+    GetIdent Identity "_thread.get_ident" ident::get_ident;
+    RLockAcquire Identity "_thread.RLock.acquire" rlock::acquire;
+    RLockEnter Identity "_thread.RLock.__enter__" rlock::acquire;
+    RLockRelease Identity "_thread.RLock.release" rlock::release;
+    RLockExit Identity "_thread.RLock.__exit__" rlock::release;
+    RLockReleaseSave Identity "_thread.RLock._release_save" rlock::release_save;
+    RLockAcquireRestore Identity "_thread.RLock._acquire_restore" rlock::acquire_restore;
+    RLockIsOwned Identity "_thread.RLock._is_owned" rlock::is_owned;
+    RLockRecursionCount Identity "_thread.RLock._recursion_count" rlock::recursion_count;
+
+    Sleep Time "time.sleep" time::sleep;
+
+    LockAcquire Lock "_thread.lock.acquire" lock::acquire;
+    LockAcquireLock Lock "_thread.lock.acquire_lock" lock::acquire;
+    LockEnter Lock "_thread.lock.__enter__" lock::acquire;
+    LockRelease Lock "_thread.lock.release" lock::release;
+    LockReleaseLock Lock "_thread.lock.release_lock" lock::release;
+    LockExit Lock "_thread.lock.__exit__" lock::release;
+    LockLocked Lock "_thread.lock.locked" lock::locked;
+    LockLockedLock Lock "_thread.lock.locked_lock" lock::locked;
+
+    StartNewThread Thread "_thread.start_new_thread" thread::start_new_thread;
+    StartNew Thread "_thread.start_new" thread::start_new_thread;
+    SetSentinel Thread "_thread._set_sentinel" thread::set_sentinel;
+    StartJoinableThread Thread "_thread.start_joinable_thread" handle::start_joinable_thread;
+    Shutdown Thread "_thread._shutdown" handle::shutdown;
+    HandleJoin Thread "_thread._ThreadHandle.join" handle::join;
+    HandleSetDone Thread "_thread._ThreadHandle._set_done" handle::set_done;
+
+    QueueGet Queue "_queue.SimpleQueue.get" queue::get;
+    QueuePut Queue "_queue.SimpleQueue.put" queue::put;
+    QueuePutNowait Queue "_queue.SimpleQueue.put_nowait" queue::put;
+
+    Select Select "select.select" select::select;
+    PollPoll Select "select.poll.poll" select::poll;
+    EpollPoll Select "select.epoll.poll" select::epoll;
+
+    Recv Socket "_socket.socket.recv" socket::recv;
+    RecvInto Socket "_socket.socket.recv_into" socket::recv_into;
+    RecvFrom Socket "_socket.socket.recvfrom" ghost::recvfrom;
+    RecvFromInto Socket "_socket.socket.recvfrom_into" ghost::recvfrom_into;
+    RecvMsg Socket "_socket.socket.recvmsg" ghost::recvmsg;
+    RecvMsgInto Socket "_socket.socket.recvmsg_into" ghost::recvmsg_into;
+    Send Socket "_socket.socket.send" socket::send;
+    SendAll Socket "_socket.socket.sendall" socket::sendall;
+    SendTo Socket "_socket.socket.sendto" ghost::sendto;
+    SendMsg Socket "_socket.socket.sendmsg" ghost::sendmsg;
+    Accept Socket "_socket.socket._accept" ghost::accept;
+    Connect Socket "_socket.socket.connect" ghost::connect;
+    ConnectEx Socket "_socket.socket.connect_ex" ghost::connect_ex;
+    Close Socket "_socket.socket.close" socket::close;
+
+    Fork Os "os.fork" fork::fork;
+}
+
+/// The row of that name.
+pub fn find(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name)
+}
+
+/// The row with that index.
+pub fn row(id: Id) -> &'static Row {
+    &ROWS[id as usize]
+}
+
+/// The callable `_thread.allocate_lock` (kept for ever once looked up).
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn allocate_lock() -> Obj {
+    static FOUND: AtomicPtr<super::super::api::PyObject> = AtomicPtr::new(core::ptr::null_mut());
+    let found = FOUND.load(Ordering::Acquire);
+    if !found.is_null() {
+        return found;
+    }
+    // SAFETY: `_thread` is a builtin module that has the function.
+    unsafe {
+        let made = attribute(&["_thread", "allocate_lock"]).unwrap_or(core::ptr::null_mut());
+        FOUND.store(made, Ordering::Release);
+        made
+    }
+}
+
+/// The object behind a dotted path, a new reference; `None` where this CPython has none.
+unsafe fn attribute(path: &[&str]) -> Option<New> {
+    let api = api();
+    // SAFETY: NUL-terminated copies of constant names; GIL held by the caller.
+    unsafe {
+        let module = CString::new(path[0]).ok()?;
+        let mut object = (api.PyImport_ImportModule)(module.as_ptr());
+        for name in &path[1..] {
+            if object.is_null() {
+                break;
+            }
+            let name = CString::new(*name).ok()?;
+            let inner = (api.PyObject_GetAttrString)(object, name.as_ptr());
+            drop_ref(object);
+            object = inner;
+        }
+        if object.is_null() {
+            (api.PyErr_Clear)();
+            return None;
+        }
+        Some(object)
+    }
+}
+
+/// The function or method descriptor of a row.
+pub unsafe fn object_of(row: &Row) -> Option<New> {
+    let path: Vec<&str> = row.name.split('.').collect();
+    // SAFETY: as in `attribute`.
+    unsafe {
+        match path.as_slice() {
+            // `_thread.lock` has that name on 3.13 only; `LockType` is the same type on all.
+            ["_thread", "lock", method] => attribute(&["_thread", "LockType", method]),
+            ["select", "poll", method] => {
+                let make = attribute(&["select", "poll"])?;
+                let specimen = (api().PyObject_CallNoArgs)(make);
+                drop_ref(make);
+                if specimen.is_null() {
+                    (api().PyErr_Clear)();
+                    return None;
+                }
+                let name = CString::new(*method).ok()?;
+                let found = (api().PyObject_GetAttrString)(type_of(specimen), name.as_ptr());
+                drop_ref(specimen);
+                Some(found)
+            }
+            path => attribute(path),
+        }
+    }
+}
+
+/// What became of looking for a row's definition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// It can be written, with the entry that fits.
+    Ready,
+    /// This CPython has no such function.
+    Absent,
+    /// A check failed.
+    Refused(String),
+}
+
+/// Looks up the definition of a row, its flags and the C function in it. Writes nothing.
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn resolve(row: &'static Row) -> Found {
+    if !row.definition().is_null() {
+        return Found::Ready;
+    }
+    // SAFETY: the caller's promise; the definition outlives every object (L2).
+    unsafe {
+        let Some(object) = object_of(row) else { return Found::Absent };
+        let method = row.name.rsplit('.').next().unwrap_or(row.name);
+        let found = CString::new(method).map_err(|_| String::new()).and_then(|name| layout::definition(object, &name));
+        drop_ref(object);
+        match found {
+            Err(reason) => Found::Refused(format!("{}: {reason}", row.name)),
+            Ok(definition) => {
+                let flags = (*definition).flags;
+                if row.entries.pick(flags).is_none() {
+                    return Found::Refused(format!(
+                        "{}: its calling convention (flags {flags:#x}) is not a known one",
+                        row.name
+                    ));
+                }
+                row.saved.store((*definition).meth.cast_mut(), Ordering::Relaxed);
+                row.flags.store(flags, Ordering::Relaxed);
+                row.definition.store(definition, Ordering::Release);
+                Found::Ready
+            }
+        }
+    }
+}
+
+/// Writes the replacements of all rows that `wanted` picks and that are not written yet. Checks come first; on an error
+/// nothing is changed.
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn write(wanted: &dyn Fn(&Row) -> bool) -> Result<(), String> {
+    let mut ready = Vec::new();
+    // SAFETY: the caller's promise; an entry has the calling convention that the flags name (L3).
+    unsafe {
+        for row in ROWS.iter().filter(|row| wanted(row) && !row.is_written()) {
+            row.family.prepare().map_err(|reason| format!("{}: {reason}", row.family.name()))?;
+            match resolve(row) {
+                Found::Ready => ready.push(row),
+                Found::Absent => {}
+                Found::Refused(reason) => return Err(reason),
+            }
+        }
+        for (index, row) in ready.iter().enumerate() {
+            let entry = row.entries.pick(row.flags()).expect("resolved");
+            if let Err(reason) = layout::store(&raw mut (*row.definition()).meth, entry) {
+                for undone in &ready[..index] {
+                    restore(undone);
+                }
+                return Err(format!("{}: {reason}", row.name));
+            }
+            row.written.store(true, Ordering::Release);
+        }
+    }
+    Ok(())
+}
+
+/// Puts CPython's own function back.
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn restore(row: &Row) {
+    if row.is_written() {
+        // SAFETY: the function that was there, in the place that could be written before.
+        unsafe {
+            if layout::store(&raw mut (*row.definition()).meth, row.saved()).is_ok() {
+                row.written.store(false, Ordering::Release);
+            }
+        }
+    }
+}
+
+/// Writes the rows that identity needs.
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn write_identity() -> Result<(), String> {
+    // SAFETY: the caller's promise.
+    unsafe { write(&|row| row.family == Family::Identity) }
+}

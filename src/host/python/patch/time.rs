@@ -1,0 +1,79 @@
+//! `time.sleep`.
+
+use super::super::api::{none, New};
+use super::super::{deliver, gt, host};
+use super::call::Args;
+use super::seconds::{from_now, seconds, Span};
+
+/// Result of a wait, as Python sees it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// It happened, with the verb's result.
+    Done(i64),
+    /// The deadline came first.
+    TimedOut,
+    /// A Python exception is set.
+    Raised,
+}
+
+/// Calls a verb with an absolute deadline until it has an answer: an interrupt that leaves no exception (a signal
+/// handler ran on the root) starts it again. Errors other than the three that end waits come back in `Done`.
+///
+/// # Safety
+/// GIL held, on a task; `verb` may switch.
+pub unsafe fn until_answered(mut verb: impl FnMut() -> i64) -> Waited {
+    loop {
+        let rc = verb();
+        if rc == -i64::from(libc::EINTR) || rc == -i64::from(libc::ECANCELED) {
+            // SAFETY: GIL held again after the switch.
+            if unsafe { deliver::raise_wake(rc as i32) } {
+                return Waited::Raised;
+            }
+            continue;
+        }
+        return if rc == -i64::from(libc::ETIMEDOUT) { Waited::TimedOut } else { Waited::Done(rc) };
+    }
+}
+
+/// Lets the other ready tasks run once. False when an exception was raised in this one.
+///
+/// # Safety
+/// As [`until_answered`].
+pub unsafe fn give_way() -> bool {
+    // SAFETY: the caller's promise. An interrupted yield is not repeated.
+    unsafe {
+        let rc = gt::gt_yield();
+        rc >= 0 || !deliver::raise_wake(rc)
+    }
+}
+
+/// `sleep(seconds)`
+///
+/// # Safety
+/// Called by CPython.
+pub unsafe fn sleep(args: &Args) -> New {
+    // SAFETY: GIL held; the argument is the caller's.
+    unsafe {
+        if !host::home() || args.positional() != 1 {
+            return args.original();
+        }
+        match seconds(args.at(0)) {
+            Span::Nanos(0) => {
+                if give_way() {
+                    none()
+                } else {
+                    core::ptr::null_mut()
+                }
+            }
+            Span::Nanos(nanos) => {
+                let deadline = from_now(nanos);
+                match until_answered(|| gt::gt_sleep_until(deadline).into()) {
+                    Waited::Raised => core::ptr::null_mut(),
+                    _ => none(),
+                }
+            }
+            // CPython's function raises the error that fits.
+            Span::Negative | Span::Bad => args.original(),
+        }
+    }
+}
