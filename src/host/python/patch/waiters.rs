@@ -13,6 +13,7 @@
 
 use super::super::deliver;
 use super::super::gt;
+use super::super::host;
 use core::cell::Cell;
 use core::ffi::c_int;
 use core::hash::{BuildHasherDefault, Hasher};
@@ -123,7 +124,7 @@ pub fn any(key: usize) -> bool {
 
 #[cold]
 fn any_in_table(key: usize) -> bool {
-    table().get(&key).is_some_and(|queue| !queue.first.is_null())
+    !host::frozen() && table().get(&key).is_some_and(|queue| !queue.first.is_null())
 }
 
 /// Number of tasks that wait for anything.
@@ -145,6 +146,10 @@ pub fn hand_to_task(key: usize) -> bool {
 
 #[cold]
 fn hand_over_in_table(key: usize, share: bool) -> bool {
+    if host::frozen() {
+        // The interpreter is ending: tasks do not run any more, and exit functions need the locks.
+        return false;
+    }
     let task = {
         let mut table = table();
         let Some(queue) = table.get_mut(&key) else { return false };
