@@ -1,2 +1,33 @@
-//! greenrt.
+//! greenrt: a green-thread runtime behind a C ABI.
+//!
+//! The public face is the C header `include/greenrt.h`, generated from [`ffi`]. Inside, the house has floors; a file
+//! imports from the floors below and from its own folder, never upward (`tests/layering.rs` checks it):
+//!
+//! ```text
+//! 4  ffi/ (the C face)   host/python/ (a room for CPython, entered only when Python asks)
+//! 3  io/ (descriptors)   offload/ (blocking calls on other threads)
+//! 2  sched/ (tasks, park and wake, hooks, fork)
+//! 1  context/ (stacks, the switch)   reactor/   timers   home, slots (what other threads may touch)   config
+//! 0  error   wait (lists of waiters)   sys/ (libc)
+//! ```
+//!
+//! `docs/ARCHITECTURE.md` walks one `gt_recv` through them.
+
+mod config;
+mod context;
+mod error;
+pub mod ffi;
+mod home;
 mod host;
+mod io;
+mod offload;
+mod reactor;
+mod sched;
+mod slots;
+mod sys;
+mod timers;
+mod wait;
+
+#[cfg(feature = "global-alloc")]
+#[global_allocator]
+static ALLOCATOR: config::Configured = config::Configured;

@@ -1,7 +1,7 @@
 //! The Python room: makes builtins for the hot verbs out of CPython's stable-ABI functions, and lets a CPython ride on the
 //! host hooks. The only place in the crate that knows a Python object.
 //!
-//! It is entered through one function, [`gt_python_builtins`], called by the Python package through `ctypes.PyDLL`
+//! It is entered through one function, `gt_python_builtins`, called by the Python package through `ctypes.PyDLL`
 //! (so the GIL is held). A program that is not Python never gets here, and nothing of CPython is linked.
 //!
 //! | file | what it holds |
@@ -45,23 +45,11 @@ use api::PyObject;
 /// The dict of builtins, once made.
 static BUILTINS: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
 
-/// The builtins of this library for the CPython that runs in this process: a new reference to a dict, or NULL with a Python
-/// exception set (ImportError for an interpreter that is not supported).
-///
-/// Call it through `ctypes.PyDLL`, with the GIL held. In a process without CPython the answer is NULL.
+/// The body of `gt_python_builtins` (the C face, `ffi/python.rs`).
 ///
 /// # Safety
 /// The GIL of the process's CPython, if it has one, is held.
-#[no_mangle]
-pub unsafe extern "C" fn gt_python_builtins() -> *mut c_void {
-    std::panic::catch_unwind(|| {
-        // SAFETY: the caller's promise.
-        unsafe { open() }
-    })
-    .unwrap_or(null_mut())
-}
-
-unsafe fn open() -> *mut c_void {
+pub(crate) unsafe fn open() -> *mut c_void {
     // SAFETY: names that end in NUL; a function found under this name has this type.
     unsafe {
         let initialized = libc::dlsym(libc::RTLD_DEFAULT, c"Py_IsInitialized".as_ptr());

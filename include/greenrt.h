@@ -1,0 +1,1065 @@
+/* greenrt: a green-thread runtime behind a C ABI. Generated from src/ffi by cbindgen: do not edit, run `make header`.
+ *
+ * A task is a green thread: code that looks blocking, switched by the runtime when it waits. Each OS thread has its own
+ * scheduler, made on first use; a task never changes its OS thread (its home thread). The thread's own stack is the root
+ * task. Unless a function says otherwise, it is called from any task, the root included, on its home thread.
+ *
+ * Results: >= 0 is success, < 0 is -errno (gt_strerror names it). The caller's errno is not touched. Outputs are written on
+ * success only, except the byte counts of partial transfers.
+ *
+ * Times are int64_t nanoseconds on CLOCK_MONOTONIC (gt_now). Each blocking verb gt_x() has a twin gt_x_until() with an
+ * absolute deadline: GT_NEVER waits for ever, a deadline in the past means "try once".
+ *
+ * What ends a blocking call, first rule first: work already done wins (bytes, an end to join); then cancel (-ECANCELED,
+ * sticky, reported on entry even if the call could succeed at once); then interrupt (-EINTR, once for each gt_interrupt,
+ * never for a signal); then the deadline of a scope, then the call's own (-ETIMEDOUT both).
+ *
+ * Descriptors are owned (made by gt_socket, gt_accept, gt_listen_tcp, gt_dial_tcp, or adopted) or foreign (all others).
+ * Both work with every verb; owned ones cost fewer system calls.
+ *
+ * Callbacks take `arg` last. Structs that begin with `size_t size` may grow: set it to sizeof, zero the rest.
+ */
+
+#ifndef GREENRT_H
+#define GREENRT_H
+
+#include <stdint.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <poll.h>
+
+#define GT_VERSION "0.1.0"
+#define GT_VERSION_MAJOR 0
+#define GT_VERSION_MINOR 1
+#define GT_VERSION_PATCH 0
+
+/**
+ * The ABI of this library. A program or binding compares it with `gt_abi_version()` of the library it found.
+ */
+#define GT_ABI_VERSION 1
+
+/**
+ * The stack overflow handler: the default, which is on.
+ */
+#define GT_OVERFLOW_DEFAULT 0
+
+/**
+ * The stack overflow handler is installed.
+ */
+#define GT_OVERFLOW_ON 1
+
+/**
+ * It is not: for hosts that handle SIGSEGV themselves (a JVM, .NET, sanitizers).
+ */
+#define GT_OVERFLOW_OFF 2
+
+/**
+ * Deadlock: the default, which is to report.
+ */
+#define GT_DEADLOCK_DEFAULT 0
+
+/**
+ * Deadlock: list the parked tasks on stderr, once, and keep waiting.
+ */
+#define GT_DEADLOCK_REPORT 1
+
+/**
+ * Deadlock: report, and end the root task's blocking call with -EDEADLK.
+ */
+#define GT_DEADLOCK_ERROR 2
+
+/**
+ * Deadlock: keep waiting in silence.
+ */
+#define GT_DEADLOCK_OFF 3
+
+/**
+ * A flag of gt_spawn_opts_t: nobody will join the task; it is freed when it ends.
+ */
+#define GT_SPAWN_DETACHED 1
+
+/**
+ * A deadline that never comes.
+ */
+#define GT_NEVER INT64_MAX
+
+/**
+ * The right to wake one task from anywhere. While one exists, the task's scheduler does not call silence a deadlock.
+ */
+typedef struct gt_waker_t gt_waker_t;
+
+/**
+ * Settings of the whole process, for gt_config(). Zero means the default in every member but `size`.
+ */
+typedef struct gt_config_t {
+    /**
+     * sizeof(gt_config_t)
+     */
+    size_t size;
+    /**
+     * Stack bytes of a task unless it asks for others; 16 KiB to 1 GiB; default 64 KiB. Address space: only what a
+     * task touches is memory.
+     */
+    size_t stack_size;
+    /**
+     * Bytes below each stack that fault when touched; up to 1 GiB; default 24 KiB.
+     */
+    size_t guard_size;
+    /**
+     * The library's allocator: all three or none. `align` is a power of two. Called from any thread. NULL on failure.
+     */
+    void *(*alloc)(size_t size, size_t align, void *arg);
+    /**
+     * As realloc(3); the old block stays when it fails.
+     */
+    void *(*realloc)(void *old, size_t old_size, size_t size, size_t align, void *arg);
+    /**
+     * As free(3).
+     */
+    void (*dealloc)(void *old, size_t size, size_t align, void *arg);
+    /**
+     * The last argument of the three.
+     */
+    void *alloc_arg;
+    /**
+     * GT_OVERFLOW_*
+     */
+    uint32_t overflow_handler;
+    /**
+     * GT_DEADLOCK_*
+     */
+    uint32_t deadlock;
+} gt_config_t;
+
+/**
+ * A task's entry: gets the argument of gt_spawn(), its result is gt_join()'s.
+ */
+typedef void *(*gt_entry_t)(void *arg);
+
+/**
+ * Wishes for gt_spawn_with(). Zero means the default in every member but `size`.
+ */
+typedef struct gt_spawn_opts_t {
+    /**
+     * sizeof(gt_spawn_opts_t)
+     */
+    size_t size;
+    /**
+     * A name for reports, copied, cut at 31 bytes; or NULL.
+     */
+    const char *name;
+    /**
+     * Stack bytes, 16 KiB to 1 GiB.
+     */
+    size_t stack_size;
+    /**
+     * A stack of the caller's own: lowest address of `stack_size` bytes, without a guard, the caller's again once the
+     * task is joined. The upper end holds the task's record (about 0.5 KiB).
+     */
+    void *stack;
+    /**
+     * Bytes below the stack that fault when touched.
+     */
+    size_t guard_size;
+    /**
+     * Reserved: 0.
+     */
+    int32_t priority;
+    /**
+     * GT_SPAWN_*
+     */
+    uint32_t flags;
+} gt_spawn_opts_t;
+
+/**
+ * The hooks by which a VM's per-thread state follows its task. Their shapes are those of the VM's own functions; for
+ * CPython: PyThreadState_New, PyThreadState_Swap, PyThreadState_Clear, PyThreadState_Delete, PyEval_SaveThread,
+ * PyEval_RestoreThread, PyUnstable_ThreadState_SetStackProtection, PyErr_CheckSignals.
+ *
+ * The first four go together, as do release and acquire. A hook may let other OS threads run. state_clear and
+ * interrupted may block the task; the others may not.
+ */
+typedef struct gt_host_t {
+    /**
+     * sizeof(gt_host_t)
+     */
+    size_t size;
+    /**
+     * The argument of state_new.
+     */
+    void *ctx;
+    /**
+     * Makes the state of a new task, called by gt_spawn(). NULL: gt_spawn() fails with -ENOMEM.
+     */
+    void *(*state_new)(void *ctx);
+    /**
+     * Makes a state current and returns the one that was. Called on arrival in a task, after each switch.
+     */
+    void *(*swap)(void *incoming);
+    /**
+     * Empties the state of a finishing task, on that task, while it is current.
+     */
+    void (*state_clear)(void *state);
+    /**
+     * Frees a state, after it was swapped out for good.
+     */
+    void (*state_free)(void *state);
+    /**
+     * Gives up the VM's lock before a poll that may sleep.
+     */
+    void *(*release)(void);
+    /**
+     * Takes it again, with what release returned.
+     */
+    void (*acquire)(void *released);
+    /**
+     * Tells the VM the stack of a new task; not 0: gt_spawn() fails with -EINVAL.
+     */
+    int (*stack_bounds)(void *state, void *base, size_t size);
+    /**
+     * Called on the root task when a signal has ended a poll; not 0: the root's blocking call returns -EINTR, with no
+     * code to take.
+     */
+    int (*interrupted)(void);
+    /**
+     * A pthread key that is set to the incoming state before swap; or NULL.
+     */
+    const uint32_t *tls_key;
+} gt_host_t;
+
+/**
+ * Figures of one scheduler, for gt_stats(). The root task is in none of the task figures.
+ */
+typedef struct gt_stats_t {
+    /**
+     * sizeof(gt_stats_t), set by the caller
+     */
+    size_t size;
+    /**
+     * Tasks that have not ended.
+     */
+    uint64_t tasks_live;
+    /**
+     * Tasks that wait for something.
+     */
+    uint64_t tasks_parked;
+    /**
+     * Tasks that could run.
+     */
+    uint64_t tasks_ready;
+    /**
+     * Tasks ever spawned.
+     */
+    uint64_t tasks_spawned;
+    /**
+     * Switches from task to task.
+     */
+    uint64_t switches;
+    /**
+     * Polls of the reactor.
+     */
+    uint64_t polls;
+    /**
+     * Owned descriptors.
+     */
+    uint64_t descriptors;
+    /**
+     * Armed timers.
+     */
+    uint64_t timers;
+    /**
+     * Stacks for which address space is mapped.
+     */
+    uint64_t stacks_mapped;
+    /**
+     * Stacks of tasks that live, or have ended and were not joined.
+     */
+    uint64_t stacks_in_use;
+    /**
+     * Stacks that were used and wait for the next task.
+     */
+    uint64_t stacks_cached;
+    /**
+     * Requests from other OS threads carried out.
+     */
+    uint64_t wakes_remote;
+    /**
+     * Jobs that run on other OS threads for tasks of this scheduler.
+     */
+    uint64_t offload_jobs;
+} gt_stats_t;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The library's version, as "1.2.3". Static text. Any thread; does not switch.
+ */
+const char *gt_version(void);
+
+/**
+ * The library's ABI version. Another number than the header's GT_ABI_VERSION: do not use this library with this
+ * header. Any thread; does not switch.
+ */
+uint32_t gt_abi_version(void);
+
+/**
+ * The name and meaning of an error, as static text that is never NULL: "ECANCELED: the task was cancelled". Takes the
+ * negative result of a call or a positive errno. Any thread; does not switch.
+ */
+const char *gt_strerror(int error);
+
+/**
+ * Sets the process-wide settings. Comes before every other call that uses a scheduler.
+ *
+ * Returns 0, or
+ *   -EINVAL  config is NULL or too small; a size is out of range; one or two of the three allocator functions are
+ *            missing; an unknown GT_OVERFLOW_* or GT_DEADLOCK_* value
+ *   -E2BIG   the struct is larger than this library knows and its tail is not zero
+ *   -EBUSY   a scheduler exists already, or an allocator comes after the first allocation
+ *
+ * Any thread; does not switch.
+ */
+int gt_config(const struct gt_config_t *config);
+
+/**
+ * Ends this OS thread's scheduler: cancels all its tasks, waits until they have ended, frees everything. A task that
+ * never ends keeps it waiting. Call it from the root task before the thread ends; without it, parked tasks are
+ * abandoned when the thread ends: they never run again, and their stacks stay mapped. The next call of any function
+ * makes a new scheduler.
+ *
+ * Returns 0 (also when there is no scheduler), or
+ *   -EPERM   called from a task other than the root
+ *
+ * Switches. Root task only.
+ */
+int gt_shutdown(void);
+
+/**
+ * As gt_shutdown(), waiting no longer than `deadline` (absolute ns).
+ *
+ * Also returns
+ *   -ETIMEDOUT  some tasks have not ended yet; they stay cancelled, nothing was freed
+ */
+int gt_shutdown_until(int64_t deadline);
+
+/**
+ * A descriptor for life inside another event loop: readable when gt_turn() has something to do. Watch it, wake up no
+ * later than gt_next_deadline(), and call gt_turn(). It stays the library's: do not read or close it.
+ *
+ * Returns the descriptor, or the error that kept the scheduler from being made (-ENOMEM, -EMFILE, -ENFILE).
+ *
+ * Does not switch.
+ */
+int gt_poll_fd(void);
+
+/**
+ * When gt_turn() must be called at the latest: absolute ns, 0 when tasks are ready now, GT_NEVER when only a
+ * descriptor can bring work. Negative: the error that kept the scheduler from being made. Does not switch.
+ */
+int64_t gt_next_deadline(void);
+
+/**
+ * One turn of the scheduler, driven by another loop: looks for events, waits for them until `deadline` (absolute ns;
+ * 0 does not wait) if no task is ready, and lets every task that is ready run once.
+ *
+ * Returns the number of switches, or
+ *   -EPERM   called from a task other than the root
+ *
+ * Switches. Root task only.
+ */
+int gt_turn(int64_t deadline);
+
+/**
+ * Makes a task that runs `entry(arg)`. It does not run yet: it is put behind the tasks that are ready, and runs when
+ * the caller blocks or yields. Join it, or detach it: what is neither keeps its stack.
+ *
+ * Returns the task's id (> 0), or
+ *   -EINVAL  entry is NULL
+ *   -ENOMEM  out of memory, or the host's state_new failed
+ *   -ENOSPC  no memory mapping left for the guard (vm.max_map_count; only where guard markers are not supported)
+ *   -EAGAIN  16,777,215 tasks live on this OS thread
+ *
+ * Does not switch.
+ */
+int64_t gt_spawn(gt_entry_t entry,
+                 void *arg);
+
+/**
+ * As gt_spawn(), with wishes; `opts` may be NULL.
+ *
+ * Also returns
+ *   -EINVAL  opts is too small; stack_size or guard_size is out of range; `stack` with less than 16 KiB; priority is
+ *            not 0; an unknown flag
+ *   -E2BIG   the struct is larger than this library knows and its tail is not zero
+ */
+int64_t gt_spawn_with(gt_entry_t entry,
+                      void *arg,
+                      const struct gt_spawn_opts_t *opts);
+
+/**
+ * The id of the running task; the root task (the OS thread's own stack) has one too. Negative: the error that kept the
+ * scheduler from being made. Does not switch.
+ */
+int64_t gt_self(void);
+
+/**
+ * Waits until a task has ended, stores its result (`result` may be NULL), and frees it: its id is stale afterwards.
+ *
+ * Returns 0, or
+ *   -ESRCH      no such task: joined already, detached and ended, or never made
+ *   -EDEADLK    a task cannot join itself; or nothing can ever wake the waiting tasks (root task, GT_DEADLOCK_ERROR)
+ *   -EINVAL     another task is joining it, or it is detached, or it is the root
+ *   -EXDEV      it lives on another OS thread
+ *   -ECANCELED  the caller was cancelled        -EINTR  the caller was interrupted
+ *   -ETIMEDOUT  a deadline scope of the caller expired
+ *
+ * May switch. The task's home thread.
+ */
+int gt_join(int64_t task,
+            void **result);
+
+/**
+ * As gt_join(), at most until `deadline` (absolute ns); then -ETIMEDOUT, and the task can still be joined.
+ */
+int gt_join_until(int64_t task, void **result, int64_t deadline);
+
+/**
+ * Gives up the right to join a task: it is freed when it ends, or now if it has.
+ *
+ * Returns 0, or
+ *   -ESRCH   no such task
+ *   -EINVAL  it is detached already, or being joined, or the root
+ *   -EXDEV   it lives on another OS thread
+ *
+ * Does not switch. The task's home thread.
+ */
+int gt_detach(int64_t task);
+
+/**
+ * Lets the other ready tasks run first.
+ *
+ * Returns 0, or -ECANCELED, -EINTR. Switches if another task is ready.
+ */
+int gt_yield(void);
+
+/**
+ * Ends the running task with a result, from any depth of calls: cleanup handlers run, frames are left as by longjmp(3).
+ *
+ * Does not return, unless
+ *   -EPERM   called from the root task, whose end is the thread's
+ *
+ * Switches. A task only.
+ */
+int gt_exit(void *result);
+
+/**
+ * Cancels a task: the blocking call it is in, and each later one, returns -ECANCELED, also one that could succeed at
+ * once. It is up to the task to end. Cancelling twice is fine.
+ *
+ * Returns 0, or -ESRCH: no such task, or it has ended. Any thread; does not switch.
+ */
+int gt_cancel(int64_t task);
+
+/**
+ * Interrupts a task once: the blocking call it is in, or its next one, returns -EINTR. Codes queue, first in, first
+ * out, one for each -EINTR.
+ *
+ * Returns 0, or -ESRCH, -ENOMEM. Any thread; does not switch.
+ */
+int gt_interrupt(int64_t task,
+                 int code);
+
+/**
+ * Interrupts a task at a time (absolute ns; GT_NEVER: not at all), unless gt_interrupt_withdraw() comes first or the
+ * task ends.
+ *
+ * Returns 0, or -ESRCH, -EXDEV, -ENOMEM. Does not switch. The task's home thread.
+ */
+int gt_interrupt_at(int64_t task,
+                    int code,
+                    int64_t deadline);
+
+/**
+ * Reads the oldest code that was delivered to the running task by -EINTR.
+ *
+ * Returns 0, or
+ *   -EAGAIN  there is none
+ *   -EINVAL  code is NULL
+ *
+ * Does not switch.
+ */
+int gt_interrupt_take(int32_t *code);
+
+/**
+ * Takes back one interrupt with this code that was not delivered yet: a queued one, else a timed one.
+ *
+ * Returns 0, or
+ *   -ENOENT  there is none (any more)
+ *   -ESRCH   no such task
+ *   -EXDEV   it lives on another OS thread
+ *
+ * Does not switch. The task's home thread.
+ */
+int gt_interrupt_withdraw(int64_t task, int code);
+
+/**
+ * Suspends the delivery of cancel, interrupt and scope deadlines to the running task, until the matching
+ * gt_shield_pop(). Shields nest. What comes meanwhile is delivered afterwards.
+ *
+ * Returns 0. Does not switch.
+ */
+int gt_shield_push(void);
+
+/**
+ * Ends the innermost shield.
+ *
+ * Returns 0, or -EINVAL: there is none. Does not switch.
+ */
+int gt_shield_pop(void);
+
+/**
+ * Registers `fn(arg)` to run when the running task ends, by gt_exit() or by its entry's return; last in, first out,
+ * under a shield. On the root task, which does not end, only gt_cleanup_pop() runs it.
+ *
+ * Returns 0, or
+ *   -EINVAL  fn is NULL
+ *   -ENOMEM
+ *
+ * Does not switch.
+ */
+int gt_cleanup_push(void (*function)(void *arg),
+                    void *arg);
+
+/**
+ * Takes the innermost cleanup handler off, and runs it if `execute` is not 0.
+ *
+ * Returns 0, or -EINVAL: there is none. Switches if the handler does.
+ */
+int gt_cleanup_pop(int execute);
+
+/**
+ * Names a task for reports; copied, cut at 31 bytes.
+ *
+ * Returns 0, or
+ *   -EINVAL  name is NULL
+ *   -ESRCH   no such task
+ *   -EXDEV   it lives on another OS thread
+ *
+ * Does not switch. The task's home thread.
+ */
+int gt_task_set_name(int64_t task, const char *name);
+
+/**
+ * Copies a task's name into `buf` (`len` bytes, always NUL-terminated unless len is 0).
+ *
+ * Returns the length of the name, which may be more than fitted, or
+ *   -EINVAL  buf is NULL and len is not 0
+ *   -ESRCH   no such task
+ *   -EXDEV   it lives on another OS thread
+ *
+ * Does not switch. The task's home thread.
+ */
+int gt_task_name(int64_t task, char *buf, size_t len);
+
+/**
+ * Waits for the running task's permit and takes it. There is one: gt_unpark() before gt_park() is not lost, two are as
+ * good as one.
+ *
+ * Returns 0, or -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EDEADLK (root task, GT_DEADLOCK_ERROR). May switch.
+ */
+int gt_park(void);
+
+/**
+ * As gt_park(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_park_until(int64_t deadline);
+
+/**
+ * Gives a task its permit.
+ *
+ * Returns 0, or -ESRCH: no such task, or it has ended. Any thread; does not switch.
+ */
+int gt_unpark(int64_t task);
+
+/**
+ * Makes a waker for a task: gt_unpark() for code that keeps it for later, such as another thread.
+ *
+ * Returns NULL when the task does not exist or memory is out. Any thread; does not switch.
+ */
+struct gt_waker_t *gt_waker_new(int64_t task);
+
+/**
+ * Gives the waker's task its permit.
+ *
+ * Returns 0, or
+ *   -EINVAL  waker is NULL
+ *   -ESRCH   the task has ended
+ *
+ * Any thread; does not switch.
+ */
+int gt_waker_wake(const struct gt_waker_t *waker);
+
+/**
+ * Frees a waker; NULL is fine. Any thread; does not switch.
+ */
+void gt_waker_free(struct gt_waker_t *waker);
+
+/**
+ * Nanoseconds on CLOCK_MONOTONIC: what deadlines are made of (`gt_now() + 5 * 1000000000LL`). Any thread; does not
+ * switch.
+ */
+int64_t gt_now(void);
+
+/**
+ * Sleeps for `ns` nanoseconds; 0 lets the other ready tasks run. Late by what the others take and the kernel's timer
+ * slack (prctl(2), PR_SET_TIMERSLACK), never early.
+ *
+ * Returns 0, or
+ *   -EINVAL     ns is negative
+ *   -ECANCELED  the task was cancelled
+ *   -EINTR      the task was interrupted
+ *   -ETIMEDOUT  a deadline scope expired first
+ *
+ * Switches.
+ */
+int gt_sleep(int64_t ns);
+
+/**
+ * Sleeps until `deadline` (absolute ns). One in the past lets the other ready tasks run. Results as of gt_sleep().
+ */
+int gt_sleep_until(int64_t deadline);
+
+/**
+ * Opens a deadline scope: until gt_deadline_pop(), every blocking call of the running task ends with -ETIMEDOUT at
+ * `deadline` (absolute ns) at the latest. Scopes nest; the nearest deadline counts.
+ *
+ * Returns a token (> 0), or -ENOMEM. Does not switch.
+ */
+int64_t gt_deadline_push(int64_t deadline);
+
+/**
+ * Closes the innermost deadline scope.
+ *
+ * Returns 1 if its deadline has ended a blocking call, 0 if not, or
+ *   -EINVAL  the token is not the innermost open scope's; nothing was closed
+ *
+ * Does not switch.
+ */
+int gt_deadline_pop(int64_t token);
+
+/**
+ * Receives up to `len` bytes from a socket, letting other tasks run until there are some. Several tasks may wait on
+ * one socket: first come, first served.
+ *
+ * Returns the number of bytes, 0 at the end of the stream, or
+ *   -EINVAL     buf is NULL and len is not 0
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what recv(2) says. May switch.
+ */
+ssize_t gt_recv(int fd,
+                void *buf,
+                size_t len,
+                int flags);
+
+/**
+ * As gt_recv(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_recv_until(int fd,
+                      void *buf,
+                      size_t len,
+                      int flags,
+                      int64_t deadline);
+
+/**
+ * Sends up to `len` bytes on a socket, letting other tasks run until there is room for some. Never raises SIGPIPE.
+ *
+ * Returns the number of bytes, which may be less than len, or
+ *   -EPIPE      the other end is closed
+ *   -EINVAL     buf is NULL and len is not 0
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what send(2) says. May switch.
+ */
+ssize_t gt_send(int fd,
+                const void *buf,
+                size_t len,
+                int flags);
+
+/**
+ * As gt_send(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_send_until(int fd,
+                      const void *buf,
+                      size_t len,
+                      int flags,
+                      int64_t deadline);
+
+/**
+ * Sends all `len` bytes. `sent` (may be NULL) is told how many were sent, also when an error ended it.
+ *
+ * Returns 0, or an error of gt_send(). May switch.
+ */
+int gt_send_all(int fd, const void *buf, size_t len, int flags, size_t *sent);
+
+/**
+ * As gt_send_all(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_send_all_until(int fd, const void *buf, size_t len, int flags, size_t *sent, int64_t deadline);
+
+/**
+ * Receives a message and, if `from` is not NULL, its sender's address: `fromlen` says how much room there is, and is told
+ * the address's length.
+ *
+ * Returns the number of bytes, or
+ *   -EINVAL     buf is NULL and len is not 0; one of from and fromlen is NULL and the other is not
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what recvfrom(2) says. May switch.
+ */
+ssize_t gt_recvfrom(int fd,
+                    void *buf,
+                    size_t len,
+                    int flags,
+                    struct sockaddr *from,
+                    socklen_t *fromlen);
+
+/**
+ * As gt_recvfrom(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_recvfrom_until(int fd,
+                          void *buf,
+                          size_t len,
+                          int flags,
+                          struct sockaddr *from,
+                          socklen_t *fromlen,
+                          int64_t deadline);
+
+/**
+ * Sends a message to an address. Never raises SIGPIPE.
+ *
+ * Returns the number of bytes, or
+ *   -EINVAL     buf is NULL and len is not 0; to is NULL and tolen is not 0
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what sendto(2) says. May switch.
+ */
+ssize_t gt_sendto(int fd,
+                  const void *buf,
+                  size_t len,
+                  int flags,
+                  const struct sockaddr *to,
+                  socklen_t tolen);
+
+/**
+ * As gt_sendto(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_sendto_until(int fd,
+                        const void *buf,
+                        size_t len,
+                        int flags,
+                        const struct sockaddr *to,
+                        socklen_t tolen,
+                        int64_t deadline);
+
+/**
+ * Receives a message with its ancillary data.
+ *
+ * Returns the number of bytes, or
+ *   -EINVAL     msg is NULL
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what recvmsg(2) says. May switch.
+ */
+ssize_t gt_recvmsg(int fd,
+                   struct msghdr *msg,
+                   int flags);
+
+/**
+ * As gt_recvmsg(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_recvmsg_until(int fd,
+                         struct msghdr *msg,
+                         int flags,
+                         int64_t deadline);
+
+/**
+ * Sends a message with ancillary data. Never raises SIGPIPE.
+ *
+ * Returns the number of bytes, or
+ *   -EINVAL     msg is NULL
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what sendmsg(2) says. May switch.
+ */
+ssize_t gt_sendmsg(int fd,
+                   const struct msghdr *msg,
+                   int flags);
+
+/**
+ * As gt_sendmsg(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_sendmsg_until(int fd,
+                         const struct msghdr *msg,
+                         int flags,
+                         int64_t deadline);
+
+/**
+ * Makes a socket, owned: non-blocking and close-on-exec, to be closed by gt_close().
+ *
+ * Returns the descriptor, or an error of socket(2), or -ENOMEM (nothing is left open). Does not switch.
+ */
+int gt_socket(int domain, int kind, int protocol);
+
+/**
+ * Accepts a connection; the new descriptor is owned. `addr` and `addrlen` are both NULL or as for accept(2). A connection
+ * that its peer gave up meanwhile is passed over.
+ *
+ * Returns the new descriptor, or
+ *   -EMFILE     the process is out of descriptors; the connection stays in the queue: close something, or wait, and
+ *               accept again
+ *   -EINVAL     the socket does not listen; one of addr and addrlen is NULL and the other is not
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what accept(2) says. May switch. On a foreign listener in
+ * blocking mode that other processes accept from too, adopt it first (gt_fd_adopt).
+ */
+int gt_accept(int fd,
+              struct sockaddr *addr,
+              socklen_t *addrlen);
+
+/**
+ * As gt_accept(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+int gt_accept_until(int fd,
+                    struct sockaddr *addr,
+                    socklen_t *addrlen,
+                    int64_t deadline);
+
+/**
+ * Connects a socket.
+ *
+ * Returns 0, or
+ *   -ECONNREFUSED, -ENETUNREACH, -EHOSTUNREACH, -ETIMEDOUT and what else connect(2) says
+ *   -EINVAL     addr is NULL
+ * Also -ECANCELED, -EINTR, -EBADF, -ENOMEM. After an error of waiting the attempt goes on in the kernel: close the socket.
+ * May switch.
+ */
+int gt_connect(int fd,
+               const struct sockaddr *addr,
+               socklen_t addrlen);
+
+/**
+ * As gt_connect(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+int gt_connect_until(int fd,
+                     const struct sockaddr *addr,
+                     socklen_t addrlen,
+                     int64_t deadline);
+
+/**
+ * A listening TCP socket, owned. `host` is a name or an address, or NULL: every address of both families. Port 0 lets the
+ * system choose (getsockname(2) tells). `backlog` <= 0 means 1024. SO_REUSEADDR is set.
+ *
+ * Returns the descriptor, or
+ *   -EADDRINUSE     the port is taken
+ *   -EADDRNOTAVAIL  the host is no address of this machine, or does not resolve
+ *   -EACCES         a port below 1024
+ * Also -EMFILE, -ENOMEM, -ECANCELED, -EINTR, -ETIMEDOUT. May switch (to resolve a name).
+ */
+int gt_listen_tcp(const char *host,
+                  uint16_t port,
+                  int backlog);
+
+/**
+ * As gt_listen_tcp(), resolving a name at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_listen_tcp_until(const char *host, uint16_t port, int backlog, int64_t deadline);
+
+/**
+ * Connects to a TCP server by name or address: resolves it on another OS thread (getaddrinfo(3)) and tries each
+ * address in order. The descriptor is owned.
+ *
+ * Returns the descriptor, or
+ *   -EINVAL         host is NULL
+ *   -EADDRNOTAVAIL  the name does not resolve
+ *   -EAGAIN         the name server does not answer now, or too many names are being resolved
+ *   the last address's error (-ECONNREFUSED, ...)
+ * Also -EMFILE, -ENOMEM, -ECANCELED, -EINTR, -ETIMEDOUT. May switch.
+ */
+int gt_dial_tcp(const char *host,
+                uint16_t port);
+
+/**
+ * As gt_dial_tcp(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_dial_tcp_until(const char *host, uint16_t port, int64_t deadline);
+
+/**
+ * Reads up to `len` bytes, letting other tasks run until there are some. A descriptor of any kind. One that is not owned may be in blocking mode; its flags are not touched. Regular files are
+ * read and written at once, which may block the OS thread.
+ *
+ * Returns the number of bytes, 0 at the end, or
+ *   -EINVAL     buf is NULL and len is not 0
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what read(2) says. May switch.
+ */
+ssize_t gt_read(int fd,
+                void *buf,
+                size_t len);
+
+/**
+ * As gt_read(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_read_until(int fd,
+                      void *buf,
+                      size_t len,
+                      int64_t deadline);
+
+/**
+ * Writes up to `len` bytes, letting other tasks run until there is room for some. A descriptor of any kind. One that is not owned may be in blocking mode; its flags are not touched. Regular files are
+ * read and written at once, which may block the OS thread. Raises SIGPIPE
+ * as write(2) does; gt_send() does not.
+ *
+ * Returns the number of bytes, which may be less than len, or
+ *   -EINVAL     buf is NULL and len is not 0
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what write(2) says. May switch.
+ */
+ssize_t gt_write(int fd,
+                 const void *buf,
+                 size_t len);
+
+/**
+ * As gt_write(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_write_until(int fd,
+                       const void *buf,
+                       size_t len,
+                       int64_t deadline);
+
+/**
+ * As gt_read(), into several buffers.
+ *
+ * Returns the number of bytes, 0 at the end, or
+ *   -EINVAL     iov is NULL and iovcnt is not 0; iovcnt is negative or above 1024
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what readv(2) says. May switch.
+ */
+ssize_t gt_readv(int fd,
+                 const struct iovec *iov,
+                 int iovcnt);
+
+/**
+ * As gt_readv(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_readv_until(int fd,
+                       const struct iovec *iov,
+                       int iovcnt,
+                       int64_t deadline);
+
+/**
+ * As gt_write(), from several buffers.
+ *
+ * Returns the number of bytes, or
+ *   -EINVAL     iov is NULL and iovcnt is not 0; iovcnt is negative or above 1024
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOMEM, and what writev(2) says. May switch.
+ */
+ssize_t gt_writev(int fd,
+                  const struct iovec *iov,
+                  int iovcnt);
+
+/**
+ * As gt_writev(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_writev_until(int fd,
+                        const struct iovec *iov,
+                        int iovcnt,
+                        int64_t deadline);
+
+/**
+ * Waits until a descriptor is ready for one of `events` (POLLIN, POLLOUT, POLLPRI, ... of poll(2)), has failed, or was
+ * hung up.
+ *
+ * Returns the events that are true (> 0), or
+ *   -EINVAL  events has bits that are no poll(2) events
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF, -ENOMEM. May switch.
+ */
+int gt_wait_fd(int fd,
+               int events);
+
+/**
+ * As gt_wait_fd(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_wait_fd_until(int fd, int events, int64_t deadline);
+
+/**
+ * poll(2) for tasks: waits until at least one entry has something to say. Entries with a negative fd are passed over; a
+ * descriptor that is not open says POLLNVAL.
+ *
+ * Returns the number of entries with revents, or
+ *   -EINVAL  fds is NULL and nfds is not 0; nfds is above the descriptor limit
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM. May switch.
+ */
+int gt_poll(struct pollfd *fds,
+            nfds_t nfds);
+
+/**
+ * As gt_poll(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_poll_until(struct pollfd *fds, nfds_t nfds, int64_t deadline);
+
+/**
+ * Takes a descriptor into ownership of this OS thread's scheduler: O_NONBLOCK is set, and it is registered once instead
+ * of for each wait. Close it with gt_close(), or hand it back with gt_fd_release(). Another OS thread may use it too,
+ * as a foreign one. A descriptor that shares its open file with other processes shares O_NONBLOCK with them.
+ *
+ * Returns 0, or -EBADF, -ENOMEM. Does not switch.
+ */
+int gt_fd_adopt(int fd);
+
+/**
+ * Hands an owned descriptor back: O_NONBLOCK is cleared; tasks that wait on it get -EBADF.
+ *
+ * Returns 0, or -EBADF; -EINVAL: it is not owned by this OS thread's scheduler. Does not switch.
+ */
+int gt_fd_release(int fd);
+
+/**
+ * Closes a descriptor; tasks of this OS thread that wait on it get -EBADF.
+ *
+ * Returns 0, or -EBADF, or an error of close(2), after which it is closed all the same. Does not switch.
+ */
+int gt_close(int fd);
+
+/**
+ * Puts the hooks of this OS thread's scheduler in place; NULL takes them away. The state that is current now becomes
+ * the root task's.
+ *
+ * Returns 0, or
+ *   -EBUSY   tasks other than the root live
+ *   -EINVAL  too small; some but not all of state_new, swap, state_clear and state_free, or of release and acquire
+ *   -E2BIG   the struct is larger than this library knows and its tail is not zero
+ *
+ * Does not switch.
+ */
+int gt_host_set(const struct gt_host_t *host);
+
+/**
+ * Takes the figures of this OS thread's scheduler. The caller sets `size`; a smaller struct gets the first members, a
+ * larger one zeroes at the end.
+ *
+ * Returns 0, or -EINVAL: stats is NULL or its size less than a size_t and one figure. Does not switch.
+ */
+int gt_stats(struct gt_stats_t *stats);
+
+/**
+ * The builtins of this library for the CPython that runs in this process: a new reference to a dict, or NULL with a Python
+ * exception set (ImportError for an interpreter that is not supported). For the Python package: call it through
+ * ctypes.PyDLL, with the GIL held. In a process without CPython the answer is NULL. Does not switch.
+ */
+void *gt_python_builtins(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* GREENRT_H */

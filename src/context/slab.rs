@@ -1,0 +1,367 @@
+//! Stacks: slabs of many equal stacks in one mapping, each with a guard below it, reused last-in-first-out.
+//!
+//! A slot is `[guard | stack]`; below a guard lies the neighbour's top, whose highest 64 bytes nobody uses. Guards are
+//! guard markers (MADV_GUARD_INSTALL), which leave the mapping whole; where the kernel refuses them (before Linux 6.13,
+//! locked memory) the slab falls back to mprotect, which splits it and ends near `vm.max_map_count`.
+//!
+//! Invariants:
+//! S1  A slab is mapped until the pool is dropped, so an address in it can always be asked about.
+//! S2  `free` has room for every slot there is: giving a stack back cannot fail.
+//! S3  A slot's guard is installed before its stack is handed out for the first time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Error, Result};
+use crate::sys::mem;
+
+/// The smallest stack that may be asked for.
+pub const MIN_STACK: usize = 16 * 1024;
+/// The largest.
+pub const MAX_STACK: usize = 1 << 30;
+/// The default: 64 KiB of address space.
+pub const DEFAULT_STACK: usize = 64 * 1024;
+/// The default guard: wider than a 24 KiB frame (docs/decisions/0004-stack-slots.md has the arithmetic).
+pub const DEFAULT_GUARD: usize = 24 * 1024;
+/// Stacks in the first slab of a class; each next slab doubles up to [`SLAB_BYTES`].
+const FIRST_SLAB: usize = 32;
+/// No slab is larger than this, unless a single stack is.
+const SLAB_BYTES: usize = 4 << 30;
+/// Cached stacks of a class that stay warm when the thread goes idle: at most this many, and at most [`WARM_BYTES`].
+const WARM: usize = 256;
+/// Address space of the warm stacks of a class.
+const WARM_BYTES: usize = 64 << 20;
+
+/// Set once the kernel has refused a guard marker; tests set it to walk the other road.
+pub static USE_MPROTECT: AtomicBool = AtomicBool::new(false);
+
+/// Size and guard of a stack, in whole pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    /// Usable bytes, the task record included.
+    pub size: usize,
+    /// Guard bytes below.
+    pub guard: usize,
+}
+
+impl Shape {
+    /// Checks and rounds a wish; 0 means the default given.
+    pub fn new(size: usize, guard: usize, default: Shape) -> Result<Shape> {
+        let size = if size == 0 { default.size } else { size };
+        let guard = if guard == 0 { default.guard } else { guard };
+        if !(MIN_STACK..=MAX_STACK).contains(&size) || guard > MAX_STACK {
+            return Err(Error::new(libc::EINVAL));
+        }
+        let einval = || Error::new(libc::EINVAL);
+        Ok(Shape { size: mem::round_up(size).ok_or_else(einval)?, guard: mem::round_up(guard).ok_or_else(einval)? })
+    }
+
+    fn stride(self) -> usize {
+        self.size + self.guard
+    }
+}
+
+/// A stack as handed out.
+#[derive(Clone, Copy)]
+pub struct StackSlot {
+    /// Lowest usable address.
+    pub base: *mut u8,
+    /// One past the highest.
+    pub top: *mut u8,
+    /// Which of 16 colours the slot has.
+    pub colour: usize,
+    /// Its class in the pool.
+    pub class: u16,
+}
+
+struct Slab {
+    base: *mut u8,
+    slots: usize,
+    /// Slots handed out at least once.
+    touched: usize,
+}
+
+struct Class {
+    shape: Shape,
+    slabs: Vec<Slab>,
+    free: Vec<*mut u8>,
+    slots: usize,
+    in_use: usize,
+    /// How many of `free`, from the bottom, were trimmed already.
+    trimmed: usize,
+}
+
+/// All stacks of one scheduler.
+#[derive(Default)]
+pub struct Pool {
+    classes: Vec<Class>,
+}
+
+/// Figures for the statistics.
+#[derive(Default, Clone, Copy)]
+pub struct Usage {
+    /// Slots that exist.
+    pub mapped: usize,
+    /// Slots in use.
+    pub in_use: usize,
+    /// Slots that were used and wait for the next task.
+    pub cached: usize,
+}
+
+/// Where an address lies in the pool.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In the guard of the stack whose top is given.
+    Guard { top: *mut u8, size: usize, guard: usize },
+    /// In a stack.
+    Stack { top: *mut u8 },
+}
+
+impl Pool {
+    /// Hands out a stack.
+    #[inline]
+    pub fn take(&mut self, shape: Shape) -> Result<StackSlot> {
+        let class = match self.classes.iter().position(|c| c.shape == shape) {
+            Some(i) => i,
+            None => self.add_class(shape)?,
+        };
+        let c = &mut self.classes[class];
+        let top = match c.free.pop() {
+            Some(top) => {
+                c.trimmed = c.trimmed.min(c.free.len());
+                top
+            }
+            None => c.fresh()?,
+        };
+        c.in_use += 1;
+        // SAFETY: a top is `size` bytes above its base, within one slot.
+        let base = unsafe { top.sub(shape.size) };
+        let colour = (top as usize / shape.stride()) % 16;
+        Ok(StackSlot { base, top, colour, class: class as u16 })
+    }
+
+    /// Takes a stack back.
+    ///
+    /// # Safety
+    /// It came from [`Pool::take`], and nothing runs on it or refers to it.
+    #[inline]
+    pub unsafe fn give(&mut self, class: u16, top: *mut u8) {
+        let c = &mut self.classes[class as usize];
+        c.in_use -= 1;
+        debug_assert!(c.free.len() < c.free.capacity());
+        c.free.push(top);
+    }
+
+    #[cold]
+    fn add_class(&mut self, shape: Shape) -> Result<usize> {
+        if self.classes.len() >= u16::MAX as usize - 1 {
+            return Err(Error::new(libc::ENOMEM));
+        }
+        self.classes.try_reserve(1).map_err(|_| Error::new(libc::ENOMEM))?;
+        self.classes.push(Class { shape, slabs: Vec::new(), free: Vec::new(), slots: 0, in_use: 0, trimmed: 0 });
+        Ok(self.classes.len() - 1)
+    }
+
+    /// What lies at an address. Reads only; safe in a signal handler on the home thread.
+    pub fn locate(&self, address: usize) -> Option<Place> {
+        for c in &self.classes {
+            let stride = c.shape.stride();
+            for slab in &c.slabs {
+                let Some(offset) = address.checked_sub(slab.base as usize) else { continue };
+                if offset >= slab.touched * stride {
+                    continue;
+                }
+                let slot = offset / stride;
+                // SAFETY: the slot lies in the slab's mapping (S1).
+                let top = unsafe { slab.base.add((slot + 1) * stride) };
+                return Some(if offset % stride < c.shape.guard {
+                    Place::Guard { top, size: c.shape.size, guard: c.shape.guard }
+                } else {
+                    Place::Stack { top }
+                });
+            }
+        }
+        None
+    }
+
+    /// Gives memory of cached stacks back to the kernel, a bounded piece of work at a time. True when more is left.
+    pub fn trim(&mut self) -> bool {
+        let mut work = 64;
+        for c in &mut self.classes {
+            while c.free.len() > c.warm() + c.trimmed {
+                if work == 0 {
+                    return true;
+                }
+                work -= 1;
+                let top = c.free[c.trimmed];
+                c.trimmed += 1;
+                // SAFETY: a free slot holds nothing of value; its range is its own.
+                unsafe { mem::discard(top.sub(c.shape.size), c.shape.size) };
+            }
+        }
+        false
+    }
+
+    /// Whether [`Pool::trim`] has something to do.
+    #[inline]
+    pub fn wants_trim(&self) -> bool {
+        self.classes.iter().any(|c| c.free.len() > c.warm() + c.trimmed)
+    }
+
+    /// Figures for the statistics.
+    pub fn usage(&self) -> Usage {
+        self.classes.iter().fold(Usage::default(), |u, c| Usage {
+            mapped: u.mapped + c.slots,
+            in_use: u.in_use + c.in_use,
+            cached: u.cached + c.free.len(),
+        })
+    }
+
+    /// Forgets the mappings without unmapping them: their memory stays as long as the process.
+    pub fn leak(&mut self) {
+        self.classes.iter_mut().for_each(|c| c.slabs.clear());
+    }
+}
+
+impl Class {
+    fn warm(&self) -> usize {
+        (WARM_BYTES / self.shape.size).clamp(8, WARM)
+    }
+
+    /// The next slot that was never used, with its guard in place.
+    #[cold]
+    fn fresh(&mut self) -> Result<*mut u8> {
+        if self.slabs.last().is_none_or(|s| s.touched == s.slots) {
+            self.grow()?;
+        }
+        let (shape, stride) = (self.shape, self.shape.stride());
+        let slab = self.slabs.last_mut().expect("grow made one");
+        // SAFETY: the slot is within the slab.
+        let guard = unsafe { slab.base.add(slab.touched * stride) };
+        if shape.guard > 0 {
+            // SAFETY: the guard range is the slot's own and was never used.
+            unsafe { install_guard(guard, shape.guard)? };
+        }
+        slab.touched += 1;
+        // SAFETY: the end of the slot.
+        Ok(unsafe { guard.add(stride) })
+    }
+
+    fn grow(&mut self) -> Result<()> {
+        let enomem = |_| Error::new(libc::ENOMEM);
+        let stride = self.shape.stride();
+        let most = (SLAB_BYTES / stride).max(1);
+        let want = self.slabs.last().map_or(FIRST_SLAB, |s| s.slots * 2).min(most);
+        self.slabs.try_reserve(1).map_err(enomem)?;
+        // A smaller slab may still fit where a large one does not.
+        let mut slots = want;
+        let base = loop {
+            match mem::map(slots * stride) {
+                Ok(base) => break base,
+                Err(e) if slots == 1 => return Err(e),
+                Err(_) => slots /= 4,
+            }
+            slots = slots.max(1);
+        };
+        let total = self.slots + slots;
+        if let Err(e) = self.free.try_reserve(total - self.free.len()).map_err(enomem) {
+            // SAFETY: the mapping was made above and is not used yet.
+            unsafe { mem::unmap(base, slots * stride) };
+            return Err(e);
+        }
+        self.slots = total;
+        self.slabs.push(Slab { base, slots, touched: 0 });
+        Ok(())
+    }
+}
+
+/// # Safety
+/// As for [`mem::guard_marker`].
+unsafe fn install_guard(base: *mut u8, bytes: usize) -> Result<()> {
+    if !USE_MPROTECT.load(Ordering::Relaxed) {
+        // SAFETY: by the caller.
+        match unsafe { mem::guard_marker(base, bytes) } {
+            // EINVAL: the kernel knows no markers, or this range is locked; either way protection serves.
+            Err(e) if e.errno() == libc::EINVAL => {}
+            other => return other,
+        }
+    }
+    // SAFETY: by the caller.
+    unsafe { mem::guard_protect(base, bytes) }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        for c in &self.classes {
+            for slab in &c.slabs {
+                // SAFETY: the owner drops the pool when no task is left on its stacks.
+                unsafe { mem::unmap(slab.base, slab.slots * c.shape.stride()) };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULTS: Shape = Shape { size: DEFAULT_STACK, guard: DEFAULT_GUARD };
+
+    #[test]
+    fn stacks_come_back_last_in_first_out_and_their_places_are_known() {
+        let mut pool = Pool::default();
+        let slots: Vec<StackSlot> = (0..100).map(|_| pool.take(DEFAULTS).unwrap()).collect();
+        for s in &slots {
+            assert_eq!(pool.locate(s.base as usize - 1), Some(Place::Guard { top: s.top, size: DEFAULT_STACK, guard: DEFAULT_GUARD }));
+            assert_eq!(pool.locate(s.base as usize), Some(Place::Stack { top: s.top }));
+            assert_eq!(pool.locate(s.top as usize - 1), Some(Place::Stack { top: s.top }));
+            // SAFETY: both ends of a stack are writable.
+            unsafe {
+                s.base.write(1);
+                s.top.sub(1).write(1);
+            }
+        }
+        assert_eq!(pool.usage().in_use, 100);
+        let last = slots[99].top;
+        // SAFETY: nothing runs on them.
+        slots.iter().for_each(|s| unsafe { pool.give(s.class, s.top) });
+        assert_eq!(pool.take(DEFAULTS).unwrap().top, last);
+    }
+
+    #[test]
+    fn colours_differ_between_neighbours() {
+        let mut pool = Pool::default();
+        let mut seen = [0; 16];
+        (0..160).for_each(|_| seen[pool.take(DEFAULTS).unwrap().colour] += 1);
+        assert!(seen.iter().all(|&n| n >= 5), "{seen:?}");
+    }
+
+    #[test]
+    fn shapes_out_of_range_are_refused() {
+        for (size, guard) in [(1, 0), (MIN_STACK - 1, 0), (MAX_STACK + 1, 0), (usize::MAX, 0), (0, usize::MAX)] {
+            assert_eq!(Shape::new(size, guard, DEFAULTS), Err(Error::new(libc::EINVAL)));
+        }
+        assert_eq!(Shape::new(MIN_STACK + 1, 1, DEFAULTS).unwrap(), Shape { size: MIN_STACK + 4096, guard: 4096 });
+    }
+
+    #[test]
+    fn trimming_keeps_the_warm_ones_and_ends() {
+        let mut pool = Pool::default();
+        let slots: Vec<StackSlot> = (0..WARM + 200).map(|_| pool.take(DEFAULTS).unwrap()).collect();
+        // SAFETY: nothing runs on them; each top is writable.
+        slots.iter().for_each(|s| unsafe {
+            s.top.sub(1).write(7);
+            pool.give(s.class, s.top);
+        });
+        assert!(pool.wants_trim());
+        let mut rounds = 0;
+        while pool.trim() {
+            rounds += 1;
+        }
+        assert!((3..10).contains(&rounds) && !pool.wants_trim());
+        // SAFETY: both are mapped stacks.
+        unsafe {
+            assert_eq!(slots[0].top.sub(1).read(), 0, "a trimmed stack reads as zero");
+            assert_eq!(slots[WARM + 199].top.sub(1).read(), 7, "the last used stays warm");
+        }
+    }
+}

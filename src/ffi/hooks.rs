@@ -1,0 +1,87 @@
+//! Section: host hooks, for language VMs.
+
+use std::ffi::c_void;
+use std::ptr::NonNull;
+
+use super::guard::{guard, invalid, sized};
+use crate::sched::{Host, Scheduler};
+
+/// The hooks by which a VM's per-thread state follows its task. Their shapes are those of the VM's own functions; for
+/// CPython: PyThreadState_New, PyThreadState_Swap, PyThreadState_Clear, PyThreadState_Delete, PyEval_SaveThread,
+/// PyEval_RestoreThread, PyUnstable_ThreadState_SetStackProtection, PyErr_CheckSignals.
+///
+/// The first four go together, as do release and acquire. A hook may let other OS threads run. state_clear and
+/// interrupted may block the task; the others may not.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types, reason = "the C name")]
+pub struct gt_host_t {
+    /// sizeof(gt_host_t)
+    pub size: usize,
+    /// The argument of state_new.
+    pub ctx: *mut c_void,
+    /// Makes the state of a new task, called by gt_spawn(). NULL: gt_spawn() fails with -ENOMEM.
+    pub state_new: Option<unsafe extern "C" fn(ctx: *mut c_void) -> *mut c_void>,
+    /// Makes a state current and returns the one that was. Called on arrival in a task, after each switch.
+    pub swap: Option<unsafe extern "C" fn(incoming: *mut c_void) -> *mut c_void>,
+    /// Empties the state of a finishing task, on that task, while it is current.
+    pub state_clear: Option<unsafe extern "C" fn(state: *mut c_void)>,
+    /// Frees a state, after it was swapped out for good.
+    pub state_free: Option<unsafe extern "C" fn(state: *mut c_void)>,
+    /// Gives up the VM's lock before a poll that may sleep.
+    pub release: Option<unsafe extern "C" fn() -> *mut c_void>,
+    /// Takes it again, with what release returned.
+    pub acquire: Option<unsafe extern "C" fn(released: *mut c_void)>,
+    /// Tells the VM the stack of a new task; not 0: gt_spawn() fails with -EINVAL.
+    pub stack_bounds: Option<unsafe extern "C" fn(state: *mut c_void, base: *mut c_void, size: usize) -> libc::c_int>,
+    /// Called on the root task when a signal has ended a poll; not 0: the root's blocking call returns -EINTR, with no
+    /// code to take.
+    pub interrupted: Option<unsafe extern "C" fn() -> libc::c_int>,
+    /// A pthread key that is set to the incoming state before swap; or NULL.
+    pub tls_key: *const u32,
+}
+
+const SMALLEST: usize = std::mem::size_of::<usize>() * 6;
+
+/// Puts the hooks of this OS thread's scheduler in place; NULL takes them away. The state that is current now becomes
+/// the root task's.
+///
+/// Returns 0, or
+///   -EBUSY   tasks other than the root live
+///   -EINVAL  too small; some but not all of state_new, swap, state_clear and state_free, or of release and acquire
+///   -E2BIG   the struct is larger than this library knows and its tail is not zero
+///
+/// Does not switch.
+///
+/// # Safety
+/// `host` is NULL or readable for the bytes its first member says; the functions stay callable.
+#[no_mangle]
+pub unsafe extern "C" fn gt_host_set(host: *const gt_host_t) -> libc::c_int {
+    guard(|| {
+        let scheduler = Scheduler::current()?;
+        if host.is_null() {
+            return scheduler.set_host(None).map(|()| 0);
+        }
+        // SAFETY: by the caller; gt_host_t is repr(C), starts with `size`, and zeroes are valid.
+        let h = unsafe { sized(host, SMALLEST)? };
+        let states = [h.state_new.is_some(), h.swap.is_some(), h.state_clear.is_some(), h.state_free.is_some()];
+        let mixed = states.iter().any(|&s| s != states[0]) || h.release.is_some() != h.acquire.is_some();
+        if mixed {
+            return Err(invalid());
+        }
+        let host = Host {
+            context: NonNull::new(h.ctx),
+            state_new: h.state_new,
+            swap: h.swap,
+            state_clear: h.state_clear,
+            state_free: h.state_free,
+            release: h.release,
+            acquire: h.acquire,
+            stack_bounds: h.stack_bounds,
+            interrupted: h.interrupted,
+            // SAFETY: NULL or readable by the caller.
+            tls_key: unsafe { h.tls_key.as_ref() }.copied(),
+        };
+        scheduler.set_host(Some(host)).map(|()| 0)
+    })
+}

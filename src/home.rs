@@ -1,0 +1,258 @@
+//! Homes: the part of a scheduler that other OS threads may touch, and the register of all of them.
+//!
+//! A wake from another thread sets a request bit in the task's slot, links the task record into its home's inbox
+//! (Treiber's stack, IBM RJ 5118, 1986) and rings the home's bell, an eventfd, if the home sleeps. Nothing is
+//! allocated. Interrupt codes need room and go by mail.
+//!
+//! Invariants:
+//! H1  A home is never freed and its bell never closed (a forked child gets a new one): a late ring hits nothing else.
+//! H2  A home belongs to one OS thread at a time; `in_use` says whether to any.
+//! H3  Sleep: the home sets `asleep`, then looks into the inbox; a sender links first, then looks at `asleep`. Both in
+//!     one total order (SeqCst), so one of them sees the other.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use once_cell::sync::Lazy;
+
+use crate::error::{Error, Result};
+use crate::slots::{self, Link, Parts, Slots};
+
+const MAX_HOMES: usize = 2048;
+
+/// The shared part of one scheduler.
+pub struct Home {
+    /// Its place in the register.
+    pub index: u32,
+    /// Its tasks' slots.
+    pub slots: Slots,
+    in_use: AtomicBool,
+    asleep: AtomicBool,
+    bell: AtomicI32,
+    inbox: AtomicPtr<Link>,
+    mail: Mutex<Vec<(i64, i32)>>,
+    /// Wakers of its tasks that exist outside: while there are any, silence is no deadlock.
+    pub wakers: AtomicUsize,
+    /// Jobs of its tasks that run on other threads.
+    pub jobs: AtomicUsize,
+}
+
+static REGISTER: [AtomicPtr<Home>; MAX_HOMES] = [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_HOMES];
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static REGISTER_LOCK: Lazy<Mutex<()>> = Lazy::new(Mutex::default);
+
+/// How many schedulers there are in this process.
+pub fn count() -> usize {
+    IN_USE.load(Ordering::SeqCst)
+}
+
+fn lock() -> MutexGuard<'static, ()> {
+    REGISTER_LOCK.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn bell() -> Result<i32> {
+    // SAFETY: eventfd takes no pointers.
+    crate::sys::check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } as isize).map(|fd| fd as i32)
+}
+
+/// Finds a home for a new scheduler: one that was left, or a new one.
+pub fn move_in() -> Result<&'static Home> {
+    let _guard = lock();
+    for (index, place) in REGISTER.iter().enumerate() {
+        let known = place.load(Ordering::Acquire);
+        // SAFETY: H1.
+        let home = match unsafe { known.as_ref() } {
+            Some(home) if home.in_use.load(Ordering::Acquire) => continue,
+            Some(home) => home,
+            None => {
+                let home = Home {
+                    index: index as u32,
+                    slots: Slots::new(index as u32).ok_or(Error::new(libc::ENOMEM))?,
+                    in_use: AtomicBool::new(false),
+                    asleep: AtomicBool::new(false),
+                    bell: AtomicI32::new(bell()?),
+                    inbox: AtomicPtr::default(),
+                    mail: Mutex::default(),
+                    wakers: AtomicUsize::new(0),
+                    jobs: AtomicUsize::new(0),
+                };
+                let home: &'static Home = Box::leak(Box::new(home));
+                place.store(std::ptr::from_ref(home).cast_mut(), Ordering::Release);
+                home
+            }
+        };
+        home.in_use.store(true, Ordering::Release);
+        home.asleep.store(false, Ordering::SeqCst);
+        home.wakers.store(0, Ordering::Relaxed);
+        home.jobs.store(0, Ordering::Relaxed);
+        IN_USE.fetch_add(1, Ordering::SeqCst);
+        return Ok(home);
+    }
+    Err(Error::new(libc::EAGAIN))
+}
+
+/// The home that an id names, if there is one.
+fn of(p: Parts) -> Result<&'static Home> {
+    let known = REGISTER.get(p.home as usize).map_or(std::ptr::null_mut(), |h| h.load(Ordering::Acquire));
+    // SAFETY: H1.
+    unsafe { known.as_ref() }.ok_or(Error::new(libc::ESRCH))
+}
+
+/// Any thread: whether an id means a live task of any home.
+pub fn is_alive(id: i64) -> bool {
+    slots::parts(id).is_some_and(|p| of(p).is_ok_and(|h| h.slots.is_alive(p)))
+}
+
+/// Any thread: counts a waker of a live task in or out.
+pub fn count_waker(id: i64, by: isize) {
+    if let Some(Ok(home)) = slots::parts(id).map(of) {
+        home.wakers.fetch_add(by as usize, Ordering::SeqCst);
+    }
+}
+
+/// Any thread: leaves a request with a task (see the request bits of [`slots`]).
+pub fn request(id: i64, what: u64) -> Result<()> {
+    let p = slots::parts(id).ok_or(Error::new(libc::ESRCH))?;
+    of(p)?.deliver(p, what)
+}
+
+/// Any thread: mails an interrupt code to a task.
+pub fn mail(id: i64, code: i32) -> Result<()> {
+    let p = slots::parts(id).ok_or(Error::new(libc::ESRCH))?;
+    let home = of(p)?;
+    {
+        let mut mail = home.mail.lock().unwrap_or_else(|e| e.into_inner());
+        if !home.slots.is_alive(p) {
+            return Err(Error::new(libc::ESRCH));
+        }
+        mail.try_reserve(1).map_err(|_| Error::new(libc::ENOMEM))?;
+        mail.push((id, code));
+    }
+    home.deliver(p, slots::MAIL)
+}
+
+impl Home {
+    fn deliver(&self, p: Parts, what: u64) -> Result<()> {
+        if let Some(link) = self.slots.request(p, what)? {
+            let mut head = self.inbox.load(Ordering::Relaxed);
+            loop {
+                // SAFETY: L2: QUEUED was set by us, so the record stays until the home has seen the link.
+                unsafe { (*link).next.store(head, Ordering::Relaxed) };
+                match self.inbox.compare_exchange_weak(head, link, Ordering::SeqCst, Ordering::Relaxed) {
+                    Ok(_) => break,
+                    Err(now) => head = now,
+                }
+            }
+            self.ring();
+        }
+        Ok(())
+    }
+
+    /// Wakes the home's OS thread if it sleeps in a poll.
+    fn ring(&self) {
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+            let one = 1u64.to_ne_bytes();
+            // SAFETY: writes 8 bytes of a live array; eventfd(2) takes exactly that.
+            unsafe { libc::write(self.bell(), one.as_ptr().cast(), one.len()) };
+        }
+    }
+
+    /// The eventfd that ends the home's sleep.
+    pub fn bell(&self) -> i32 {
+        self.bell.load(Ordering::Relaxed)
+    }
+
+    /// Home thread: announces sleep; false if there is mail or a request, so do not sleep (H3).
+    #[inline]
+    pub fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        if self.has_post() {
+            self.asleep.store(false, Ordering::SeqCst);
+            return false;
+        }
+        true
+    }
+
+    /// Home thread: the sleep is over.
+    #[inline]
+    pub fn wake_up(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether requests wait in the inbox.
+    #[inline]
+    pub fn has_post(&self) -> bool {
+        !self.inbox.load(Ordering::SeqCst).is_null()
+    }
+
+    /// Home thread: empties the inbox, oldest request first.
+    pub fn drain(&self, mut each: impl FnMut(*const ())) {
+        let mut at = self.inbox.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        let mut ordered: *mut Link = std::ptr::null_mut();
+        while !at.is_null() {
+            // SAFETY: L2: linked records stay until `collect` clears QUEUED, which `each` does after this loop.
+            unsafe {
+                let next = (*at).next.load(Ordering::Relaxed);
+                (*at).next.store(ordered, Ordering::Relaxed);
+                ordered = at;
+                at = next;
+            }
+        }
+        while !ordered.is_null() {
+            // SAFETY: as above; the link to the next is read before `each` gives this record free.
+            let (task, next) = unsafe { ((*ordered).task, (*ordered).next.load(Ordering::Relaxed)) };
+            ordered = next;
+            each(task);
+        }
+    }
+
+    /// Home thread: takes all mail.
+    pub fn take_mail(&self) -> Vec<(i64, i32)> {
+        std::mem::take(&mut *self.mail.lock().unwrap_or_else(|e| e.into_inner()))
+    }
+
+    /// Home thread: leaves the home. Requests to its former tasks fail from now on, as their slots are free.
+    pub fn move_out(&self) {
+        let _guard = lock();
+        self.inbox.store(std::ptr::null_mut(), Ordering::SeqCst);
+        self.take_mail();
+        self.in_use.store(false, Ordering::Release);
+        IN_USE.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Forked child: a fresh bell, an empty inbox, and no other home but this one.
+    pub fn after_fork(&'static self) -> Result<()> {
+        let inherited = self.bell.swap(bell()?, Ordering::Relaxed);
+        let _ = crate::sys::fd::close(inherited);
+        self.inbox.store(std::ptr::null_mut(), Ordering::Relaxed);
+        self.asleep.store(false, Ordering::Relaxed);
+        self.wakers.store(0, Ordering::Relaxed);
+        self.jobs.store(0, Ordering::Relaxed);
+        self.take_mail();
+        forget_others(Some(self));
+        Ok(())
+    }
+}
+
+/// Forked child: the threads of the other homes do not exist here. Their ids turn stale; their places are not reused
+/// (their bells are the parent's).
+pub fn forget_others(keep: Option<&Home>) {
+    for place in &REGISTER {
+        let known = place.load(Ordering::Relaxed);
+        if !known.is_null() && !keep.is_some_and(|k| std::ptr::eq(k, known)) {
+            place.store(std::ptr::null_mut(), Ordering::Relaxed);
+        }
+    }
+    IN_USE.store(keep.is_some() as usize, Ordering::Relaxed);
+}
+
+/// What [`fork_lock`] holds.
+pub struct ForkGuard {
+    _register: MutexGuard<'static, ()>,
+    _mail: Option<MutexGuard<'static, Vec<(i64, i32)>>>,
+}
+
+/// Around fork(2): no other thread is inside the register, or in the mailbox that the child keeps.
+pub fn fork_lock(keep: Option<&'static Home>) -> ForkGuard {
+    ForkGuard { _register: lock(), _mail: keep.map(|h| h.mail.lock().unwrap_or_else(|e| e.into_inner())) }
+}

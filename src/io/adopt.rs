@@ -1,0 +1,35 @@
+//! Ownership of descriptors: adopt, release, close.
+
+use crate::error::{Error, Result};
+use crate::sched::Scheduler;
+use crate::sys;
+
+/// Takes a descriptor into ownership: non-blocking from now on, registered once.
+pub fn adopt(s: &'static Scheduler, fd: i32) -> Result<()> {
+    if fd < 0 {
+        return Err(Error::new(libc::EBADF));
+    }
+    sys::fd::set_nonblocking(fd, true)?;
+    s.reactor().own(fd, sys::fd::is_plain_tcp(fd), &mut s.waker())
+}
+
+/// Hands an owned descriptor back: blocking again, unknown to epoll; who waits on it gets -EBADF.
+pub fn release(s: &'static Scheduler, fd: i32) -> Result<()> {
+    if fd < 0 {
+        return Err(Error::new(libc::EBADF));
+    }
+    sys::fd::check_open(fd)?;
+    if !s.reactor().disown(fd, &mut s.waker()) {
+        return Err(Error::new(libc::EINVAL));
+    }
+    sys::fd::set_nonblocking(fd, false).map(drop)
+}
+
+/// Closes a descriptor, owned or not; who waits on it gets -EBADF.
+pub fn close(s: &'static Scheduler, fd: i32) -> Result<()> {
+    if fd < 0 {
+        return Err(Error::new(libc::EBADF));
+    }
+    s.reactor().forget(fd, &mut s.waker());
+    sys::fd::close(fd)
+}

@@ -1,0 +1,181 @@
+//! Try, wait, try again: the one loop behind every verb on a descriptor.
+//!
+//! gt_recv 4: the system call first; EAGAIN parks; a wake tries again. What is owned and known to be drained parks at
+//! once. Nothing here blocks the OS thread, except a transfer on what epoll does not take (regular files).
+
+pub mod adopt;
+pub mod poll;
+pub mod rw;
+pub mod socket;
+pub mod tcp;
+
+use crate::error::{Error, Result};
+pub use crate::reactor::Dir;
+use crate::reactor::Begin;
+use crate::sched::{Scheduler, Woken};
+use crate::sys::clock;
+use crate::wait::{Note, WaitNode};
+
+/// What a successful transfer says about the direction it used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// As much as there could be: there may be more.
+    All,
+    /// Less than asked for, by a plain transfer: on a TCP stream that means drained.
+    Short,
+}
+
+impl Moved {
+    /// Compares a transfer with what was asked for. `plain` is false for flags that give short reads other meanings.
+    #[inline]
+    pub fn of(moved: usize, asked: usize, plain: bool) -> Moved {
+        if plain && moved > 0 && moved < asked {
+            Moved::Short
+        } else {
+            Moved::All
+        }
+    }
+}
+
+/// Whether a transfer can block on a descriptor in blocking mode.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// The call itself does not block (MSG_DONTWAIT): try first, wait after EAGAIN.
+    Try,
+    /// There is no flag against it: on a foreign descriptor ask poll(2) before each try.
+    Ask,
+}
+
+/// What a transfer knows of its descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Non-blocking by its flags, or of a kind that never waits for another (a regular file): just do it.
+    Plain,
+    /// Somebody else's, perhaps in blocking mode: do not wait if that can be asked for.
+    Foreign,
+}
+
+/// gt_recv 4. Runs `transfer` until it does not say EAGAIN, parking in between, until `deadline`.
+#[inline]
+pub fn until_ready<T>(
+    scheduler: &'static Scheduler,
+    fd: i32,
+    dir: Dir,
+    deadline: i64,
+    manner: Manner,
+    mut transfer: impl FnMut(Mode) -> Result<(T, Moved)>,
+) -> Result<T> {
+    scheduler.check()?;
+    if scheduler.reactor().worth_trying(fd, dir) {
+        match attempt(scheduler, fd, dir, manner, false, &mut transfer) {
+            Err(e) if e.would_block() => {}
+            Ok(value) => {
+                scheduler.charge();
+                return Ok(value);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    wait_and_retry(scheduler, fd, dir, deadline, manner, &mut transfer)
+}
+
+#[inline(always)]
+fn attempt<T>(
+    scheduler: &Scheduler,
+    fd: i32,
+    dir: Dir,
+    manner: Manner,
+    always: bool,
+    transfer: &mut impl FnMut(Mode) -> Result<(T, Moved)>,
+) -> Result<T> {
+    let mode = if manner == Manner::Try || always || scheduler.reactor().is_owned(fd) { Mode::Plain } else { Mode::Foreign };
+    if mode == Mode::Foreign && crate::sys::fd::poll_now(fd, dir.event() as i16)? == 0 {
+        return Err(Error::new(libc::EAGAIN));
+    }
+    loop {
+        match transfer(mode) {
+            Ok((value, moved)) => {
+                if moved == Moved::Short {
+                    scheduler.reactor().short(fd, dir);
+                }
+                return Ok(value);
+            }
+            Err(e) if e.errno() == libc::EINTR => continue,
+            Err(e) => {
+                if e.would_block() {
+                    scheduler.reactor().drained(fd, dir);
+                }
+                return Err(e);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn wait_and_retry<T>(
+    scheduler: &'static Scheduler,
+    fd: i32,
+    dir: Dir,
+    deadline: i64,
+    manner: Manner,
+    transfer: &mut impl FnMut(Mode) -> Result<(T, Moved)>,
+) -> Result<T> {
+    let node = WaitNode::new(scheduler.me().opaque(), dir.event());
+    let mut again = false;
+    let result = loop {
+        let waited = match wait_once(scheduler, fd, dir, deadline, &node, again) {
+            Ok(waited) => waited,
+            Err(e) => break Err(e),
+        };
+        again = true;
+        // A last try even when the deadline has passed: bytes that are there win.
+        match attempt(scheduler, fd, dir, manner, waited == Waited::Always, transfer) {
+            Err(e) if e.would_block() && waited == Waited::Late => break Err(Error::new(libc::ETIMEDOUT)),
+            Err(e) if e.would_block() => {}
+            other => break other,
+        }
+    };
+    scheduler.reactor().pass(fd, dir, &mut scheduler.waker());
+    result
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    /// Something happened: try again.
+    Woken,
+    /// The deadline has passed: try once more.
+    Late,
+    /// Not a descriptor to wait for: just do it.
+    Always,
+}
+
+/// One wait for a direction.
+#[inline(never)]
+fn wait_once(
+    scheduler: &'static Scheduler,
+    fd: i32,
+    dir: Dir,
+    deadline: i64,
+    node: &WaitNode,
+    again: bool,
+) -> Result<Waited> {
+    if clock::passed(deadline) {
+        return Ok(Waited::Late);
+    }
+    // gt_recv 5: the reactor notes the waiter; for an owned descriptor that costs no system call.
+    // SAFETY: the node lives on the caller's frame and leaves below, before the frame ends.
+    if unsafe { scheduler.reactor().begin(fd, dir, node, again)? } == Begin::Always {
+        return Ok(Waited::Always);
+    }
+    let woken = scheduler.park(deadline);
+    let note = node.note.get();
+    if note != Note::Closed {
+        scheduler.reactor().unlink(fd, dir, node);
+    }
+    match note {
+        Note::Closed => Err(Error::new(libc::EBADF)),
+        // The event came first, whatever came after it.
+        Note::Ready => Ok(Waited::Woken),
+        Note::None => woken.map(|w| if w == Woken::Deadline { Waited::Late } else { Waited::Woken }),
+    }
+}

@@ -1,0 +1,126 @@
+//! read, write and their vector forms, on any descriptor.
+//!
+//! A foreign descriptor may be in blocking mode, and a write that poll(2) allows may still block when it is large. So
+//! those go through preadv2/pwritev2 with RWF_NOWAIT (readv(2)), which pipes and sockets understand; what does not
+//! (terminals) is written in pieces that poll(2) promises room for.
+
+use super::{until_ready, Dir, Manner, Mode, Moved};
+use crate::error::{Error, Result};
+use crate::sched::Scheduler;
+use crate::sys::check;
+
+/// What poll(2)'s POLLOUT promises room for on a pipe (pipe(7)).
+const PROMISED: usize = libc::PIPE_BUF;
+
+/// read(2). A short read counts as drained on plain TCP only; pipes and terminals keep boundaries.
+///
+/// # Safety
+/// `buf` is writable for `len` bytes.
+pub unsafe fn read(s: &'static Scheduler, fd: i32, buf: *mut u8, len: usize, deadline: i64) -> Result<usize> {
+    until_ready(s, fd, Dir::Read, deadline, Manner::Ask, |mode| {
+        let iov = libc::iovec { iov_base: buf.cast(), iov_len: len };
+        let n = match mode {
+            // SAFETY: by the caller.
+            Mode::Plain => check(unsafe { libc::read(fd, buf.cast(), len) })?,
+            // SAFETY: by the caller.
+            Mode::Foreign => unsafe { read_nowait(fd, &iov, 1)? },
+        };
+        Ok((n, Moved::of(n, len, true)))
+    })
+}
+
+/// write(2). A pipe or socket without a reader raises SIGPIPE as write(2) does, unless the program ignores it.
+///
+/// # Safety
+/// `buf` is readable for `len` bytes.
+pub unsafe fn write(s: &'static Scheduler, fd: i32, buf: *const u8, len: usize, deadline: i64) -> Result<usize> {
+    until_ready(s, fd, Dir::Write, deadline, Manner::Ask, |mode| {
+        let iov = libc::iovec { iov_base: buf.cast_mut().cast(), iov_len: len };
+        let n = match mode {
+            // SAFETY: by the caller.
+            Mode::Plain => check(unsafe { libc::write(fd, buf.cast(), len) })?,
+            // SAFETY: by the caller.
+            Mode::Foreign => unsafe { write_nowait(fd, &iov, 1)? },
+        };
+        Ok((n, Moved::of(n, len, true)))
+    })
+}
+
+/// readv(2).
+///
+/// # Safety
+/// `iov` holds `count` valid vectors.
+pub unsafe fn readv(
+    s: &'static Scheduler,
+    fd: i32,
+    iov: *const libc::iovec,
+    count: i32,
+    deadline: i64,
+) -> Result<usize> {
+    until_ready(s, fd, Dir::Read, deadline, Manner::Ask, |mode| {
+        let n = match mode {
+            // SAFETY: by the caller.
+            Mode::Plain => check(unsafe { libc::readv(fd, iov, count) })?,
+            // SAFETY: by the caller.
+            Mode::Foreign => unsafe { read_nowait(fd, iov, count)? },
+        };
+        Ok((n, Moved::All))
+    })
+}
+
+/// writev(2).
+///
+/// # Safety
+/// `iov` holds `count` valid vectors.
+pub unsafe fn writev(
+    s: &'static Scheduler,
+    fd: i32,
+    iov: *const libc::iovec,
+    count: i32,
+    deadline: i64,
+) -> Result<usize> {
+    until_ready(s, fd, Dir::Write, deadline, Manner::Ask, |mode| {
+        let n = match mode {
+            // SAFETY: by the caller.
+            Mode::Plain => check(unsafe { libc::writev(fd, iov, count) })?,
+            // SAFETY: by the caller.
+            Mode::Foreign => unsafe { write_nowait(fd, iov, count)? },
+        };
+        Ok((n, Moved::All))
+    })
+}
+
+/// Whether the kernel or the file does not know RWF_NOWAIT.
+fn unknown(e: Error) -> bool {
+    matches!(e.errno(), libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)
+}
+
+/// # Safety
+/// `iov` holds `count` valid vectors.
+unsafe fn read_nowait(fd: i32, iov: *const libc::iovec, count: i32) -> Result<usize> {
+    // SAFETY: by the caller; offset -1 is the descriptor's own position.
+    match check(unsafe { libc::preadv2(fd, iov, count, -1, libc::RWF_NOWAIT) }) {
+        // poll(2) has said that there is something: this read returns it.
+        // SAFETY: by the caller.
+        Err(e) if unknown(e) => check(unsafe { libc::readv(fd, iov, count) }),
+        other => other,
+    }
+}
+
+/// # Safety
+/// `iov` holds `count` valid vectors.
+unsafe fn write_nowait(fd: i32, iov: *const libc::iovec, count: i32) -> Result<usize> {
+    // SAFETY: by the caller.
+    match check(unsafe { libc::pwritev2(fd, iov, count, -1, libc::RWF_NOWAIT) }) {
+        Err(e) if unknown(e) && count > 0 => {
+            // SAFETY: the first vector that is not empty, or the first.
+            let first = unsafe {
+                let all = std::slice::from_raw_parts(iov, count as usize);
+                all.iter().find(|v| v.iov_len > 0).unwrap_or(&all[0])
+            };
+            // SAFETY: a piece of a valid vector.
+            check(unsafe { libc::write(fd, first.iov_base, first.iov_len.min(PROMISED)) })
+        }
+        other => other,
+    }
+}

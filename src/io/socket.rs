@@ -1,0 +1,271 @@
+//! The socket verbs: recv and send in all their forms, accept, connect.
+
+use super::{until_ready, Dir, Manner, Moved};
+use crate::error::{Error, Result};
+use crate::reactor::Begin;
+use crate::sched::{Scheduler, Woken};
+use crate::sys::{self, check};
+use crate::wait::{Note, WaitNode};
+
+/// How long to let a full listen queue drain before asking again.
+const QUEUE_FULL_PAUSE: i64 = 2_000_000;
+
+/// recv(2). gt_recv 3.
+///
+/// # Safety
+/// `buf` is writable for `len` bytes.
+#[inline]
+pub unsafe fn recv(
+    s: &'static Scheduler,
+    fd: i32,
+    buf: *mut u8,
+    len: usize,
+    flags: i32,
+    deadline: i64,
+) -> Result<usize> {
+    until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
+        // SAFETY: by the caller.
+        let n = check(unsafe { libc::recv(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT) })?;
+        Ok((n, Moved::of(n, len, flags == 0)))
+    })
+}
+
+/// send(2), never SIGPIPE.
+///
+/// # Safety
+/// `buf` is readable for `len` bytes.
+#[inline]
+pub unsafe fn send(
+    s: &'static Scheduler,
+    fd: i32,
+    buf: *const u8,
+    len: usize,
+    flags: i32,
+    deadline: i64,
+) -> Result<usize> {
+    let quiet = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    until_ready(s, fd, Dir::Write, deadline, Manner::Try, |_| {
+        // SAFETY: by the caller.
+        let n = check(unsafe { libc::send(fd, buf.cast(), len, quiet) })?;
+        Ok((n, Moved::of(n, len, true)))
+    })
+}
+
+/// Sends everything, or says how much was sent before the error.
+///
+/// # Safety
+/// `buf` is readable for `len` bytes.
+pub unsafe fn send_all(
+    s: &'static Scheduler,
+    fd: i32,
+    buf: *const u8,
+    len: usize,
+    flags: i32,
+    deadline: i64,
+) -> (usize, Result<()>) {
+    let mut sent = 0;
+    loop {
+        // SAFETY: the rest of the caller's buffer.
+        match unsafe { send(s, fd, buf.wrapping_add(sent), len - sent, flags, deadline) } {
+            Ok(n) => sent += n,
+            Err(e) => return (sent, Err(e)),
+        }
+        if sent >= len {
+            return (sent, Ok(()));
+        }
+    }
+}
+
+/// recvfrom(2).
+///
+/// # Safety
+/// `buf` is writable for `len` bytes; `from` and `from_len` are both null or a valid pair.
+pub unsafe fn recvfrom(
+    s: &'static Scheduler,
+    fd: i32,
+    (buf, len): (*mut u8, usize),
+    flags: i32,
+    (from, from_len): (*mut libc::sockaddr, *mut libc::socklen_t),
+    deadline: i64,
+) -> Result<usize> {
+    until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
+        // SAFETY: by the caller.
+        let n =
+            check(unsafe { libc::recvfrom(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT, from, from_len) })?;
+        Ok((n, Moved::All))
+    })
+}
+
+/// sendto(2), never SIGPIPE.
+///
+/// # Safety
+/// `buf` is readable for `len` bytes; `to` is null or valid for `to_len` bytes.
+pub unsafe fn sendto(
+    s: &'static Scheduler,
+    fd: i32,
+    (buf, len): (*const u8, usize),
+    flags: i32,
+    (to, to_len): (*const libc::sockaddr, libc::socklen_t),
+    deadline: i64,
+) -> Result<usize> {
+    let quiet = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    until_ready(s, fd, Dir::Write, deadline, Manner::Try, |_| {
+        // SAFETY: by the caller.
+        let n = check(unsafe { libc::sendto(fd, buf.cast(), len, quiet, to, to_len) })?;
+        Ok((n, Moved::All))
+    })
+}
+
+/// recvmsg(2).
+///
+/// # Safety
+/// `msg` is a valid msghdr.
+pub unsafe fn recvmsg(
+    s: &'static Scheduler,
+    fd: i32,
+    msg: *mut libc::msghdr,
+    flags: i32,
+    deadline: i64,
+) -> Result<usize> {
+    // recvmsg(2) writes lengths back; a second try must see what the caller asked for.
+    // SAFETY: by the caller.
+    let (name_len, control_len) = unsafe { ((*msg).msg_namelen, (*msg).msg_controllen) };
+    until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
+        // SAFETY: by the caller.
+        let n = unsafe {
+            (*msg).msg_namelen = name_len;
+            (*msg).msg_controllen = control_len;
+            check(libc::recvmsg(fd, msg, flags | libc::MSG_DONTWAIT))?
+        };
+        Ok((n, Moved::All))
+    })
+}
+
+/// sendmsg(2), never SIGPIPE.
+///
+/// # Safety
+/// `msg` is a valid msghdr.
+pub unsafe fn sendmsg(
+    s: &'static Scheduler,
+    fd: i32,
+    msg: *const libc::msghdr,
+    flags: i32,
+    deadline: i64,
+) -> Result<usize> {
+    let quiet = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    until_ready(s, fd, Dir::Write, deadline, Manner::Try, |_| {
+        // SAFETY: by the caller.
+        let n = check(unsafe { libc::sendmsg(fd, msg, quiet) })?;
+        Ok((n, Moved::All))
+    })
+}
+
+/// accept4(2). The new descriptor is owned.
+///
+/// # Safety
+/// `addr` and `addr_len` are both null or a valid pair.
+pub unsafe fn accept(
+    s: &'static Scheduler,
+    fd: i32,
+    addr: *mut libc::sockaddr,
+    addr_len: *mut libc::socklen_t,
+    deadline: i64,
+) -> Result<i32> {
+    // SAFETY: null, or valid by the caller.
+    let room = unsafe { addr_len.as_ref() }.copied();
+    let new = until_ready(s, fd, Dir::Read, deadline, Manner::Ask, |_| {
+        if let Some(room) = room {
+            // SAFETY: not null, so valid by the caller.
+            unsafe { *addr_len = room };
+        }
+        // SAFETY: by the caller.
+        let r = unsafe { libc::accept4(fd, addr, addr_len, libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) };
+        match check(r as isize) {
+            Ok(new) => Ok((new as i32, Moved::All)),
+            // The peer gave up between arrival and accept (accept(2), "Error handling"): the next one is meant.
+            Err(e) if e.errno() == libc::ECONNABORTED => Err(Error::new(libc::EINTR)),
+            Err(e) => Err(e),
+        }
+    })?;
+    // A TCP listener's children are TCP. A foreign listener is asked anew each time: its number may have changed hands.
+    let stream = if s.reactor().is_owned(fd) { s.reactor().is_stream(fd) } else { sys::fd::is_plain_tcp(new) };
+    own_new(s, new, stream)
+}
+
+/// socket(2), owned.
+pub fn socket(s: &'static Scheduler, domain: i32, kind: i32, protocol: i32) -> Result<i32> {
+    // SAFETY: socket takes no pointers.
+    let r = unsafe { libc::socket(domain, kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, protocol) };
+    let fd = check(r as isize)? as i32;
+    own_new(s, fd, sys::fd::is_plain_tcp(fd))
+}
+
+/// Takes a new descriptor into ownership, or closes it.
+pub(super) fn own_new(s: &'static Scheduler, fd: i32, stream: bool) -> Result<i32> {
+    match s.reactor().own(fd, stream, &mut s.waker()) {
+        Ok(()) => Ok(fd),
+        Err(e) => {
+            let _ = sys::fd::close(fd);
+            Err(e)
+        }
+    }
+}
+
+/// connect(2): starts, waits until the socket is writable, reads the outcome (connect(2), EINPROGRESS).
+///
+/// # Safety
+/// `addr` is valid for `len` bytes.
+pub unsafe fn connect(
+    s: &'static Scheduler,
+    fd: i32,
+    addr: *const libc::sockaddr,
+    len: libc::socklen_t,
+    deadline: i64,
+) -> Result<()> {
+    s.check()?;
+    let owned = s.reactor().is_owned(fd);
+    // A foreign socket may be in blocking mode; connect(2) has no flag against that, so the mode is changed for the
+    // length of the call. (Flags belong to the open file; a socket that is not connected yet is rarely shared.)
+    let was = if owned { true } else { sys::fd::set_nonblocking(fd, true)? };
+    // SAFETY: by the caller.
+    let started = check(unsafe { libc::connect(fd, addr, len) } as isize);
+    if !was {
+        sys::fd::set_nonblocking(fd, false)?;
+    }
+    match started {
+        Ok(_) => return Ok(()),
+        Err(e) if e.errno() == libc::EINPROGRESS || e.errno() == libc::EINTR => {}
+        // A unix socket whose listener's queue is full says EAGAIN and has not begun (connect(2)): ask again soon,
+        // there is nothing to wait on.
+        Err(e) if e.would_block() => {
+            if sys::clock::passed(deadline) {
+                return Err(Error::new(libc::ETIMEDOUT));
+            }
+            s.sleep_until(sys::clock::after(QUEUE_FULL_PAUSE)?.min(deadline))?;
+            // SAFETY: by the caller.
+            return unsafe { connect(s, fd, addr, len, deadline) };
+        }
+        Err(e) => return Err(e),
+    }
+    let node = WaitNode::new(s.me().opaque(), Dir::Write.event());
+    loop {
+        s.reactor().drained(fd, Dir::Write);
+        // SAFETY: the node lives on this frame and leaves below.
+        if unsafe { s.reactor().begin(fd, Dir::Write, &node, false)? } == Begin::Always {
+            return sys::fd::socket_error(fd);
+        }
+        let woken = s.park(deadline);
+        s.reactor().leave(fd, Dir::Write, &node, &mut s.waker());
+        if node.note.get() == Note::Closed {
+            return Err(Error::new(libc::EBADF));
+        }
+        if sys::fd::poll_now(fd, libc::POLLOUT)? != 0 {
+            return sys::fd::socket_error(fd);
+        }
+        if node.note.get() == Note::None {
+            if let Woken::Deadline = woken? {
+                return Err(Error::new(libc::ETIMEDOUT));
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A small pool of OS threads: grows on demand, is bounded, goes away when idle.
+//!
+//! A job is shared by its task and its thread. A task that is cancelled leaves the job running; its result is dropped
+//! by whoever comes last. The threads block all signals: handlers run where the program expects them.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+use once_cell::sync::Lazy;
+
+use crate::error::{Error, Result};
+use crate::home;
+use crate::sched::Scheduler;
+use crate::slots;
+
+/// Threads at most.
+const THREADS: usize = 16;
+/// Jobs that may wait for a thread.
+const QUEUE: usize = 1024;
+/// An idle thread ends after this.
+const LINGER: Duration = Duration::from_secs(10);
+
+type Job = Arc<dyn Work>;
+
+trait Work: Send + Sync {
+    fn run(&self);
+}
+
+struct Pool {
+    jobs: ArrayQueue<Job>,
+    lock: Mutex<()>,
+    wanted: Condvar,
+    threads: AtomicUsize,
+    idle: AtomicUsize,
+}
+
+static POOL: Lazy<Pool> = Lazy::new(|| {
+    // SAFETY: the handlers stay (the library is linked `nodelete`).
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
+    Pool {
+        jobs: ArrayQueue::new(QUEUE),
+        lock: Mutex::new(()),
+        wanted: Condvar::new(),
+        threads: AtomicUsize::new(0),
+        idle: AtomicUsize::new(0),
+    }
+});
+
+struct Task<R, F> {
+    work: Mutex<Option<F>>,
+    result: Mutex<Option<R>>,
+    done: AtomicBool,
+    id: i64,
+    home: &'static home::Home,
+}
+
+impl<R: Send, F: FnOnce() -> R + Send> Work for Task<R, F> {
+    fn run(&self) {
+        let work = self.work.lock().unwrap_or_else(|e| e.into_inner()).take();
+        if let Some(work) = work {
+            // A panic is the job's own failure: no result.
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok();
+            *self.result.lock().unwrap_or_else(|e| e.into_inner()) = result;
+        }
+        self.done.store(true, Ordering::SeqCst);
+        self.home.jobs.fetch_sub(1, Ordering::SeqCst);
+        // The task may have gone on without us.
+        let _ = home::request(self.id, slots::NUDGE);
+    }
+}
+
+/// Runs `work` on a pool thread while the calling task parks, until `deadline`. -EAGAIN when too many jobs wait.
+pub fn run<R, F>(s: &'static Scheduler, deadline: i64, work: F) -> Result<R>
+where
+    R: Send + 'static,
+    F: FnOnce() -> R + Send + 'static,
+{
+    let task = Arc::new(Task {
+        work: Mutex::new(Some(work)),
+        result: Mutex::new(None),
+        done: AtomicBool::new(false),
+        id: s.my_id(),
+        home: s.home(),
+    });
+    s.home().jobs.fetch_add(1, Ordering::SeqCst);
+    if let Err(e) = submit(task.clone()) {
+        s.home().jobs.fetch_sub(1, Ordering::SeqCst);
+        return Err(e);
+    }
+    s.park_for_job(deadline, || task.done.load(Ordering::SeqCst))?;
+    let result = task.result.lock().unwrap_or_else(|e| e.into_inner()).take();
+    result.ok_or(Error::new(libc::ENOTRECOVERABLE))
+}
+
+fn lock(pool: &Pool) -> MutexGuard<'_, ()> {
+    pool.lock.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn submit(job: Job) -> Result<()> {
+    let pool = &*POOL;
+    pool.jobs.push(job).map_err(|_| Error::new(libc::EAGAIN))?;
+    let _guard = lock(pool);
+    if pool.idle.load(Ordering::Relaxed) >= pool.jobs.len() {
+        pool.wanted.notify_one();
+        return Ok(());
+    }
+    if pool.threads.load(Ordering::Relaxed) < THREADS {
+        let spawned = spawn_quiet();
+        match spawned {
+            Ok(()) => {
+                pool.threads.fetch_add(1, Ordering::Relaxed);
+            }
+            // Some thread will come to it; with none at all it would wait for ever.
+            Err(e) if pool.threads.load(Ordering::Relaxed) == 0 => {
+                pool.jobs.pop();
+                return Err(e);
+            }
+            Err(_) => {}
+        }
+    }
+    pool.wanted.notify_one();
+    Ok(())
+}
+
+/// Starts a thread that no signal is delivered to.
+fn spawn_quiet() -> Result<()> {
+    // SAFETY: the sets are written before they are read; the thread inherits the mask, and ours is restored.
+    unsafe {
+        let (mut all, mut old) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut old);
+        let spawned = std::thread::Builder::new().name("greenrt-offload".into()).spawn(serve);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut());
+        spawned.map(drop).map_err(Error::from)
+    }
+}
+
+fn serve() {
+    let pool = &*POOL;
+    loop {
+        while let Some(job) = pool.jobs.pop() {
+            job.run();
+        }
+        let guard = lock(pool);
+        if !pool.jobs.is_empty() {
+            continue;
+        }
+        pool.idle.fetch_add(1, Ordering::Relaxed);
+        let (guard, waited) = pool.wanted.wait_timeout(guard, LINGER).unwrap_or_else(|e| e.into_inner());
+        pool.idle.fetch_sub(1, Ordering::Relaxed);
+        if waited.timed_out() && pool.jobs.is_empty() {
+            pool.threads.fetch_sub(1, Ordering::Relaxed);
+            drop(guard);
+            return;
+        }
+    }
+}
+
+struct Held(std::cell::UnsafeCell<Option<MutexGuard<'static, ()>>>);
+// SAFETY: written with the pool's lock held, by the forking thread.
+unsafe impl Sync for Held {}
+static HELD: Held = Held(std::cell::UnsafeCell::new(None));
+
+extern "C" fn before_fork() {
+    let guard = lock(&POOL);
+    // SAFETY: the pool's lock is held by this thread.
+    unsafe { *HELD.0.get() = Some(guard) };
+}
+
+extern "C" fn after_fork_in_parent() {
+    // SAFETY: set by `before_fork` on this thread.
+    unsafe { *HELD.0.get() = None };
+}
+
+/// The threads do not exist in the child, and the jobs are the parent's.
+extern "C" fn after_fork_in_child() {
+    // SAFETY: set by `before_fork` on the thread that this one is a copy of.
+    unsafe { *HELD.0.get() = None };
+    while let Some(job) = POOL.jobs.pop() {
+        std::mem::forget(job);
+    }
+    POOL.threads.store(0, Ordering::Relaxed);
+    POOL.idle.store(0, Ordering::Relaxed);
+}

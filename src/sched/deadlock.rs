@@ -1,0 +1,45 @@
+//! A wait that nothing can end: no timer, no descriptor waited on, no job, no waker, no other scheduler.
+
+use super::task::{State, Task, Wake};
+use super::Scheduler;
+use crate::config::Deadlock;
+use crate::home;
+use crate::sys::complain;
+use std::sync::atomic::Ordering::SeqCst;
+
+impl Scheduler {
+    /// Called before a sleep without end. True if it has made the root ready instead.
+    #[cold]
+    pub(super) fn deadlocked(&self) -> bool {
+        let provable = self.config.deadlock != Deadlock::Ignore
+            && self.reactor().waiting() == 0
+            && self.home.wakers.load(SeqCst) == 0
+            && self.home.jobs.load(SeqCst) == 0
+            && !self.home.has_post()
+            && !self.embedded.get()
+            && self.host.get().swap.is_none()
+            && home::count() == 1;
+        if !provable {
+            return false;
+        }
+        if !self.deadlock_told.replace(true) {
+            self.tell_deadlock();
+        }
+        self.config.deadlock == Deadlock::Fail && self.wake(self.root(), Wake::Deadlock)
+    }
+
+    fn tell_deadlock(&self) {
+        complain(b"greenrt: deadlock: every task is parked and nothing can wake one:\n");
+        self.home.slots.for_each(|task| {
+            // SAFETY: the slots give records that are there.
+            let task = unsafe { Task::from_opaque(task) };
+            if task.state.get() != State::Done {
+                let (name, len) = task.name();
+                let name = String::from_utf8_lossy(&name[..len]).into_owned();
+                let named = if name.is_empty() { String::new() } else { format!(" '{name}'") };
+                let what = if task.joiner.get().is_null() { "" } else { ", joined by another task" };
+                complain(format!("greenrt:   task {}{named}: parked{what}\n", task.id.get()).as_bytes());
+            }
+        });
+    }
+}

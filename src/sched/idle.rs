@@ -1,0 +1,169 @@
+//! Nothing is ready: poll the reactor, fire timers, read other threads' requests. On the stack of whoever has nothing
+//! better to do.
+
+use super::task::{Task, Wake};
+use super::{Scheduler, State};
+use crate::reactor::{FOR_EVER, NO_WAIT};
+use crate::sys::clock;
+use crate::timers::{TimerKind, TimerNode};
+
+impl Scheduler {
+    /// Waits until something has happened, at least once.
+    #[inline(never)]
+    pub(super) fn idle(&self) {
+        let timeout = match self.expire() {
+            Some(timeout) => timeout,
+            None => return,
+        };
+        if timeout == FOR_EVER && self.deadlocked() {
+            return;
+        }
+        self.wait_and_dispatch(timeout);
+    }
+
+    /// One round of polling that waits no longer than `limit` (absolute ns).
+    pub(crate) fn poll_until(&self, limit: i64) {
+        let Some(timeout) = self.expire() else { return };
+        let timeout = if limit == clock::NEVER { timeout } else { timeout.min((limit - clock::now()).max(0)) };
+        self.wait_and_dispatch(timeout);
+        self.expire();
+    }
+
+    /// Fires due timers. None if that made a task ready, else how long nothing will be due.
+    fn expire(&self) -> Option<i64> {
+        let Some(next) = self.timers().next() else { return Some(FOR_EVER) };
+        let now = clock::now();
+        if next <= now {
+            self.fire(now);
+            if !self.ready.is_empty() {
+                return None;
+            }
+        }
+        Some(self.timers().next().map_or(FOR_EVER, |next| (next - now).max(0)))
+    }
+
+    fn fire(&self, now: i64) {
+        self.timers().expire(now, |node| match node.kind {
+            TimerKind::Park => {
+                let offset = std::mem::offset_of!(Task, timer);
+                // SAFETY: a Park node is embedded in the record of a task that waits.
+                let task = unsafe { &*std::ptr::from_ref::<TimerNode>(node).byte_sub(offset).cast::<Task>() };
+                self.wake(task, Wake::Deadline);
+            }
+            TimerKind::Interrupt => self.timed_interrupt(node),
+        });
+    }
+
+    fn wait_and_dispatch(&self, timeout: i64) {
+        self.stacks_relax();
+        // With a host whose lock has to be given up for a sleep, look first: under load there is something.
+        if timeout != NO_WAIT && self.host_releases() {
+            let events = self.poll(NO_WAIT);
+            if events > 0 || !self.ready.is_empty() {
+                return;
+            }
+        }
+        if timeout == NO_WAIT || !self.home.fall_asleep() {
+            self.poll(NO_WAIT);
+        } else {
+            let released = self.host_release();
+            let waited = self.reactor().wait(timeout);
+            self.host_acquire(released);
+            self.home.wake_up();
+            self.polled(waited);
+        }
+        self.read_post();
+    }
+
+    /// A poll that does not wait, in between switches.
+    pub(super) fn poll_without_waiting(&self) {
+        if self.home.has_post() {
+            self.read_post();
+        }
+        if self.reactor().waiting() > 0 {
+            self.poll(NO_WAIT);
+        }
+        if !self.timers().is_empty() {
+            self.fire(clock::now());
+        }
+    }
+
+    fn poll(&self, timeout: i64) -> usize {
+        let waited = self.reactor().wait(timeout);
+        self.polled(waited)
+    }
+
+    fn polled(&self, waited: crate::error::Result<usize>) -> usize {
+        self.polls.set(self.polls.get() + 1);
+        let events = match waited {
+            Ok(events) => events,
+            Err(e) => {
+                if e.errno() == libc::EINTR {
+                    self.signalled();
+                }
+                0
+            }
+        };
+        self.reactor().dispatch(events, &mut self.waker());
+        events
+    }
+
+    /// A signal ended the poll: the host looks at it on the root task.
+    fn signalled(&self) {
+        if self.host.get().interrupted.is_some() {
+            let root = self.root();
+            if root.state.get() == State::Parked {
+                self.wake(root, Wake::Signal);
+            }
+        }
+    }
+
+    /// Memory that is only wanted under load.
+    fn stacks_relax(&self) {
+        self.ready.relax();
+        if self.stacks().wants_trim() {
+            self.stacks().trim();
+        }
+    }
+
+    /// Whether anything could be run right now.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// When the next timer is due.
+    pub fn next_deadline(&self) -> i64 {
+        if self.has_ready() || self.home.has_post() {
+            return 0;
+        }
+        self.timers().next().unwrap_or(clock::NEVER)
+    }
+
+    /// Marks the scheduler as driven by another loop, and returns the descriptor to watch. While the root task is
+    /// outside, other threads must ring.
+    pub fn embed(&self) -> i32 {
+        self.embedded.set(true);
+        self.home.fall_asleep();
+        self.reactor().raw()
+    }
+
+    /// One turn for the root task: waits until `deadline` if nothing is ready, runs what is ready once. Returns the
+    /// number of switches.
+    pub fn turn(&self, deadline: i64) -> u64 {
+        let before = self.switches.get();
+        self.home.wake_up();
+        self.read_post();
+        self.poll_without_waiting();
+        if self.ready.is_empty() && !clock::passed(deadline) {
+            self.poll_until(deadline);
+        }
+        // Those that are ready now stand before the root; each runs once.
+        if !self.ready.is_empty() {
+            self.give_way();
+        }
+        if self.embedded.get() {
+            self.home.fall_asleep();
+        }
+        self.switches.get() - before
+    }
+}

@@ -1,0 +1,234 @@
+//! The scheduler of one OS thread, and the one door for blocking.
+//!
+//! There is no scheduler stack: a task that blocks takes the next ready task and switches straight to it. When nothing
+//! is ready it polls the reactor itself, on its own stack.
+//!
+//! Who may touch what: everything here belongs to the home thread and is reached through [`Scheduler::current`]; what
+//! other threads may touch is in [`crate::home`].
+//!
+//! Invariants:
+//! D1  `current` is the record of the task that runs. A task in the ready ring is Ready and stands there once.
+//! D2  References got from `reactor()`, `timers()`, `stacks()` and `Task::extra()` do not outlive their statement
+//!     group: none is held across a switch, a host hook, or another call of the same accessor.
+//! D3  All fields are consistent before each switch and each host hook: either may run other tasks or other threads.
+//! D4  A record is freed (`reap`) only when its task is Done and another task runs.
+//! D5  Only `park`, `yield_now` and `finish` leave the running task.
+
+pub mod control;
+mod deadlock;
+mod exit;
+mod extra;
+mod fork;
+mod hooks;
+mod idle;
+mod overflow;
+mod park;
+mod ready;
+mod remote;
+mod spawn;
+pub mod stats;
+pub mod task;
+
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_void;
+use std::pin::Pin;
+
+use once_cell::sync::Lazy;
+
+use crate::config::{self, Config};
+use crate::context::slab::Pool;
+use crate::error::{Error, Result};
+use crate::home::{self, Home};
+use crate::reactor::Reactor;
+use crate::sys::{clock, current};
+use crate::timers::Timers;
+pub use hooks::Host;
+pub use park::Woken;
+use ready::Ready;
+use task::{flags, State, Task};
+pub use spawn::SpawnOptions;
+
+/// How many switches may go by before descriptors, timers and other threads' requests are looked at.
+const SWITCHES_PER_POLL: u32 = 256;
+
+/// The scheduler of one OS thread.
+pub struct Scheduler {
+    current: Cell<*const Task>,
+    ready: Ready,
+    until_poll: Cell<u32>,
+    hooked: Cell<bool>,
+    errno: *mut libc::c_int,
+    switches: Cell<u64>,
+    live: Cell<usize>,
+
+    host: Cell<Host>,
+    reactor: UnsafeCell<Reactor>,
+    timers: UnsafeCell<Timers>,
+    stacks: UnsafeCell<Pool>,
+    home: &'static Home,
+    config: Config,
+    root: Cell<*const Task>,
+    root_record: Pin<Box<UnsafeCell<std::mem::MaybeUninit<Task>>>>,
+    alternate: overflow::AlternateStack,
+
+    polls: Cell<u64>,
+    spawned: Cell<u64>,
+    remote: Cell<u64>,
+    embedded: Cell<bool>,
+    emptying: Cell<bool>,
+    deadlock_told: Cell<bool>,
+}
+
+static PROCESS_SETUP: Lazy<Result<()>> = Lazy::new(|| {
+    fork::install()?;
+    exit::install()
+});
+
+impl Scheduler {
+    /// The calling OS thread's scheduler, made on first use.
+    #[inline(always)]
+    pub fn current() -> Result<&'static Scheduler> {
+        match Scheduler::existing() {
+            Some(s) => Ok(s),
+            None => Scheduler::create(),
+        }
+    }
+
+    /// The calling OS thread's scheduler, if it has one.
+    #[inline(always)]
+    pub fn existing() -> Option<&'static Scheduler> {
+        // SAFETY: null, or a scheduler that this thread made and has not destroyed; it is reached by its home thread
+        // only. A caller that destroys it (`shutdown`) does not use the reference afterwards.
+        unsafe { current::get().cast::<Scheduler>().as_ref() }
+    }
+
+    #[cold]
+    fn create() -> Result<&'static Scheduler> {
+        (*PROCESS_SETUP)?;
+        let config = config::freeze();
+        let home = home::move_in()?;
+        Scheduler::build(config, home).inspect_err(|_| home.move_out())
+    }
+
+    fn build(config: Config, home: &'static Home) -> Result<&'static Scheduler> {
+        let no_memory = Error::new(libc::ENOMEM);
+        let root = extra::try_box(UnsafeCell::new(std::mem::MaybeUninit::uninit()))?;
+        let scheduler = Scheduler {
+            current: Cell::new(std::ptr::null()),
+            ready: Ready::new()?,
+            until_poll: Cell::new(SWITCHES_PER_POLL),
+            hooked: Cell::new(false),
+            // SAFETY: no preconditions; the address is this thread's for its whole life.
+            errno: unsafe { libc::__errno_location() },
+            switches: Cell::new(0),
+            live: Cell::new(0),
+            host: Cell::new(Host::default()),
+            reactor: UnsafeCell::new(Reactor::new(home.bell())?),
+            timers: UnsafeCell::new(Timers::new(clock::now()).ok_or(no_memory)?),
+            stacks: UnsafeCell::new(Pool::default()),
+            home,
+            config,
+            root: Cell::new(std::ptr::null()),
+            root_record: Box::into_pin(root),
+            alternate: overflow::AlternateStack::install(config.overflow_handler)?,
+            polls: Cell::new(0),
+            spawned: Cell::new(0),
+            remote: Cell::new(0),
+            embedded: Cell::new(false),
+            emptying: Cell::new(false),
+            deadlock_told: Cell::new(false),
+        };
+        let place = scheduler.root_record.get().cast::<Task>();
+        // SAFETY: the box is pinned, so the record stays where it is written, as long as the scheduler does.
+        let root = unsafe { Task::write(place, None, std::ptr::null_mut(), flags::ROOT | flags::DETACHED) };
+        root.state.set(State::Running);
+        root.set_name(b"root");
+        root.id.set(home.slots.take(&root.link)?);
+        scheduler.root.set(root);
+        scheduler.current.set(root);
+        let scheduler = Box::into_raw(extra::try_box(scheduler)?);
+        current::set(scheduler.cast::<c_void>());
+        exit::note_thread(scheduler.cast());
+        // SAFETY: made by Box just now; freed by `destroy` only.
+        Ok(unsafe { &*scheduler })
+    }
+
+    /// The running task.
+    #[inline(always)]
+    pub fn me(&self) -> &'static Task {
+        // SAFETY: D1; a running task's record is there.
+        unsafe { &*self.current.get() }
+    }
+
+    /// The root task.
+    #[inline]
+    pub fn root(&self) -> &'static Task {
+        // SAFETY: written by `build` and pinned; or, in a forked child, the task that forked, which does not end.
+        unsafe { &*self.root.get() }
+    }
+
+    /// Forked child: the task that forked is the root from now on.
+    fn root_is(&self, task: &'static Task) {
+        self.root.set(task);
+    }
+
+    /// Whether the root task runs.
+    #[inline]
+    pub fn is_root(&self) -> bool {
+        std::ptr::eq(self.current.get(), self.root.get())
+    }
+
+    /// The id of the running task.
+    #[inline]
+    pub fn my_id(&self) -> i64 {
+        self.me().id.get()
+    }
+
+    #[allow(clippy::mut_from_ref, reason = "home-thread state; D2 keeps the references apart")]
+    #[inline(always)]
+    pub(crate) fn reactor(&self) -> &mut Reactor {
+        // SAFETY: D2, and only the home thread gets here.
+        unsafe { &mut *self.reactor.get() }
+    }
+
+    #[allow(clippy::mut_from_ref, reason = "home-thread state; D2 keeps the references apart")]
+    #[inline(always)]
+    fn timers(&self) -> &mut Timers {
+        // SAFETY: as above.
+        unsafe { &mut *self.timers.get() }
+    }
+
+    #[allow(clippy::mut_from_ref, reason = "home-thread state; D2 keeps the references apart")]
+    #[inline(always)]
+    fn stacks(&self) -> &mut Pool {
+        // SAFETY: as above.
+        unsafe { &mut *self.stacks.get() }
+    }
+
+    /// What wakes a task whose wait node the reactor hands back.
+    #[inline(always)]
+    pub(crate) fn waker(&self) -> impl FnMut(&crate::wait::WaitNode) + '_ {
+        |node| {
+            // SAFETY: nodes are made by tasks of this thread that have not ended (W2).
+            let task = unsafe { Task::from_opaque(node.task) };
+            self.wake(task, task::Wake::Event);
+        }
+    }
+
+    /// The task behind an id of this home: -ESRCH if there is none, -EXDEV if it lives on another OS thread.
+    #[inline]
+    pub fn find(&self, id: i64) -> Result<&'static Task> {
+        let gone = Error::new(libc::ESRCH);
+        let parts = crate::slots::parts(id).ok_or(gone)?;
+        if parts.home != self.home.index {
+            return Err(if home::is_alive(id) { Error::new(libc::EXDEV) } else { gone });
+        }
+        // SAFETY: `find` gives records that are there.
+        self.home.slots.find(parts).map(|t| unsafe { Task::from_opaque(t) }).ok_or(gone)
+    }
+
+    /// Jobs and wakers that may still wake a task of this home from outside.
+    pub fn home(&self) -> &'static Home {
+        self.home
+    }
+}

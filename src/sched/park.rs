@@ -1,0 +1,251 @@
+//! Leaving and coming back: the switch, yield, park, wake. Nothing else blocks a task.
+
+use std::ptr;
+
+use super::task::{pending, State, Task, Wake, BUDGET};
+use super::{Scheduler, SWITCHES_PER_POLL};
+use crate::context::{self, Transfer};
+use crate::error::{Error, Result};
+use crate::sys::clock::{self, NEVER};
+
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Woken {
+    /// What was waited for has happened, or may have: look again.
+    Event,
+    /// The wait's own deadline has passed.
+    Deadline,
+}
+
+impl Scheduler {
+    /// Makes a parked task ready; the first reason stands. False if it was not parked.
+    #[inline(always)]
+    pub(crate) fn wake(&self, task: &Task, why: Wake) -> bool {
+        if task.state.get() != State::Parked {
+            return false;
+        }
+        task.state.set(State::Ready);
+        task.wake.set(why);
+        self.ready.push(task);
+        true
+    }
+
+    /// What every blocking call asks first: cancel, then interrupt, unless shielded.
+    #[inline(always)]
+    pub fn check(&self) -> Result<()> {
+        let me = self.me();
+        if me.pending.get() == 0 {
+            Ok(())
+        } else {
+            self.deliver(me)
+        }
+    }
+
+    #[cold]
+    fn deliver(&self, me: &Task) -> Result<()> {
+        if me.shield.get() > 0 {
+            return Ok(());
+        }
+        if me.pending.get() & pending::CANCEL != 0 {
+            return Err(Error::new(libc::ECANCELED));
+        }
+        if self.deliver_interrupt(me) {
+            return Err(Error::new(libc::EINTR));
+        }
+        Ok(())
+    }
+
+    /// Lets the other ready tasks run. A cancellation point.
+    #[inline(always)]
+    pub fn yield_now(&self) -> Result<()> {
+        self.check()?;
+        self.give_way();
+        Ok(())
+    }
+
+    /// Lets the other ready tasks run, and delivers nothing.
+    #[inline(always)]
+    pub(crate) fn give_way(&self) {
+        let me = self.me();
+        me.budget.set(BUDGET);
+        self.tick();
+        match self.ready.pop() {
+            Some(next) => {
+                me.state.set(State::Ready);
+                self.ready.push(me);
+                self.switch(me, next);
+            }
+            // Alone: look around now and then all the same.
+            None => self.poll_alone(),
+        }
+    }
+
+    #[inline(always)]
+    fn tick(&self) {
+        let left = self.until_poll.get() - 1;
+        self.until_poll.set(left);
+        if left == 0 {
+            self.look_around();
+        }
+    }
+
+    #[cold]
+    fn look_around(&self) {
+        self.until_poll.set(SWITCHES_PER_POLL);
+        self.poll_without_waiting();
+    }
+
+    /// A yield with nobody else ready: every eighth polls at once, so that a lone spinning task hears of events soon.
+    fn poll_alone(&self) {
+        let left = self.until_poll.get();
+        if left <= SWITCHES_PER_POLL / 8 * 7 {
+            self.look_around();
+            if let Some(next) = self.ready.pop() {
+                let me = self.me();
+                me.state.set(State::Ready);
+                self.ready.push(me);
+                self.switch(me, next);
+            }
+        } else {
+            self.until_poll.set(left);
+        }
+    }
+
+    /// Charges one operation that succeeded at once; gives way when the budget is spent, so that a task whose
+    /// descriptor is always ready does not starve the others.
+    #[inline(always)]
+    pub fn charge(&self) {
+        let me = self.me();
+        let left = me.budget.get() - 1;
+        me.budget.set(left);
+        if left == 0 {
+            self.spent();
+        }
+    }
+
+    #[cold]
+    fn spent(&self) {
+        self.look_around();
+        self.give_way();
+    }
+
+    /// **The one door.** Parks the running task until something wakes it or `deadline` (absolute ns) passes. The
+    /// caller has asked `check` and has linked itself wherever the wake shall come from; it unlinks itself afterwards.
+    /// `Event` may be spurious: look again.
+    ///
+    /// -ECANCELED, -EINTR, -EDEADLK, and -ETIMEDOUT when a *scope's* deadline passed.
+    pub fn park(&self, deadline: i64) -> Result<Woken> {
+        let me = self.me();
+        let scope = if me.shield.get() == 0 { me.scope_deadline.get() } else { NEVER };
+        let until = deadline.min(scope);
+        if until != NEVER {
+            if clock::passed(until) {
+                return self.timed_out(me, deadline, scope);
+            }
+            // SAFETY: the record's node is armed here only and removed below, before this wait ends.
+            unsafe { self.timers().insert(&me.timer, until) };
+        }
+        me.budget.set(BUDGET);
+        me.state.set(State::Parked);
+        self.leave(me);
+        if until != NEVER {
+            self.timers().remove(&me.timer);
+        }
+        match me.wake.get() {
+            Wake::Event => Ok(Woken::Event),
+            Wake::Deadline => self.timed_out(me, deadline, scope),
+            other => self.disturbed(me, other),
+        }
+    }
+
+    #[cold]
+    fn disturbed(&self, me: &Task, why: Wake) -> Result<Woken> {
+        match why {
+            Wake::Cancelled => Err(Error::new(libc::ECANCELED)),
+            Wake::Interrupted if self.deliver_interrupt(me) => Err(Error::new(libc::EINTR)),
+            Wake::Signal if self.host_interrupted() => Err(Error::new(libc::EINTR)),
+            Wake::Deadlock => Err(Error::new(libc::EDEADLK)),
+            // Withdrawn in the last moment, or a signal that the host made nothing of.
+            _ => Ok(Woken::Event),
+        }
+    }
+
+    fn timed_out(&self, me: &Task, own: i64, scope: i64) -> Result<Woken> {
+        if scope <= own {
+            self.scope_expired(me);
+            return Err(Error::new(libc::ETIMEDOUT));
+        }
+        Ok(Woken::Deadline)
+    }
+
+    /// Runs others until `me`, which is Parked, is ready and its turn comes.
+    #[inline(always)]
+    fn leave(&self, me: &'static Task) {
+        self.tick();
+        loop {
+            if let Some(next) = self.ready.pop() {
+                if ptr::eq(next, me) {
+                    me.state.set(State::Running);
+                    return;
+                }
+                return self.switch(me, next);
+            }
+            self.idle();
+        }
+    }
+
+    /// Switches to `next`; returns when somebody switches back.
+    #[inline(always)]
+    fn switch(&self, me: &Task, next: &'static Task) {
+        next.state.set(State::Running);
+        self.current.set(next);
+        self.switches.set(self.switches.get() + 1);
+        // SAFETY: the address is this thread's errno.
+        let errno = unsafe { *self.errno };
+        // SAFETY: C1: `next` was popped from the ring, so it is not running and its saved context was not resumed;
+        // C2: it has not ended; C3: tasks never leave their thread.
+        let t = unsafe { context::switch(next.context.get(), ptr::from_ref(me) as usize) };
+        self.arrived(t);
+        // SAFETY: as above.
+        unsafe { *self.errno = errno };
+    }
+
+    /// Leaves a task for good.
+    pub(super) fn switch_for_good(&self, me: &'static Task) -> ! {
+        loop {
+            if let Some(next) = self.ready.pop() {
+                next.state.set(State::Running);
+                self.current.set(next);
+                self.switches.set(self.switches.get() + 1);
+                // SAFETY: as in `switch`. Nobody resumes `me`: it is Done.
+                unsafe { context::switch(next.context.get(), ptr::from_ref(me) as usize) };
+                crate::sys::complain(b"greenrt: invariant D4 broken: a finished task was resumed\n");
+                std::process::abort();
+            }
+            self.idle();
+        }
+    }
+
+    /// The first thing on this side of a switch: keeps the context of the task that left for us.
+    #[inline(always)]
+    pub(super) fn arrived(&self, t: Transfer) {
+        // SAFETY: `data` is the record of the task that switched, which is there: parked, ready, or Done and not
+        // reaped yet (D4).
+        let left = unsafe { &*(t.data as *const Task) };
+        left.context.set(context::into_saved(t.context));
+        if self.hooked.get() || left.state.get() == State::Done {
+            self.arrived_specially(left);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn arrived_specially(&self, left: &'static Task) {
+        if self.hooked.get() {
+            self.host_swap(left);
+        }
+        if left.state.get() == State::Done && left.has(super::task::flags::DETACHED) {
+            self.reap(left);
+        }
+    }
+}

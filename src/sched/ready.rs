@@ -1,0 +1,150 @@
+//! The ready queue: a ring of task pointers, first in, first out.
+//!
+//! Pushing never fails: `reserve` is called when a task is spawned, and a task stands in the ring once at most.
+
+use std::cell::Cell;
+
+use super::extra::no_memory;
+use super::task::Task;
+use crate::error::Result;
+
+/// The ring.
+pub struct Ready {
+    slots: Cell<*mut *const Task>,
+    mask: Cell<usize>,
+    head: Cell<usize>,
+    tail: Cell<usize>,
+    relaxed: Cell<usize>,
+}
+
+/// Below this many slots the ring keeps its memory.
+const SMALL: usize = 1 << 16;
+
+impl Ready {
+    /// An empty ring with a little room.
+    pub fn new() -> Result<Ready> {
+        let ready = Ready {
+            slots: Cell::new(std::ptr::null_mut()),
+            mask: Cell::new(0),
+            head: Cell::new(0),
+            tail: Cell::new(0),
+            relaxed: Cell::new(0),
+        };
+        ready.resize(64)?;
+        Ok(ready)
+    }
+
+    fn resize(&self, capacity: usize) -> Result<()> {
+        let mut slots: Vec<*const Task> = Vec::new();
+        slots.try_reserve_exact(capacity).map_err(no_memory)?;
+        let len = self.len();
+        while let Some(task) = self.pop() {
+            slots.push(task);
+        }
+        // SAFETY: the capacity was reserved; null pointers are valid values beyond the tasks.
+        unsafe {
+            std::ptr::write_bytes(slots.as_mut_ptr().add(len), 0, 0);
+            self.free();
+        }
+        self.slots.set(std::mem::ManuallyDrop::new(slots).as_mut_ptr());
+        self.mask.set(capacity - 1);
+        self.head.set(0);
+        self.relaxed.set(0);
+        self.tail.set(len);
+        Ok(())
+    }
+
+    /// # Safety
+    /// The ring is not used before it has slots again.
+    unsafe fn free(&self) {
+        let slots = self.slots.replace(std::ptr::null_mut());
+        if !slots.is_null() {
+            // SAFETY: the slots came from a Vec of exactly this capacity.
+            drop(unsafe { Vec::from_raw_parts(slots, 0, self.mask.get() + 1) });
+        }
+    }
+
+    /// Makes room for `tasks` in all.
+    #[inline]
+    pub fn reserve(&self, tasks: usize) -> Result<()> {
+        if tasks <= self.mask.get() + 1 {
+            return Ok(());
+        }
+        self.resize(tasks.next_power_of_two())
+    }
+
+    /// Before sleep: gives the memory of a large ring back when much of it was used since the last time. Its room
+    /// stays.
+    #[inline]
+    pub fn relax(&self) {
+        let capacity = self.mask.get() + 1;
+        if capacity >= SMALL && self.head.get().wrapping_sub(self.relaxed.get()) >= capacity / 2 && self.is_empty() {
+            self.give_back(capacity);
+        }
+    }
+
+    #[cold]
+    fn give_back(&self, capacity: usize) {
+        self.relaxed.set(self.head.get());
+        let (start, page) = (self.slots.get() as usize, crate::sys::mem::page());
+        let end = (start + capacity * std::mem::size_of::<*const Task>()) / page * page;
+        let start = start.next_multiple_of(page);
+        // SAFETY: whole pages inside the ring's own block, which holds nothing while the ring is empty.
+        unsafe { crate::sys::mem::discard(start as *mut u8, end.saturating_sub(start)) };
+    }
+
+    /// Appends a task.
+    #[inline(always)]
+    pub fn push(&self, task: &Task) {
+        let tail = self.tail.get();
+        debug_assert!(self.len() <= self.mask.get());
+        // SAFETY: the index is masked; room is there by `reserve`.
+        unsafe { *self.slots.get().add(tail & self.mask.get()) = task };
+        self.tail.set(tail.wrapping_add(1));
+    }
+
+    /// Takes the first task.
+    #[inline(always)]
+    pub fn pop(&self) -> Option<&'static Task> {
+        let head = self.head.get();
+        if head == self.tail.get() {
+            return None;
+        }
+        self.head.set(head.wrapping_add(1));
+        // SAFETY: the index is masked; entries between head and tail are records of tasks that have not ended.
+        unsafe {
+            let task = *self.slots.get().add(head & self.mask.get());
+            #[cfg(target_arch = "x86_64")]
+            {
+                // The next but one is about to run: its record may be cold. A prefetch of any address is harmless.
+                let after = *self.slots.get().add(head.wrapping_add(1) & self.mask.get());
+                std::arch::x86_64::_mm_prefetch(after.cast(), std::arch::x86_64::_MM_HINT_T0);
+            }
+            Some(&*task)
+        }
+    }
+
+    /// How many are ready.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.tail.get().wrapping_sub(self.head.get())
+    }
+
+    /// Whether none is.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.head.get() == self.tail.get()
+    }
+
+    /// Forgets everybody: for a forked child.
+    pub fn abandon(&self) {
+        self.head.set(self.tail.get());
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        // SAFETY: the ring is going away.
+        unsafe { self.free() };
+    }
+}

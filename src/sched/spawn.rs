@@ -1,0 +1,220 @@
+//! The life of a task: spawn, first entry, end, join, reap.
+
+use std::ffi::c_void;
+use std::ptr;
+
+use super::extra::Cleanup;
+use super::task::{flags, pending, Entry, State, Task, Wake};
+use super::Scheduler;
+use crate::context::{self, slab::Shape, Transfer};
+use crate::error::{Error, Result};
+
+/// What `gt_spawn_with` may ask for; the default asks for nothing.
+#[derive(Default)]
+pub struct SpawnOptions<'a> {
+    /// The task's name.
+    pub name: Option<&'a [u8]>,
+    /// Stack bytes; 0 is the default.
+    pub stack_size: usize,
+    /// Guard bytes; 0 is the default.
+    pub guard_size: usize,
+    /// The caller's own stack (lowest address) of `stack_size` bytes.
+    pub stack: Option<*mut u8>,
+    /// Nobody will join.
+    pub detached: bool,
+}
+
+/// The smallest stack of the caller's own.
+const MIN_USER_STACK: usize = crate::context::slab::MIN_STACK;
+
+impl Scheduler {
+    /// Makes a task ready to run. It runs when the caller blocks.
+    #[inline(always)]
+    pub fn spawn(&self, entry: Entry, arg: *mut c_void) -> Result<i64> {
+        self.spawn_on(self.config.shape, entry, arg, 0).map(|t| t.id.get())
+    }
+
+    /// As [`Scheduler::spawn`], with wishes.
+    pub fn spawn_with(&self, entry: Entry, arg: *mut c_void, options: &SpawnOptions) -> Result<i64> {
+        let flags = if options.detached { flags::DETACHED } else { 0 };
+        let task = match options.stack {
+            Some(base) => self.spawn_on_user_stack(base, options.stack_size, entry, arg, flags)?,
+            None => {
+                let shape = Shape::new(options.stack_size, options.guard_size, self.config.shape)?;
+                self.spawn_on(shape, entry, arg, flags)?
+            }
+        };
+        if let Some(name) = options.name {
+            task.set_name(name);
+        }
+        Ok(task.id.get())
+    }
+
+    #[inline(always)]
+    fn spawn_on(&self, shape: Shape, entry: Entry, arg: *mut c_void, flags: u8) -> Result<&'static Task> {
+        self.ready.reserve(self.live.get() + 2)?;
+        let stack = self.stacks().take(shape)?;
+        // SAFETY: the stack is unused and its top is writable; the place is aligned and inside.
+        let task = unsafe { Task::write(Task::place(stack.top, stack.colour), Some(entry), arg, flags) };
+        task.base.set(stack.base);
+        task.top.set(stack.top);
+        task.class.set(stack.class);
+        self.start(task).inspect_err(|_| {
+            // SAFETY: the task never ran.
+            unsafe { self.stacks().give(stack.class, stack.top) }
+        })
+    }
+
+    #[cold]
+    fn spawn_on_user_stack(
+        &self,
+        base: *mut u8,
+        size: usize,
+        entry: Entry,
+        arg: *mut c_void,
+        flags: u8,
+    ) -> Result<&'static Task> {
+        if size < MIN_USER_STACK || base.addr().checked_add(size).is_none() {
+            return Err(Error::new(libc::EINVAL));
+        }
+        self.ready.reserve(self.live.get() + 2)?;
+        // SAFETY: the caller of the C function promises a writable block of that size, unused until the task is joined.
+        let task = unsafe {
+            Task::write(Task::place(base.add(size), 0), Some(entry), arg, flags | flags::USER_STACK)
+        };
+        task.base.set(base);
+        task.top.set(base.wrapping_add(size));
+        self.start(task)
+    }
+
+    #[inline(always)]
+    fn start(&self, task: &'static Task) -> Result<&'static Task> {
+        task.id.set(self.home.slots.take(&task.link)?);
+        if self.hooked.get() {
+            if let Err(e) = self.host_new_state(task) {
+                self.home.slots.kill(task.id.get());
+                self.home.slots.free(task.id.get());
+                return Err(e);
+            }
+        }
+        // SAFETY: C2: the stack stays until the task is reaped; below the record it is free. `first` never returns.
+        task.context.set(unsafe { context::make(task.base.get(), ptr::from_ref(task).cast_mut().cast(), first) });
+        if self.emptying.get() {
+            task.pending.set(pending::CANCEL);
+        }
+        self.live.set(self.live.get() + 1);
+        self.spawned.set(self.spawned.get() + 1);
+        self.ready.push(task);
+        Ok(task)
+    }
+
+    /// Ends the running task. Its cleanup handlers run first, shielded; then nothing of its stack runs again.
+    pub fn finish(&self, result: *mut c_void) -> ! {
+        let me = self.me();
+        me.shield.set(me.shield.get() + 1);
+        me.set(flags::ENDING);
+        while let Some(cleanup) = self.pop_cleanup() {
+            // SAFETY: the handler and its argument are the program's; it was told when they are called.
+            unsafe { (cleanup.function)(cleanup.arg) };
+        }
+        if me.has(flags::ROOT) {
+            // A forked child, whose root task this became: its return ends the process, as main's would.
+            // SAFETY: exit has no preconditions here.
+            unsafe { libc::exit(0) }
+        }
+        if self.hooked.get() {
+            self.host_clear_state(me);
+        }
+        self.drop_timed_interrupts(me);
+        me.drop_extra();
+        while !self.home.slots.kill(me.id.get()) {
+            // A request of another thread is on its way to us: let it arrive.
+            self.read_post();
+            std::hint::spin_loop();
+        }
+        me.value.set(result);
+        me.state.set(State::Done);
+        self.live.set(self.live.get() - 1);
+        let joiner = me.joiner.get();
+        if !joiner.is_null() {
+            // SAFETY: a joiner clears its mark before it goes on or ends.
+            self.wake(unsafe { &*joiner }, Wake::Event);
+        }
+        if self.emptying.get() && self.live.get() == 0 {
+            self.wake(self.root(), Wake::Event);
+        }
+        self.switch_for_good(me)
+    }
+
+    /// Waits for a task's end and returns its result.
+    pub fn join(&self, id: i64, deadline: i64) -> Result<*mut c_void> {
+        self.check()?;
+        let task = self.find(id)?;
+        let me = self.me();
+        if ptr::eq(task, me) {
+            return Err(Error::new(libc::EDEADLK));
+        }
+        if task.has(flags::DETACHED) || !task.joiner.get().is_null() {
+            return Err(Error::new(libc::EINVAL));
+        }
+        while task.state.get() != State::Done {
+            task.joiner.set(me);
+            let woken = self.park(deadline);
+            task.joiner.set(ptr::null());
+            if task.state.get() == State::Done {
+                break;
+            }
+            if let super::Woken::Deadline = woken? {
+                return Err(Error::new(libc::ETIMEDOUT));
+            }
+        }
+        let result = task.value.get();
+        self.reap(task);
+        Ok(result)
+    }
+
+    /// Gives up the right to join: the task is freed when it ends, or now.
+    pub fn detach(&self, id: i64) -> Result<()> {
+        let task = self.find(id)?;
+        if task.has(flags::DETACHED) || !task.joiner.get().is_null() {
+            return Err(Error::new(libc::EINVAL));
+        }
+        if task.state.get() == State::Done {
+            self.reap(task);
+        } else {
+            task.set(flags::DETACHED);
+        }
+        Ok(())
+    }
+
+    /// Frees a task that is Done (D4).
+    #[inline]
+    pub(super) fn reap(&self, task: &'static Task) {
+        self.home.slots.free(task.id.get());
+        if !task.has(flags::USER_STACK) {
+            // SAFETY: D4: it is Done, and the one that runs is another.
+            unsafe { self.stacks().give(task.class.get(), task.top.get()) };
+        }
+    }
+
+    fn pop_cleanup(&self) -> Option<Cleanup> {
+        // SAFETY: D2: the reference ends with the statement.
+        unsafe { self.me().extra() }?.cleanups.pop()
+    }
+}
+
+/// Where a task's stack begins.
+extern "C" fn first(t: Transfer) -> ! {
+    let Some(scheduler) = Scheduler::existing() else {
+        crate::sys::complain(b"greenrt: invariant C3 broken: a task was resumed on an OS thread without a scheduler\n");
+        std::process::abort();
+    };
+    scheduler.arrived(t);
+    let me = scheduler.me();
+    let entry = me.entry.get().expect("only the root has no entry");
+    // SAFETY: the entry and its argument are the program's.
+    let result = unsafe { entry(me.value.get()) };
+    // The entry may have brought another scheduler's worth of changes, but never another thread: ask once more only
+    // for the sake of a shutdown and rebuild in a forked child.
+    Scheduler::existing().unwrap_or(scheduler).finish(result)
+}

@@ -1,0 +1,42 @@
+//! Time: nanoseconds on CLOCK_MONOTONIC, and absolute deadlines.
+
+use crate::error::{Error, Result};
+
+/// A deadline that never comes.
+pub const NEVER: i64 = i64::MAX;
+
+/// Nanoseconds on CLOCK_MONOTONIC (clock_gettime(2)), the clock of Python's `time.monotonic_ns()`.
+#[inline]
+pub fn now() -> i64 {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `ts` is a valid place to write to; CLOCK_MONOTONIC always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut ts) };
+    ts.tv_sec * 1_000_000_000 + ts.tv_nsec
+}
+
+/// Whether a deadline has passed. Deadlines of 0 and below always have, and cost no clock read.
+#[inline]
+pub fn passed(deadline: i64) -> bool {
+    deadline != NEVER && (deadline <= 0 || deadline <= now())
+}
+
+/// The deadline `ns` nanoseconds from now; negative is -EINVAL, beyond the end of time is never.
+#[inline]
+pub fn after(ns: i64) -> Result<i64> {
+    if ns < 0 {
+        return Err(Error::new(libc::EINVAL));
+    }
+    Ok(now().checked_add(ns).unwrap_or(NEVER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_far_future_is_never_and_a_negative_span_is_refused() {
+        assert_eq!(after(i64::MAX), Ok(NEVER));
+        assert_eq!(after(-1), Err(Error::new(libc::EINVAL)));
+        assert!(passed(0) && passed(-5) && passed(now()) && !passed(NEVER) && !passed(now() + 1_000_000_000_000));
+    }
+}

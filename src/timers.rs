@@ -1,0 +1,432 @@
+//! Timers: which deadline comes next, with insert and cancel in constant time at a million entries.
+//!
+//! A hierarchical wheel (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987): level 0 has one slot per
+//! tick of 16 us, each level above has slots 256 times as long. A node sits at the level of the highest bit in which
+//! its tick differs from the present one, so it moves down at most once a level. Nodes are intrusive: the record of a
+//! sleeping task holds its own, and nothing is allocated.
+//!
+//! Order is exact: nodes fire by deadline, those with the same deadline in the order they were inserted (slots are
+//! first-in-first-out lists, and a slot is sorted by a stable sort when it falls due).
+//!
+//! Invariants:
+//! T1  A node is linked iff its `slot` is not FREE; then its list is `heads[slot]`.
+//! T2  A linked node stays where it is until it has fired or been removed.
+//! T3  No occupied slot lies before the present tick.
+
+use std::cell::Cell;
+use std::ptr;
+
+const TICK: u32 = 14;
+const BITS: u32 = 8;
+const SLOTS: usize = 1 << BITS;
+const LEVELS: usize = 7;
+const FREE: u16 = u16::MAX;
+/// How many nodes of one slot are looked at for the exact next deadline; beyond that the slot's start serves.
+const PEEK: usize = 32;
+
+/// What a node stands for: the owner of the wheel finds its record from the node by this.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimerKind {
+    /// Embedded in a task record: the deadline of its present wait.
+    Park,
+    /// Embedded in a timed interrupt.
+    Interrupt,
+}
+
+/// One timer.
+#[repr(C)]
+pub struct TimerNode {
+    deadline: Cell<i64>,
+    next: Cell<*const TimerNode>,
+    prev: Cell<*const TimerNode>,
+    slot: Cell<u16>,
+    /// What the node stands for.
+    pub kind: TimerKind,
+}
+
+impl TimerNode {
+    /// A node that is in no wheel.
+    pub const fn new(kind: TimerKind) -> TimerNode {
+        TimerNode {
+            deadline: Cell::new(0),
+            next: Cell::new(ptr::null()),
+            prev: Cell::new(ptr::null()),
+            slot: Cell::new(FREE),
+            kind,
+        }
+    }
+
+    /// Whether the node is in the wheel.
+    #[inline]
+    pub fn is_armed(&self) -> bool {
+        self.slot.get() != FREE
+    }
+
+    /// The deadline it was armed with last.
+    pub fn deadline(&self) -> i64 {
+        self.deadline.get()
+    }
+}
+
+/// The wheel.
+pub struct Timers {
+    heads: Box<[Cell<*const TimerNode>]>,
+    occupied: [[u64; SLOTS / 64]; LEVELS],
+    now: u64,
+    len: usize,
+}
+
+#[inline]
+fn tick(deadline: i64) -> u64 {
+    deadline.max(0) as u64 >> TICK
+}
+
+impl Timers {
+    /// An empty wheel whose present is `now`; None when out of memory.
+    pub fn new(now: i64) -> Option<Timers> {
+        let mut heads = Vec::new();
+        heads.try_reserve_exact(LEVELS * SLOTS).ok()?;
+        heads.resize_with(LEVELS * SLOTS, || Cell::new(ptr::null()));
+        Some(Timers {
+            heads: heads.into_boxed_slice(),
+            occupied: [[0; SLOTS / 64]; LEVELS],
+            now: tick(now),
+            len: 0,
+        })
+    }
+
+    /// How many timers are armed.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none is armed.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Arms a node.
+    ///
+    /// # Safety
+    /// The node is not armed, and stays where it is until it fires or is removed (T2).
+    pub unsafe fn insert(&mut self, node: &TimerNode, deadline: i64) {
+        debug_assert!(!node.is_armed());
+        node.deadline.set(deadline);
+        self.place(node);
+        self.len += 1;
+    }
+
+    /// Disarms a node if it is armed.
+    #[inline]
+    pub fn remove(&mut self, node: &TimerNode) {
+        if node.is_armed() {
+            self.unlink(node);
+            self.len -= 1;
+        }
+    }
+
+    fn place(&mut self, node: &TimerNode) {
+        let t = tick(node.deadline.get()).max(self.now);
+        let differ = t ^ self.now;
+        let level = if differ == 0 { 0 } else { ((63 - differ.leading_zeros()) / BITS) as usize };
+        let index = (t >> (level as u32 * BITS)) as usize & (SLOTS - 1);
+        let slot = level * SLOTS + index;
+        let head = self.heads[slot].get();
+        if head.is_null() {
+            node.next.set(node);
+            node.prev.set(node);
+            self.heads[slot].set(node);
+            self.occupied[level][index / 64] |= 1 << (index % 64);
+        } else {
+            // SAFETY: T1, T2: the head and its neighbours are linked, so alive.
+            unsafe {
+                let last = (*head).prev.get();
+                node.next.set(head);
+                node.prev.set(last);
+                (*last).next.set(node);
+                (*head).prev.set(node);
+            }
+        }
+        node.slot.set(slot as u16);
+    }
+
+    fn unlink(&mut self, node: &TimerNode) {
+        let slot = node.slot.get() as usize;
+        let next = node.next.get();
+        if ptr::eq(next, node) {
+            self.heads[slot].set(ptr::null());
+            let (level, index) = (slot / SLOTS, slot % SLOTS);
+            self.occupied[level][index / 64] &= !(1 << (index % 64));
+        } else {
+            let prev = node.prev.get();
+            // SAFETY: T1, T2: neighbours in a list are alive.
+            unsafe {
+                (*prev).next.set(next);
+                (*next).prev.set(prev);
+            }
+            if ptr::eq(self.heads[slot].get(), node) {
+                self.heads[slot].set(next);
+            }
+        }
+        node.slot.set(FREE);
+    }
+
+    /// The first occupied slot of a level at or after the present one.
+    fn next_slot(&self, level: usize) -> Option<usize> {
+        let from = (self.now >> (level as u32 * BITS)) as usize & (SLOTS - 1);
+        let words = &self.occupied[level];
+        let mut word = words[from / 64] & (u64::MAX << (from % 64));
+        let mut i = from / 64;
+        loop {
+            if word != 0 {
+                return Some(i * 64 + word.trailing_zeros() as usize);
+            }
+            i += 1;
+            if i == SLOTS / 64 {
+                return None;
+            }
+            word = words[i];
+        }
+    }
+
+    /// The lowest occupied level, its first slot, and the tick at which that slot begins.
+    fn first(&self) -> Option<(usize, usize, u64)> {
+        if self.len == 0 {
+            return None;
+        }
+        (0..LEVELS).find_map(|level| {
+            let index = self.next_slot(level)?;
+            let shift = level as u32 * BITS;
+            let start = (((self.now >> shift) & !(SLOTS as u64 - 1)) | index as u64) << shift;
+            Some((level, index, start.max(self.now)))
+        })
+    }
+
+    /// When to look again: the next deadline, or a little before it when finding it would mean searching a long list.
+    pub fn next(&self) -> Option<i64> {
+        let (level, index, start) = self.first()?;
+        let head = self.heads[level * SLOTS + index].get();
+        let mut node = head;
+        let mut best = i64::MAX;
+        for _ in 0..PEEK {
+            // SAFETY: T1, T2: nodes of an occupied slot are alive.
+            unsafe {
+                best = best.min((*node).deadline.get());
+                node = (*node).next.get();
+            }
+            if ptr::eq(node, head) {
+                return Some(best);
+            }
+        }
+        Some(((start << TICK) as i64).min(best))
+    }
+
+    /// Fires every timer whose deadline is at or before `now`, in order.
+    pub fn expire(&mut self, now: i64, mut fire: impl FnMut(&TimerNode)) {
+        let target = tick(now).max(self.now);
+        while let Some((level, index, start)) = self.first() {
+            if start > target {
+                break;
+            }
+            self.now = start;
+            if level > 0 {
+                self.cascade(level * SLOTS + index);
+                continue;
+            }
+            let mut due = self.take_due(index, now);
+            due = sort(due);
+            while !due.is_null() {
+                // SAFETY: nodes of the due chain were linked a moment ago; nobody else can have freed them, and the
+                // link to the next is read before the owner hears of this one.
+                let node = unsafe { &*due };
+                due = node.next.get();
+                self.len -= 1;
+                fire(node);
+            }
+            if start == target {
+                break;
+            }
+        }
+        self.now = target;
+    }
+
+    fn cascade(&mut self, slot: usize) {
+        let head = self.heads[slot].get();
+        self.heads[slot].set(ptr::null());
+        self.occupied[slot / SLOTS][slot % SLOTS / 64] &= !(1 << (slot % 64));
+        let mut node = head;
+        loop {
+            // SAFETY: T1, T2; the link is read before the node is placed anew.
+            let this = unsafe { &*node };
+            node = this.next.get();
+            self.place(this);
+            if ptr::eq(node, head) {
+                break;
+            }
+        }
+    }
+
+    /// Unlinks the due nodes of a level-0 slot; returns them as a chain ending in null, in list order.
+    fn take_due(&mut self, index: usize, now: i64) -> *const TimerNode {
+        let head = self.heads[index].get();
+        // SAFETY: an occupied slot has a head.
+        let last = unsafe { (*head).prev.get() };
+        let mut first: *const TimerNode = ptr::null();
+        let mut tail: *const TimerNode = ptr::null();
+        let mut node = head;
+        loop {
+            // SAFETY: T1, T2; the link is read before the node is unlinked.
+            let this = unsafe { &*node };
+            let at_end = ptr::eq(node, last);
+            node = this.next.get();
+            if this.deadline.get() <= now {
+                self.unlink(this);
+                this.next.set(ptr::null());
+                if tail.is_null() {
+                    first = this;
+                } else {
+                    // SAFETY: the tail was set from a live node of this pass.
+                    unsafe { (*tail).next.set(this) };
+                }
+                tail = this;
+            }
+            if at_end {
+                return first;
+            }
+        }
+    }
+
+    /// Forgets every timer without touching it: for a forked child.
+    pub fn abandon(&mut self) {
+        self.heads.iter().for_each(|h| h.set(ptr::null()));
+        self.occupied = [[0; SLOTS / 64]; LEVELS];
+        self.len = 0;
+    }
+}
+
+impl TimerNode {
+    /// Marks a node as unarmed after [`Timers::abandon`].
+    pub fn forget(&self) {
+        self.slot.set(FREE);
+    }
+}
+
+/// A stable merge sort of a null-ended chain by deadline, without memory of its own (Knuth, TAOCP 3, 5.2.4).
+fn sort(chain: *const TimerNode) -> *const TimerNode {
+    // Runs of 2^i nodes wait in bins[i]; the older run is the left one of a merge, which keeps the sort stable.
+    let mut bins: [*const TimerNode; 40] = [ptr::null(); 40];
+    let mut rest = chain;
+    while !rest.is_null() {
+        let mut run = rest;
+        // SAFETY: every pointer of the chain is a live node.
+        unsafe {
+            rest = (*run).next.get();
+            (*run).next.set(ptr::null());
+        }
+        let mut i = 0;
+        while !bins[i].is_null() {
+            run = merge(bins[i], run);
+            bins[i] = ptr::null();
+            i += 1;
+        }
+        bins[i] = run;
+    }
+    bins.iter().fold(ptr::null(), |sorted, &run| if run.is_null() { sorted } else { merge(run, sorted) })
+}
+
+fn merge(mut a: *const TimerNode, mut b: *const TimerNode) -> *const TimerNode {
+    let first = TimerNode::new(TimerKind::Park);
+    let mut tail: *const TimerNode = &first;
+    // SAFETY: both chains are of live nodes, and `first` outlives the loop.
+    unsafe {
+        while !a.is_null() && !b.is_null() {
+            let take = if (*b).deadline.get() < (*a).deadline.get() { &mut b } else { &mut a };
+            (*tail).next.set(*take);
+            tail = *take;
+            *take = (**take).next.get();
+        }
+        (*tail).next.set(if a.is_null() { b } else { a });
+    }
+    first.next.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(state: &mut u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state
+    }
+
+    /// Random inserts, removals and steps of time, against a plain sorted list.
+    #[test]
+    fn fires_what_a_sorted_list_would_in_the_same_order() {
+        for seed in 1..60u64 {
+            let mut s = seed * 0x9E37_79B9_7F4A_7C15;
+            let nodes: Vec<TimerNode> = (0..500).map(|_| TimerNode::new(TimerKind::Park)).collect();
+            let mut now = (random(&mut s) % (1 << 50)) as i64;
+            let mut wheel = Timers::new(now).unwrap();
+            let mut model: Vec<(i64, usize, usize)> = Vec::new();
+            let mut sequence = 0;
+            for _ in 0..3000 {
+                let i = random(&mut s) as usize % nodes.len();
+                match random(&mut s) % 4 {
+                    0 | 1 if !nodes[i].is_armed() => {
+                        let reach = 1u64 << (random(&mut s) % 45);
+                        let deadline = now + (random(&mut s) % reach) as i64 - (reach / 8) as i64;
+                        // SAFETY: the nodes live until the end of the round.
+                        unsafe { wheel.insert(&nodes[i], deadline) };
+                        model.push((deadline, sequence, i));
+                        sequence += 1;
+                    }
+                    2 => {
+                        wheel.remove(&nodes[i]);
+                        model.retain(|m| m.2 != i);
+                    }
+                    _ => {
+                        let reach = 1u64 << (random(&mut s) % 42);
+                        now += (random(&mut s) % reach) as i64;
+                        let next = model.iter().map(|m| m.0).min();
+                        if let (Some(model_next), Some(wheel_next)) = (next, wheel.next()) {
+                            assert!(wheel_next <= model_next, "seed {seed}: next is too late");
+                        }
+                        assert_eq!(next.is_some(), wheel.next().is_some());
+                        let mut fired = Vec::new();
+                        let base = nodes.as_ptr();
+                        // SAFETY: fired nodes are elements of `nodes`.
+                        wheel.expire(now, |n| fired.push(unsafe { (n as *const TimerNode).offset_from(base) } as usize));
+                        model.sort();
+                        let due: Vec<usize> = model.iter().filter(|m| m.0 <= now).map(|m| m.2).collect();
+                        model.retain(|m| m.0 > now);
+                        let late = |v: &[usize]| v.iter().map(|&i| nodes[i].deadline()).collect::<Vec<_>>();
+                        assert_eq!(late(&fired), late(&due), "seed {seed}");
+                        assert_eq!(fired.len(), due.len(), "seed {seed}");
+                    }
+                }
+                assert_eq!(wheel.len(), model.len(), "seed {seed}");
+            }
+            nodes.iter().for_each(|n| wheel.remove(n));
+            assert!(wheel.is_empty() && wheel.next().is_none());
+        }
+    }
+
+    #[test]
+    fn equal_deadlines_fire_in_the_order_of_insertion() {
+        let nodes: Vec<TimerNode> = (0..1000).map(|_| TimerNode::new(TimerKind::Park)).collect();
+        let mut wheel = Timers::new(0).unwrap();
+        for n in &nodes {
+            // SAFETY: the nodes outlive the wheel's use of them.
+            unsafe { wheel.insert(n, 77_000_000_000) };
+        }
+        let mut fired = Vec::new();
+        wheel.expire(76_999_999_999, |n| fired.push(n as *const TimerNode));
+        assert!(fired.is_empty());
+        wheel.expire(77_000_000_000, |n| fired.push(n as *const TimerNode));
+        assert!(fired.iter().zip(&nodes).all(|(a, b)| ptr::eq(*a, b)) && fired.len() == nodes.len());
+    }
+}
