@@ -10,7 +10,6 @@ PREFIX     ?= /usr/local
 DESTDIR    ?=
 
 ABI         = $(shell sed -n 's/^pub const GT_ABI_VERSION: u32 = \([0-9]*\);/\1/p' src/ffi/version.rs)
-VERSION     = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 CARGO_LIB   = target/release/libgreenrt
 RUST_SRC    = $(shell find src -name '*.rs' -o -name '*.c') Cargo.toml build.rs cbindgen.toml
 
@@ -78,14 +77,7 @@ lint-rust:
 
 # ---- install
 
-install: all ## header, libraries and greenrt.pc under PREFIX (DESTDIR is honoured)
-	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 644 include/greenrt.h $(DESTDIR)$(PREFIX)/include/
-	install -m 755 build/lib/libgreenrt.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/
-	ln -sf libgreenrt.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libgreenrt.so
-	install -m 644 build/lib/libgreenrt.a $(DESTDIR)$(PREFIX)/lib/
-	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' bindings/c/greenrt.pc.in \
-	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/greenrt.pc
+install: all install-c ## header, libraries and greenrt.pc under PREFIX (DESTDIR is honoured)
 
 clean: ## everything that was built
 	$(CARGO) clean

@@ -4,7 +4,7 @@ use std::ptr;
 
 use super::task::{pending, State, Task, Wake, BUDGET};
 use super::{Scheduler, SWITCHES_PER_POLL};
-use crate::context::{self, Transfer};
+use crate::context::{self, Arrival};
 use crate::error::{Error, Result};
 use crate::sys::clock::{self, NEVER};
 
@@ -228,11 +228,11 @@ impl Scheduler {
 
     /// The first thing on this side of a switch: keeps the context of the task that left for us.
     #[inline(always)]
-    pub(super) fn arrived(&self, t: Transfer) {
+    pub(super) fn arrived(&self, t: Arrival) {
         // SAFETY: `data` is the record of the task that switched, which is there: parked, ready, or Done and not
         // reaped yet (D4).
         let left = unsafe { &*(t.data as *const Task) };
-        left.context.set(context::into_saved(t.context));
+        left.context.set(t.left);
         if self.hooked.get() || left.state.get() == State::Done {
             self.arrived_specially(left);
         }

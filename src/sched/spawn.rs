@@ -209,7 +209,7 @@ extern "C" fn first(t: Transfer) -> ! {
         crate::sys::complain(b"greenrt: invariant C3 broken: a task was resumed on an OS thread without a scheduler\n");
         std::process::abort();
     };
-    scheduler.arrived(t);
+    scheduler.arrived(context::arrival(t));
     let me = scheduler.me();
     let entry = me.entry.get().expect("only the root has no entry");
     // SAFETY: the entry and its argument are the program's.
