@@ -21,7 +21,7 @@ from typing import IO, Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 OUT = ROOT / "build" / "demo"
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+LIBRARIES = ROOT / "build" / "lib"
 PYTHON = OUT / "venv" / "bin" / "python"
 # A driver that says nothing for this long, beyond its planned end, is stuck.
 GRACE = 45.0
@@ -42,8 +42,7 @@ def build(what: str, command: list[str], **extra: str) -> None:
 
 def build_all() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
-    build("building the library", ["cargo", "build", "--release", "--quiet"])
-    folder = TARGET / "release"
+    build("building the library", ["make", "build/lib/libgreenrt.so"])
     build(
         "building the chat server",
         [
@@ -55,8 +54,8 @@ def build_all() -> None:
             "-o",
             str(OUT / "chat"),
             "-L",
-            str(folder),
-            f"-Wl,-rpath,{folder}",
+            str(LIBRARIES),
+            f"-Wl,-rpath,{LIBRARIES}",
             "-lgreenrt",
             "-lpthread",
         ],
@@ -66,7 +65,7 @@ def build_all() -> None:
     build(
         "installing the Python package into it",
         [str(PYTHON), "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", "./bindings/python"],
-        CARGO_TARGET_DIR=str(TARGET),
+        CARGO_TARGET_DIR=str(ROOT / "target"),
         PIP_DISABLE_PIP_VERSION_CHECK="1",
     )
 

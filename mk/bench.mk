@@ -1,12 +1,12 @@
 # The benchmarks: everything is built and run by bench/run.py (see bench/README.md).
 .PHONY: bench bench-quick
-bench:
+bench: ## every benchmark beside its peers; writes bench/RESULTS.md
 	python3 bench/run.py $(BENCH_ARGS)
 
-bench-quick:
+bench-quick: ## the same in two minutes, into bench/out
 	python3 bench/run.py --quick $(BENCH_ARGS)
 
 # The harness's own promises; nothing is measured.
 .PHONY: test-bench
-test-bench:
+test-bench: ## every benchmark beside its peers; writes bench/RESULTS.md
 	python3 bench/test_harness.py

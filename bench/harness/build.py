@@ -15,6 +15,7 @@ from .process import last_words
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"
 OUT = ROOT / "build" / "bench"
+LIBRARIES = ROOT / "build" / "lib"
 VENV = OUT / "venv"
 RUST_OUT = OUT / "rust" / "release"
 PYTHON_PEERS = ("eventlet", "gevent", "uvloop")
@@ -28,7 +29,7 @@ class Programs:
 
     def __init__(self) -> None:
         self.missing: dict[str, str] = {}
-        self.library = library_folder() / "libgreenrt.so"
+        self.library = LIBRARIES / "libgreenrt.so"
         self.python = VENV / "bin" / "python"
 
     def path(self, name: str) -> str:
@@ -73,12 +74,11 @@ class Programs:
 
     def _greenrt(self) -> None:
         names = ["greenrt", "greenrt (static)"]
-        if not self.attempt(names, ["cargo", "build", "--release", "--quiet"], ROOT):
+        if not self.attempt(names, ["make", "build/lib/libgreenrt.so", "build/lib/libgreenrt.a"], ROOT):
             return
         cc = os.environ.get("CC", "cc")
         include = ["-I", str(ROOT / "include")]
-        folder = library_folder()
-        shared = ["-L", str(folder), f"-Wl,-rpath,{folder}", "-lgreenrt"]
+        shared = ["-L", str(LIBRARIES), f"-Wl,-rpath,{LIBRARIES}", "-lgreenrt"]
         for source, out in (("c/tasks.c", "tasks"), ("c/echo.c", "echo")):
             self.attempt(["greenrt"], [cc, *FLAGS, *include, source, "-o", self.path(out), *shared])
             self.attempt(
@@ -90,7 +90,7 @@ class Programs:
                     source,
                     "-o",
                     self.path(out + "-static"),
-                    str(folder / "libgreenrt.a"),
+                    str(LIBRARIES / "libgreenrt.a"),
                     *STATIC_LIBS,
                 ],
             )
@@ -118,6 +118,3 @@ class Programs:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
-
-def library_folder() -> pathlib.Path:
-    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
