@@ -37,7 +37,7 @@ build/lib/libgreenrt.a: $(CARGO_LIB).a $(CARGO_LIB).so
 	@mkdir -p $(@D)
 	nm -D --defined-only $(CARGO_LIB).so | awk '{print $$3}' | sort > build/lib/exports
 	$(LD) -r --whole-archive $(CARGO_LIB).a -o build/lib/greenrt.o
-	objcopy --keep-global-symbols=build/lib/exports build/lib/greenrt.o
+	objcopy --keep-global-symbols=build/lib/exports -R .llvmbc -R .llvmcmd build/lib/greenrt.o
 	strip --strip-debug build/lib/greenrt.o
 	rm -f $@
 	$(AR) rcs $@ build/lib/greenrt.o
