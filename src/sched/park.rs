@@ -211,6 +211,7 @@ impl Scheduler {
     }
 
     /// Leaves a task for good.
+    #[inline(always)]
     pub(super) fn switch_for_good(&self, me: &'static Task) -> ! {
         loop {
             if let Some(next) = self.ready.pop() {
