@@ -45,8 +45,7 @@ fn main() {
 }
 
 /// The files of src/ffi that make the header, in its order.
-const SECTIONS: &[&str] =
-    &["version", "runtime", "task", "wake", "time", "socket", "io", "hooks", "stats", "python"];
+const SECTIONS: &[&str] = &["version", "runtime", "task", "wake", "time", "socket", "io", "hooks", "stats", "python"];
 
 /// Drops what the doc comments say to Rust: the `# Safety` paragraphs.
 fn for_c(header: &str) -> String {

@@ -45,7 +45,7 @@ pub struct Link {
 }
 
 /// One slot: generation (high half) and flags; the task's link, or while free an odd number, the next free slot.
-struct Slot {
+pub struct Slot {
     state: AtomicU64,
     link: AtomicPtr<Link>,
 }
@@ -53,6 +53,20 @@ struct Slot {
 impl Slot {
     fn is_free(&self) -> bool {
         self.link.load(Ordering::Relaxed) as usize & 1 == 1
+    }
+
+    /// Home thread: ends a task's life for other threads. False while a request of another thread is on its way (L2):
+    /// drain the inbox and ask again.
+    #[inline(always)]
+    pub fn kill(&self) -> bool {
+        let state = self.state.load(Ordering::Relaxed);
+        let dead = state & !(ALIVE | REQUESTS);
+        state & QUEUED == 0 && self.state.compare_exchange(state, dead, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Home thread: takes the requests of a task whose link came out of the inbox.
+    pub fn collect(&self) -> u64 {
+        self.state.fetch_and(!(QUEUED | REQUESTS), Ordering::AcqRel) & REQUESTS
     }
 
     fn next_free(&self) -> u32 {
@@ -113,9 +127,9 @@ impl Slots {
         Some(Slots { home, chunks: chunks.into_boxed_slice(), free: NONE.into(), used: 0.into() })
     }
 
-    #[inline]
-    fn slot(&self, index: u32) -> Option<&Slot> {
-        let chunk = self.chunks[index as usize / CHUNK].load(Ordering::Acquire);
+    #[inline(always)]
+    fn slot(&self, index: u32) -> Option<&'static Slot> {
+        let chunk = self.chunks.get(index as usize / CHUNK)?.load(Ordering::Acquire);
         if chunk.is_null() {
             return None;
         }
@@ -123,9 +137,9 @@ impl Slots {
         Some(unsafe { &*chunk.add(index as usize % CHUNK) })
     }
 
-    /// Home thread: takes a slot for a task and returns its id.
-    #[inline]
-    pub fn take(&self, link: *const Link) -> Result<i64> {
+    /// Home thread: takes a slot for a task; returns the slot and the task's id.
+    #[inline(always)]
+    pub fn take(&self, link: *const Link) -> Result<(&'static Slot, i64)> {
         let index = match self.free.get() {
             NONE => self.fresh()?,
             index => index,
@@ -138,7 +152,7 @@ impl Slots {
         slot.link.store(link.cast_mut(), Ordering::Relaxed);
         slot.state.store(generation << 32 | ALIVE, Ordering::Release);
         let place = (self.home as u64) << SLOT_BITS | index as u64;
-        Ok((place << GENERATION_BITS | generation) as i64)
+        Ok((slot, (place << GENERATION_BITS | generation) as i64))
     }
 
     #[cold]
@@ -158,24 +172,9 @@ impl Slots {
         Ok(index)
     }
 
-    /// Home thread: ends a task's life for other threads. False while a request of another thread is on its way (L2):
-    /// drain the inbox and ask again.
-    #[inline]
-    pub fn kill(&self, id: i64) -> bool {
-        let slot = self.own_slot(id);
-        let state = slot.state.load(Ordering::Relaxed);
-        if state & QUEUED != 0 {
-            return false;
-        }
-        let dead = state & !(ALIVE | REQUESTS);
-        slot.state.compare_exchange(state, dead, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
     /// Home thread: gives a slot back; its next task has another generation.
-    #[inline]
-    pub fn free(&self, id: i64) {
-        let index = parts(id).expect("own ids are positive").slot;
-        let slot = self.own_slot(id);
+    #[inline(always)]
+    pub fn free(&self, slot: &Slot, id: i64) {
         let generation = (slot.state.load(Ordering::Relaxed) >> 32) + 1;
         if generation > LAST_GENERATION {
             slot.state.store(0, Ordering::Release); // L3: retired; no id has generation 0
@@ -184,12 +183,7 @@ impl Slots {
         }
         slot.state.store(generation << 32, Ordering::Release);
         slot.set_free(self.free.get());
-        self.free.set(index);
-    }
-
-    fn own_slot(&self, id: i64) -> &Slot {
-        let p = parts(id).expect("own ids are positive");
-        self.slot(p.slot).expect("a slot that was used has a chunk")
+        self.free.set((id >> GENERATION_BITS) as u32 & ((1 << SLOT_BITS) - 1));
     }
 
     /// Home thread: the task behind an id, alive or ended but not yet joined.
@@ -230,11 +224,6 @@ impl Slots {
         })
     }
 
-    /// Home thread: takes the requests of a task whose link came out of the inbox.
-    pub fn collect(&self, id: i64) -> u64 {
-        self.own_slot(id).state.fetch_and(!(QUEUED | REQUESTS), Ordering::AcqRel) & REQUESTS
-    }
-
     /// Home thread: calls `f` for each task, ended ones that were not joined included. `f` may free the task it got.
     pub fn for_each(&self, mut f: impl FnMut(*const ())) {
         for index in 0..self.used.get() {
@@ -255,7 +244,7 @@ impl Slots {
                 slot.state.fetch_and(!(QUEUED | REQUESTS), Ordering::Relaxed);
             } else if !slot.is_free() {
                 let place = (self.home as u64) << SLOT_BITS | index as u64;
-                self.free((place << GENERATION_BITS) as i64 | 1);
+                self.free(slot, (place << GENERATION_BITS) as i64);
             }
         }
     }
@@ -273,15 +262,15 @@ mod tests {
     fn a_stale_id_is_recognised_after_its_slot_is_used_again() {
         let slots = Slots::new(3).unwrap();
         let l = link();
-        let first = slots.take(&*l).unwrap();
+        let (slot, first) = slots.take(&*l).unwrap();
         let p = parts(first).unwrap();
         assert_eq!((p.home, p.slot), (3, 0));
         assert!(slots.is_alive(p) && slots.find(p).is_some());
-        assert!(slots.kill(first));
+        assert!(slot.kill());
         assert!(!slots.is_alive(p) && slots.find(p).is_some(), "ended, not joined");
-        slots.free(first);
+        slots.free(slot, first);
         assert!(slots.find(p).is_none());
-        let second = slots.take(&*l).unwrap();
+        let (_, second) = slots.take(&*l).unwrap();
         assert_ne!(first, second);
         assert_eq!(parts(second).unwrap().slot, 0);
         assert!(slots.find(p).is_none() && slots.request(p, CANCEL).is_err());
@@ -292,9 +281,9 @@ mod tests {
     fn the_id_that_a_free_slot_will_have_next_is_not_known_before() {
         let slots = Slots::new(0).unwrap();
         let l = link();
-        let first = slots.take(&*l).unwrap();
-        slots.kill(first);
-        slots.free(first);
+        let (slot, first) = slots.take(&*l).unwrap();
+        slot.kill();
+        slots.free(slot, first);
         let p = parts(first + 1).unwrap();
         assert!(slots.find(p).is_none() && !slots.is_alive(p));
     }
@@ -303,13 +292,13 @@ mod tests {
     fn a_task_does_not_end_while_a_request_is_under_way() {
         let slots = Slots::new(0).unwrap();
         let l = link();
-        let id = slots.take(&*l).unwrap();
+        let (slot, id) = slots.take(&*l).unwrap();
         let p = parts(id).unwrap();
         assert!(slots.request(p, UNPARK).unwrap().is_some());
         assert!(slots.request(p, CANCEL).unwrap().is_none(), "linked once only");
-        assert!(!slots.kill(id));
-        assert_eq!(slots.collect(id), UNPARK | CANCEL);
-        assert!(slots.kill(id));
+        assert!(!slot.kill());
+        assert_eq!(slot.collect(), UNPARK | CANCEL);
+        assert!(slot.kill());
         assert!(slots.request(p, UNPARK).is_err());
     }
 
@@ -317,10 +306,10 @@ mod tests {
     fn a_slot_whose_generations_are_used_up_is_retired() {
         let slots = Slots::new(0).unwrap();
         let l = link();
-        let id = slots.take(&*l).unwrap();
-        slots.own_slot(id).state.store(LAST_GENERATION << 32, Ordering::Relaxed);
-        slots.free(id);
-        let next = slots.take(&*l).unwrap();
+        let (slot, id) = slots.take(&*l).unwrap();
+        slot.state.store(LAST_GENERATION << 32, Ordering::Relaxed);
+        slots.free(slot, id);
+        let (_, next) = slots.take(&*l).unwrap();
         assert_eq!(parts(next).unwrap().slot, 1);
         assert!(slots.find(parts(id).unwrap()).is_none());
     }

@@ -87,12 +87,7 @@ impl Timers {
         let mut heads = Vec::new();
         heads.try_reserve_exact(LEVELS * SLOTS).ok()?;
         heads.resize_with(LEVELS * SLOTS, || Cell::new(ptr::null()));
-        Some(Timers {
-            heads: heads.into_boxed_slice(),
-            occupied: [[0; SLOTS / 64]; LEVELS],
-            now: tick(now),
-            len: 0,
-        })
+        Some(Timers { heads: heads.into_boxed_slice(), occupied: [[0; SLOTS / 64]; LEVELS], now: tick(now), len: 0 })
     }
 
     /// How many timers are armed.
@@ -399,7 +394,8 @@ mod tests {
                         let mut fired = Vec::new();
                         let base = nodes.as_ptr();
                         // SAFETY: fired nodes are elements of `nodes`.
-                        wheel.expire(now, |n| fired.push(unsafe { (n as *const TimerNode).offset_from(base) } as usize));
+                        wheel
+                            .expire(now, |n| fired.push(unsafe { (n as *const TimerNode).offset_from(base) } as usize));
                         model.sort();
                         let due: Vec<usize> = model.iter().filter(|m| m.0 <= now).map(|m| m.2).collect();
                         model.retain(|m| m.0 > now);

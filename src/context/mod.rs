@@ -28,8 +28,8 @@
 pub mod slab;
 
 use context::stack::Stack;
-use context::{Context, ContextFn};
 pub use context::Transfer;
+use context::{Context, ContextFn};
 use std::ffi::c_void;
 
 /// A context that is not running, as one word; 0 is none.

@@ -60,7 +60,12 @@ pub unsafe extern "C" fn gt_write(fd: libc::c_int, buf: *const c_void, len: usiz
 /// # Safety
 /// As for gt_write().
 #[no_mangle]
-pub unsafe extern "C" fn gt_write_until(fd: libc::c_int, buf: *const c_void, len: usize, deadline: i64) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_write_until(
+    fd: libc::c_int,
+    buf: *const c_void,
+    len: usize,
+    deadline: i64,
+) -> libc::ssize_t {
     guard_errno(|| {
         buffer(buf, len)?;
         let s = Scheduler::current()?;
@@ -89,7 +94,12 @@ pub unsafe extern "C" fn gt_readv(fd: libc::c_int, iov: *const libc::iovec, iovc
 /// # Safety
 /// As for gt_readv().
 #[no_mangle]
-pub unsafe extern "C" fn gt_readv_until(fd: libc::c_int, iov: *const libc::iovec, iovcnt: libc::c_int, deadline: i64) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_readv_until(
+    fd: libc::c_int,
+    iov: *const libc::iovec,
+    iovcnt: libc::c_int,
+    deadline: i64,
+) -> libc::ssize_t {
     guard_errno(|| {
         vectors(iov, iovcnt)?;
         let s = Scheduler::current()?;
@@ -118,7 +128,12 @@ pub unsafe extern "C" fn gt_writev(fd: libc::c_int, iov: *const libc::iovec, iov
 /// # Safety
 /// As for gt_writev().
 #[no_mangle]
-pub unsafe extern "C" fn gt_writev_until(fd: libc::c_int, iov: *const libc::iovec, iovcnt: libc::c_int, deadline: i64) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_writev_until(
+    fd: libc::c_int,
+    iov: *const libc::iovec,
+    iovcnt: libc::c_int,
+    deadline: i64,
+) -> libc::ssize_t {
     guard_errno(|| {
         vectors(iov, iovcnt)?;
         let s = Scheduler::current()?;

@@ -28,7 +28,13 @@ pub unsafe extern "C" fn gt_recv(fd: libc::c_int, buf: *mut c_void, len: usize, 
 /// # Safety
 /// As for gt_recv().
 #[no_mangle]
-pub unsafe extern "C" fn gt_recv_until(fd: libc::c_int, buf: *mut c_void, len: usize, flags: libc::c_int, deadline: i64) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_recv_until(
+    fd: libc::c_int,
+    buf: *mut c_void,
+    len: usize,
+    flags: libc::c_int,
+    deadline: i64,
+) -> libc::ssize_t {
     guard_errno(|| {
         buffer(buf, len)?;
         let s = Scheduler::current()?;
@@ -58,7 +64,13 @@ pub unsafe extern "C" fn gt_send(fd: libc::c_int, buf: *const c_void, len: usize
 /// # Safety
 /// As for gt_send().
 #[no_mangle]
-pub unsafe extern "C" fn gt_send_until(fd: libc::c_int, buf: *const c_void, len: usize, flags: libc::c_int, deadline: i64) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_send_until(
+    fd: libc::c_int,
+    buf: *const c_void,
+    len: usize,
+    flags: libc::c_int,
+    deadline: i64,
+) -> libc::ssize_t {
     guard_errno(|| {
         buffer(buf, len)?;
         let s = Scheduler::current()?;
@@ -74,7 +86,13 @@ pub unsafe extern "C" fn gt_send_until(fd: libc::c_int, buf: *const c_void, len:
 /// # Safety
 /// `buf` is readable for `len` bytes; `sent` is NULL or writable.
 #[no_mangle]
-pub unsafe extern "C" fn gt_send_all(fd: libc::c_int, buf: *const c_void, len: usize, flags: libc::c_int, sent: *mut usize) -> libc::c_int {
+pub unsafe extern "C" fn gt_send_all(
+    fd: libc::c_int,
+    buf: *const c_void,
+    len: usize,
+    flags: libc::c_int,
+    sent: *mut usize,
+) -> libc::c_int {
     // SAFETY: by the caller.
     unsafe { gt_send_all_until(fd, buf, len, flags, sent, NEVER) }
 }
@@ -120,7 +138,14 @@ pub unsafe extern "C" fn gt_send_all_until(
 /// # Safety
 /// `buf` is writable for `len` bytes; `from` for `*fromlen` bytes.
 #[no_mangle]
-pub unsafe extern "C" fn gt_recvfrom(fd: libc::c_int, buf: *mut c_void, len: usize, flags: libc::c_int, from: *mut libc::sockaddr, fromlen: *mut libc::socklen_t) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_recvfrom(
+    fd: libc::c_int,
+    buf: *mut c_void,
+    len: usize,
+    flags: libc::c_int,
+    from: *mut libc::sockaddr,
+    fromlen: *mut libc::socklen_t,
+) -> libc::ssize_t {
     // SAFETY: by the caller.
     unsafe { gt_recvfrom_until(fd, buf, len, flags, from, fromlen, NEVER) }
 }
@@ -130,7 +155,15 @@ pub unsafe extern "C" fn gt_recvfrom(fd: libc::c_int, buf: *mut c_void, len: usi
 /// # Safety
 /// As for gt_recvfrom().
 #[no_mangle]
-pub unsafe extern "C" fn gt_recvfrom_until(fd: libc::c_int, buf: *mut c_void, len: usize, flags: libc::c_int, from: *mut libc::sockaddr, fromlen: *mut libc::socklen_t, deadline: i64) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_recvfrom_until(
+    fd: libc::c_int,
+    buf: *mut c_void,
+    len: usize,
+    flags: libc::c_int,
+    from: *mut libc::sockaddr,
+    fromlen: *mut libc::socklen_t,
+    deadline: i64,
+) -> libc::ssize_t {
     guard_errno(|| {
         buffer(buf, len)?;
         if from.is_null() != fromlen.is_null() {
@@ -138,7 +171,8 @@ pub unsafe extern "C" fn gt_recvfrom_until(fd: libc::c_int, buf: *mut c_void, le
         }
         let s = Scheduler::current()?;
         // SAFETY: checked above, and valid by the caller.
-        unsafe { socket::recvfrom(s, fd, (buf.cast(), len), flags, (from, fromlen), deadline) }.map(|n| n as libc::ssize_t)
+        unsafe { socket::recvfrom(s, fd, (buf.cast(), len), flags, (from, fromlen), deadline) }
+            .map(|n| n as libc::ssize_t)
     })
 }
 
@@ -152,7 +186,14 @@ pub unsafe extern "C" fn gt_recvfrom_until(fd: libc::c_int, buf: *mut c_void, le
 /// # Safety
 /// `buf` is readable for `len` bytes, `to` for `tolen`.
 #[no_mangle]
-pub unsafe extern "C" fn gt_sendto(fd: libc::c_int, buf: *const c_void, len: usize, flags: libc::c_int, to: *const libc::sockaddr, tolen: libc::socklen_t) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_sendto(
+    fd: libc::c_int,
+    buf: *const c_void,
+    len: usize,
+    flags: libc::c_int,
+    to: *const libc::sockaddr,
+    tolen: libc::socklen_t,
+) -> libc::ssize_t {
     // SAFETY: by the caller.
     unsafe { gt_sendto_until(fd, buf, len, flags, to, tolen, NEVER) }
 }
@@ -162,7 +203,15 @@ pub unsafe extern "C" fn gt_sendto(fd: libc::c_int, buf: *const c_void, len: usi
 /// # Safety
 /// As for gt_sendto().
 #[no_mangle]
-pub unsafe extern "C" fn gt_sendto_until(fd: libc::c_int, buf: *const c_void, len: usize, flags: libc::c_int, to: *const libc::sockaddr, tolen: libc::socklen_t, deadline: i64) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_sendto_until(
+    fd: libc::c_int,
+    buf: *const c_void,
+    len: usize,
+    flags: libc::c_int,
+    to: *const libc::sockaddr,
+    tolen: libc::socklen_t,
+    deadline: i64,
+) -> libc::ssize_t {
     guard_errno(|| {
         buffer(buf, len)?;
         buffer(to, tolen as usize)?;
@@ -192,7 +241,12 @@ pub unsafe extern "C" fn gt_recvmsg(fd: libc::c_int, msg: *mut libc::msghdr, fla
 /// # Safety
 /// As for gt_recvmsg().
 #[no_mangle]
-pub unsafe extern "C" fn gt_recvmsg_until(fd: libc::c_int, msg: *mut libc::msghdr, flags: libc::c_int, deadline: i64) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_recvmsg_until(
+    fd: libc::c_int,
+    msg: *mut libc::msghdr,
+    flags: libc::c_int,
+    deadline: i64,
+) -> libc::ssize_t {
     guard_errno(|| {
         if msg.is_null() {
             return Err(invalid());
@@ -223,7 +277,12 @@ pub unsafe extern "C" fn gt_sendmsg(fd: libc::c_int, msg: *const libc::msghdr, f
 /// # Safety
 /// As for gt_sendmsg().
 #[no_mangle]
-pub unsafe extern "C" fn gt_sendmsg_until(fd: libc::c_int, msg: *const libc::msghdr, flags: libc::c_int, deadline: i64) -> libc::ssize_t {
+pub unsafe extern "C" fn gt_sendmsg_until(
+    fd: libc::c_int,
+    msg: *const libc::msghdr,
+    flags: libc::c_int,
+    deadline: i64,
+) -> libc::ssize_t {
     guard_errno(|| {
         if msg.is_null() {
             return Err(invalid());
@@ -256,7 +315,11 @@ pub extern "C" fn gt_socket(domain: libc::c_int, kind: libc::c_int, protocol: li
 /// # Safety
 /// `addr` is NULL or writable for `*addrlen` bytes.
 #[no_mangle]
-pub unsafe extern "C" fn gt_accept(fd: libc::c_int, addr: *mut libc::sockaddr, addrlen: *mut libc::socklen_t) -> libc::c_int {
+pub unsafe extern "C" fn gt_accept(
+    fd: libc::c_int,
+    addr: *mut libc::sockaddr,
+    addrlen: *mut libc::socklen_t,
+) -> libc::c_int {
     // SAFETY: by the caller.
     unsafe { gt_accept_until(fd, addr, addrlen, NEVER) }
 }
@@ -266,7 +329,12 @@ pub unsafe extern "C" fn gt_accept(fd: libc::c_int, addr: *mut libc::sockaddr, a
 /// # Safety
 /// As for gt_accept().
 #[no_mangle]
-pub unsafe extern "C" fn gt_accept_until(fd: libc::c_int, addr: *mut libc::sockaddr, addrlen: *mut libc::socklen_t, deadline: i64) -> libc::c_int {
+pub unsafe extern "C" fn gt_accept_until(
+    fd: libc::c_int,
+    addr: *mut libc::sockaddr,
+    addrlen: *mut libc::socklen_t,
+    deadline: i64,
+) -> libc::c_int {
     guard_errno(|| {
         if addr.is_null() != addrlen.is_null() {
             return Err(invalid());
@@ -288,7 +356,11 @@ pub unsafe extern "C" fn gt_accept_until(fd: libc::c_int, addr: *mut libc::socka
 /// # Safety
 /// `addr` is NULL or readable for `addrlen` bytes.
 #[no_mangle]
-pub unsafe extern "C" fn gt_connect(fd: libc::c_int, addr: *const libc::sockaddr, addrlen: libc::socklen_t) -> libc::c_int {
+pub unsafe extern "C" fn gt_connect(
+    fd: libc::c_int,
+    addr: *const libc::sockaddr,
+    addrlen: libc::socklen_t,
+) -> libc::c_int {
     // SAFETY: by the caller.
     unsafe { gt_connect_until(fd, addr, addrlen, NEVER) }
 }
@@ -298,7 +370,12 @@ pub unsafe extern "C" fn gt_connect(fd: libc::c_int, addr: *const libc::sockaddr
 /// # Safety
 /// As for gt_connect().
 #[no_mangle]
-pub unsafe extern "C" fn gt_connect_until(fd: libc::c_int, addr: *const libc::sockaddr, addrlen: libc::socklen_t, deadline: i64) -> libc::c_int {
+pub unsafe extern "C" fn gt_connect_until(
+    fd: libc::c_int,
+    addr: *const libc::sockaddr,
+    addrlen: libc::socklen_t,
+    deadline: i64,
+) -> libc::c_int {
     guard_errno(|| {
         if addr.is_null() {
             return Err(invalid());
@@ -331,7 +408,12 @@ pub unsafe extern "C" fn gt_listen_tcp(host: *const libc::c_char, port: u16, bac
 /// # Safety
 /// As for gt_listen_tcp().
 #[no_mangle]
-pub unsafe extern "C" fn gt_listen_tcp_until(host: *const libc::c_char, port: u16, backlog: libc::c_int, deadline: i64) -> libc::c_int {
+pub unsafe extern "C" fn gt_listen_tcp_until(
+    host: *const libc::c_char,
+    port: u16,
+    backlog: libc::c_int,
+    deadline: i64,
+) -> libc::c_int {
     guard_errno(|| {
         let host = if host.is_null() {
             None

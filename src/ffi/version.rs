@@ -5,11 +5,11 @@ use crate::error;
 /// The ABI of this library. A program or binding compares it with `gt_abi_version()` of the library it found.
 pub const GT_ABI_VERSION: u32 = 1;
 
-const VERSION: &std::ffi::CStr = match std::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes())
-{
-    Ok(version) => version,
-    Err(_) => panic!("a version without an inner NUL"),
-};
+const VERSION: &std::ffi::CStr =
+    match std::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => panic!("a version without an inner NUL"),
+    };
 
 /// The library's version, as "1.2.3". Static text. Any thread; does not switch.
 #[no_mangle]

@@ -10,7 +10,7 @@ pub fn adopt(s: &'static Scheduler, fd: i32) -> Result<()> {
         return Err(Error::new(libc::EBADF));
     }
     sys::fd::set_nonblocking(fd, true)?;
-    s.reactor().own(fd, sys::fd::is_plain_tcp(fd), &mut s.waker())
+    s.reactor().own(fd, true, &mut s.waker())
 }
 
 /// Hands an owned descriptor back: blocking again, unknown to epoll; who waits on it gets -EBADF.

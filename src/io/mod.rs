@@ -10,8 +10,8 @@ pub mod socket;
 pub mod tcp;
 
 use crate::error::{Error, Result};
-pub use crate::reactor::Dir;
 use crate::reactor::Begin;
+pub use crate::reactor::Dir;
 use crate::sched::{Scheduler, Woken};
 use crate::sys::clock;
 use crate::wait::{Note, WaitNode};
@@ -88,7 +88,8 @@ fn attempt<T>(
     always: bool,
     transfer: &mut impl FnMut(Mode) -> Result<(T, Moved)>,
 ) -> Result<T> {
-    let mode = if manner == Manner::Try || always || scheduler.reactor().is_owned(fd) { Mode::Plain } else { Mode::Foreign };
+    let mode =
+        if manner == Manner::Try || always || scheduler.reactor().is_owned(fd) { Mode::Plain } else { Mode::Foreign };
     if mode == Mode::Foreign && crate::sys::fd::poll_now(fd, dir.event() as i16)? == 0 {
         return Err(Error::new(libc::EAGAIN));
     }

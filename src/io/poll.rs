@@ -73,7 +73,8 @@ fn look(fds: &mut [libc::pollfd]) -> Result<usize> {
 /// The node's list and wishes, for entry `i / 2` in direction `i % 2`; None if that direction was not asked for.
 fn plan(fds: &[libc::pollfd], i: usize) -> Option<(i32, Dir, u32)> {
     let p = fds.get(i / 2)?;
-    let (dir, mask, plain) = if i % 2 == 0 { (Dir::Read, READ, libc::POLLIN) } else { (Dir::Write, WRITE, libc::POLLOUT) };
+    let (dir, mask, plain) =
+        if i % 2 == 0 { (Dir::Read, READ, libc::POLLIN) } else { (Dir::Write, WRITE, libc::POLLOUT) };
     let wanted = p.events & mask;
     // With no events asked for, errors and hang-ups still count: poll(2). They come to readers.
     if p.fd < 0 || (wanted == 0 && (i % 2 == 1 || p.events != 0)) {
@@ -106,13 +107,17 @@ fn wait_any(s: &'static Scheduler, fds: &[libc::pollfd], nodes: &mut [WaitNode],
         Ok(Begin::Always) => Ok(Woken::Event),
         Err(e) => Err(e),
     };
-    let mut event = false;
+    let (mut event, mut closed) = (false, false);
     for (i, node) in nodes.iter().enumerate().take(linked) {
         let Some((fd, dir, _)) = plan(fds, i) else { continue };
-        event |= node.note.get() != Note::None;
+        event |= node.note.get() == Note::Ready;
+        closed |= node.note.get() == Note::Closed;
         if node.note.get() != Note::Closed {
             s.reactor().leave(fd, dir, node, &mut s.waker());
         }
+    }
+    if closed {
+        return Err(Error::new(libc::EBADF));
     }
     if event {
         return Ok(Woken::Event);

@@ -17,7 +17,7 @@ const PROMISED: usize = libc::PIPE_BUF;
 /// # Safety
 /// `buf` is writable for `len` bytes.
 pub unsafe fn read(s: &'static Scheduler, fd: i32, buf: *mut u8, len: usize, deadline: i64) -> Result<usize> {
-    until_ready(s, fd, Dir::Read, deadline, Manner::Ask, |mode| {
+    until_ready(s, fd, Dir::Read, deadline, manner(len), |mode| {
         let iov = libc::iovec { iov_base: buf.cast(), iov_len: len };
         let n = match mode {
             // SAFETY: by the caller.
@@ -34,7 +34,7 @@ pub unsafe fn read(s: &'static Scheduler, fd: i32, buf: *mut u8, len: usize, dea
 /// # Safety
 /// `buf` is readable for `len` bytes.
 pub unsafe fn write(s: &'static Scheduler, fd: i32, buf: *const u8, len: usize, deadline: i64) -> Result<usize> {
-    until_ready(s, fd, Dir::Write, deadline, Manner::Ask, |mode| {
+    until_ready(s, fd, Dir::Write, deadline, manner(len), |mode| {
         let iov = libc::iovec { iov_base: buf.cast_mut().cast(), iov_len: len };
         let n = match mode {
             // SAFETY: by the caller.
@@ -57,7 +57,8 @@ pub unsafe fn readv(
     count: i32,
     deadline: i64,
 ) -> Result<usize> {
-    until_ready(s, fd, Dir::Read, deadline, Manner::Ask, |mode| {
+    // SAFETY: by the caller.
+    until_ready(s, fd, Dir::Read, deadline, unsafe { vectors_manner(iov, count) }, |mode| {
         let n = match mode {
             // SAFETY: by the caller.
             Mode::Plain => check(unsafe { libc::readv(fd, iov, count) })?,
@@ -79,7 +80,8 @@ pub unsafe fn writev(
     count: i32,
     deadline: i64,
 ) -> Result<usize> {
-    until_ready(s, fd, Dir::Write, deadline, Manner::Ask, |mode| {
+    // SAFETY: by the caller.
+    until_ready(s, fd, Dir::Write, deadline, unsafe { vectors_manner(iov, count) }, |mode| {
         let n = match mode {
             // SAFETY: by the caller.
             Mode::Plain => check(unsafe { libc::writev(fd, iov, count) })?,
@@ -88,6 +90,26 @@ pub unsafe fn writev(
         };
         Ok((n, Moved::All))
     })
+}
+
+/// A transfer of nothing does not wait, and reports what is wrong with the descriptor (read(2)).
+fn manner(len: usize) -> Manner {
+    if len == 0 {
+        Manner::Try
+    } else {
+        Manner::Ask
+    }
+}
+
+/// # Safety
+/// `iov` holds `count` valid vectors.
+unsafe fn vectors_manner(iov: *const libc::iovec, count: i32) -> Manner {
+    if count <= 0 {
+        return Manner::Try;
+    }
+    // SAFETY: by the caller.
+    let all = unsafe { std::slice::from_raw_parts(iov, count as usize) };
+    manner(all.iter().map(|v| v.iov_len).fold(0, usize::saturating_add))
 }
 
 /// Whether the kernel or the file does not know RWF_NOWAIT.

@@ -10,6 +10,16 @@ use crate::wait::{Note, WaitNode};
 /// How long to let a full listen queue drain before asking again.
 const QUEUE_FULL_PAUSE: i64 = 2_000_000;
 
+/// MSG_DONTWAIT from the caller: once, and -EAGAIN instead of a wait.
+#[inline(always)]
+fn patient<T>(flags: i32, deadline: i64, verb: impl FnOnce(i64) -> Result<T>) -> Result<T> {
+    if flags & libc::MSG_DONTWAIT == 0 {
+        return verb(deadline);
+    }
+    let late = Error::new(libc::ETIMEDOUT);
+    verb(0).map_err(|e| if e == late { Error::new(libc::EAGAIN) } else { e })
+}
+
 /// recv(2). gt_recv 3.
 ///
 /// # Safety
@@ -23,10 +33,12 @@ pub unsafe fn recv(
     flags: i32,
     deadline: i64,
 ) -> Result<usize> {
-    until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
-        // SAFETY: by the caller.
-        let n = check(unsafe { libc::recv(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT) })?;
-        Ok((n, Moved::of(n, len, flags == 0)))
+    patient(flags, deadline, |deadline| {
+        until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
+            // SAFETY: by the caller.
+            let n = check(unsafe { libc::recv(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT) })?;
+            Ok((n, Moved::of(n, len, flags == 0)))
+        })
     })
 }
 
@@ -44,10 +56,12 @@ pub unsafe fn send(
     deadline: i64,
 ) -> Result<usize> {
     let quiet = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    until_ready(s, fd, Dir::Write, deadline, Manner::Try, |_| {
-        // SAFETY: by the caller.
-        let n = check(unsafe { libc::send(fd, buf.cast(), len, quiet) })?;
-        Ok((n, Moved::of(n, len, true)))
+    patient(flags, deadline, |deadline| {
+        until_ready(s, fd, Dir::Write, deadline, Manner::Try, |_| {
+            // SAFETY: by the caller.
+            let n = check(unsafe { libc::send(fd, buf.cast(), len, quiet) })?;
+            Ok((n, Moved::of(n, len, true)))
+        })
     })
 }
 
@@ -88,11 +102,12 @@ pub unsafe fn recvfrom(
     (from, from_len): (*mut libc::sockaddr, *mut libc::socklen_t),
     deadline: i64,
 ) -> Result<usize> {
-    until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
-        // SAFETY: by the caller.
-        let n =
-            check(unsafe { libc::recvfrom(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT, from, from_len) })?;
-        Ok((n, Moved::All))
+    patient(flags, deadline, |deadline| {
+        until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
+            // SAFETY: by the caller.
+            let n = check(unsafe { libc::recvfrom(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT, from, from_len) })?;
+            Ok((n, Moved::All))
+        })
     })
 }
 
@@ -109,10 +124,12 @@ pub unsafe fn sendto(
     deadline: i64,
 ) -> Result<usize> {
     let quiet = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    until_ready(s, fd, Dir::Write, deadline, Manner::Try, |_| {
-        // SAFETY: by the caller.
-        let n = check(unsafe { libc::sendto(fd, buf.cast(), len, quiet, to, to_len) })?;
-        Ok((n, Moved::All))
+    patient(flags, deadline, |deadline| {
+        until_ready(s, fd, Dir::Write, deadline, Manner::Try, |_| {
+            // SAFETY: by the caller.
+            let n = check(unsafe { libc::sendto(fd, buf.cast(), len, quiet, to, to_len) })?;
+            Ok((n, Moved::All))
+        })
     })
 }
 
@@ -130,14 +147,16 @@ pub unsafe fn recvmsg(
     // recvmsg(2) writes lengths back; a second try must see what the caller asked for.
     // SAFETY: by the caller.
     let (name_len, control_len) = unsafe { ((*msg).msg_namelen, (*msg).msg_controllen) };
-    until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
-        // SAFETY: by the caller.
-        let n = unsafe {
-            (*msg).msg_namelen = name_len;
-            (*msg).msg_controllen = control_len;
-            check(libc::recvmsg(fd, msg, flags | libc::MSG_DONTWAIT))?
-        };
-        Ok((n, Moved::All))
+    patient(flags, deadline, |deadline| {
+        until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
+            // SAFETY: by the caller.
+            let n = unsafe {
+                (*msg).msg_namelen = name_len;
+                (*msg).msg_controllen = control_len;
+                check(libc::recvmsg(fd, msg, flags | libc::MSG_DONTWAIT))?
+            };
+            Ok((n, Moved::All))
+        })
     })
 }
 
@@ -153,10 +172,12 @@ pub unsafe fn sendmsg(
     deadline: i64,
 ) -> Result<usize> {
     let quiet = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    until_ready(s, fd, Dir::Write, deadline, Manner::Try, |_| {
-        // SAFETY: by the caller.
-        let n = check(unsafe { libc::sendmsg(fd, msg, quiet) })?;
-        Ok((n, Moved::All))
+    patient(flags, deadline, |deadline| {
+        until_ready(s, fd, Dir::Write, deadline, Manner::Try, |_| {
+            // SAFETY: by the caller.
+            let n = check(unsafe { libc::sendmsg(fd, msg, quiet) })?;
+            Ok((n, Moved::All))
+        })
     })
 }
 
@@ -171,6 +192,10 @@ pub unsafe fn accept(
     addr_len: *mut libc::socklen_t,
     deadline: i64,
 ) -> Result<i32> {
+    if !s.reactor().is_owned(fd) && sys::fd::socket_option(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN)? == 0 {
+        // Without this, poll(2) would have us wait for what never comes.
+        return Err(Error::new(libc::EINVAL));
+    }
     // SAFETY: null, or valid by the caller.
     let room = unsafe { addr_len.as_ref() }.copied();
     let new = until_ready(s, fd, Dir::Read, deadline, Manner::Ask, |_| {
@@ -187,9 +212,7 @@ pub unsafe fn accept(
             Err(e) => Err(e),
         }
     })?;
-    // A TCP listener's children are TCP. A foreign listener is asked anew each time: its number may have changed hands.
-    let stream = if s.reactor().is_owned(fd) { s.reactor().is_stream(fd) } else { sys::fd::is_plain_tcp(new) };
-    own_new(s, new, stream)
+    own_new(s, new, true)
 }
 
 /// socket(2), owned.
@@ -197,7 +220,7 @@ pub fn socket(s: &'static Scheduler, domain: i32, kind: i32, protocol: i32) -> R
     // SAFETY: socket takes no pointers.
     let r = unsafe { libc::socket(domain, kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, protocol) };
     let fd = check(r as isize)? as i32;
-    own_new(s, fd, sys::fd::is_plain_tcp(fd))
+    own_new(s, fd, matches!(domain, libc::AF_INET | libc::AF_INET6))
 }
 
 /// Takes a new descriptor into ownership, or closes it.

@@ -87,13 +87,7 @@ impl Address {
 }
 
 /// The addresses of a host, in the order to try them. -EADDRNOTAVAIL: the name does not resolve.
-pub fn resolve(
-    s: &'static Scheduler,
-    host: &CStr,
-    port: u16,
-    purpose: Purpose,
-    deadline: i64,
-) -> Result<Vec<Address>> {
+pub fn resolve(s: &'static Scheduler, host: &CStr, port: u16, purpose: Purpose, deadline: i64) -> Result<Vec<Address>> {
     if let Some(ip) = host.to_str().ok().and_then(|h| h.parse::<IpAddr>().ok()) {
         return Ok(vec![Address::new(ip, port)]);
     }

@@ -10,8 +10,7 @@ use crate::error::{Error, Result};
 use crate::sys::clock::NEVER;
 
 /// What an owned descriptor is registered for.
-const OWNED: u32 =
-    (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET) as u32;
+const OWNED: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET) as u32;
 
 /// Adds an owned descriptor or renews its registration.
 pub fn register_owned(epoll: RawFd, fd: i32, data: u64) -> Result<()> {

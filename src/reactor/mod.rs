@@ -99,8 +99,8 @@ impl Reactor {
 
     // ---- owned descriptors
 
-    /// Takes a new descriptor into ownership. It must be open and non-blocking.
-    pub fn own(&mut self, fd: i32, short_means_drained: bool, wake: &mut impl FnMut(&WaitNode)) -> Result<()> {
+    /// Takes a new descriptor into ownership. It must be open and non-blocking. `stream`: it may be a TCP stream.
+    pub fn own(&mut self, fd: i32, stream: bool, wake: &mut impl FnMut(&WaitNode)) -> Result<()> {
         self.table.ensure(fd)?;
         // Waiters of the number's former life would wait for something that is gone.
         self.dismiss(fd, wake);
@@ -109,7 +109,7 @@ impl Reactor {
             self.owned += 1;
         }
         entry.renew(Kind::Owned);
-        entry.short_means_drained = short_means_drained;
+        entry.stream = stream;
         Ok(())
     }
 
@@ -119,9 +119,9 @@ impl Reactor {
         self.table.get(fd).is_some_and(|e| e.kind == Kind::Owned)
     }
 
-    /// Whether an owned descriptor's short transfers mean "drained".
+    /// Whether an owned descriptor may be a TCP stream (or a listener of such).
     pub fn is_stream(&mut self, fd: i32) -> bool {
-        self.table.get(fd).is_some_and(|e| e.kind == Kind::Owned && e.short_means_drained)
+        self.table.get(fd).is_some_and(|e| e.kind == Kind::Owned && e.stream)
     }
 
     /// Ends ownership: waiters are told "closed", the registration is taken out. False if it was not owned.
@@ -186,11 +186,6 @@ impl Reactor {
         }
     }
 
-    /// Whether an owned direction may be ready, as far as is known.
-    pub fn maybe_ready(&mut self, fd: i32, dir: Dir) -> bool {
-        self.table.get(fd).is_some_and(|e| e.kind == Kind::Owned && e.ready & dir.bit() != 0)
-    }
-
     // ---- waiting
 
     /// Links a node to wait on a descriptor; `again` keeps the turn of one that was woken in vain.
@@ -222,7 +217,10 @@ impl Reactor {
         self.waiting += 1;
         let armed = match entry.kind {
             Kind::Owned if entry.registered => Ok(()),
-            Kind::Owned => epoll::register_owned(epoll, fd, data(fd, entry)).map(|()| entry.registered = true),
+            Kind::Owned => epoll::register_owned(epoll, fd, data(fd, entry)).map(|()| {
+                entry.registered = true;
+                entry.short_means_drained = entry.stream && sys::fd::is_plain_tcp(fd);
+            }),
             Kind::Foreign => arm(&self.poller, fd, entry),
         };
         match armed {
@@ -324,7 +322,8 @@ impl Reactor {
             }
             self.waiting -= woken;
             // One shot disarms both directions: the one that nothing happened in is armed again (R5).
-            if entry.kind == Kind::Foreign && woken_leaves_others(entry, dirs) && arm(&self.poller, fd, entry).is_err() {
+            if entry.kind == Kind::Foreign && woken_leaves_others(entry, dirs) && arm(&self.poller, fd, entry).is_err()
+            {
                 self.waiting -= wake_first(entry, Dir::Read, u32::MAX, wake);
                 self.waiting -= wake_first(entry, Dir::Write, u32::MAX, wake);
             }
@@ -372,7 +371,8 @@ fn wake_first(entry: &mut Entry, dir: Dir, bits: u32, wake: &mut impl FnMut(&Wai
         // SAFETY: R1, W2: linked nodes are alive.
         let node = unsafe { &*at };
         // RDHUP is readability to whoever reads (the end of the stream can be read).
-        let heard = node.wants | FAILURES | if node.wants & libc::POLLIN as u32 != 0 { libc::EPOLLRDHUP as u32 } else { 0 };
+        let heard =
+            node.wants | FAILURES | if node.wants & libc::POLLIN as u32 != 0 { libc::EPOLLRDHUP as u32 } else { 0 };
         if bits & heard != 0 {
             list.remove(node);
             node.note.set(Note::Ready);

@@ -47,7 +47,9 @@ pub struct Entry {
     pub kind: Kind,
     /// Whether the epoll instance knows the descriptor, as far as we know.
     pub registered: bool,
-    /// Owned: short reads and writes mean "drained" (plain TCP).
+    /// Owned: perhaps a TCP stream; asked at registration.
+    pub stream: bool,
+    /// Owned and registered: short reads and writes mean "drained" (plain TCP).
     pub short_means_drained: bool,
     /// Owned: directions that may be ready; a cleared bit means that an edge will come first.
     pub ready: u8,
@@ -69,6 +71,7 @@ impl Entry {
             generation: 0,
             kind: Kind::Foreign,
             registered: false,
+            stream: false,
             short_means_drained: false,
             ready: 3,
             marked: false,
@@ -98,6 +101,7 @@ impl Entry {
         self.generation = self.generation.wrapping_add(1);
         self.kind = kind;
         self.registered = false;
+        self.stream = false;
         self.short_means_drained = false;
         self.ready = 3;
         self.marked = false;

@@ -91,10 +91,10 @@ impl Scheduler {
                 return;
             }
             orphans.set(orphans.get() || !std::ptr::eq(task, root));
-            while !slots.kill(task.id.get()) {
+            while !task.slot().kill() {
                 scheduler.read_post();
             }
-            slots.free(task.id.get());
+            slots.free(task.slot(), task.id.get());
         });
         scheduler.drop_timed_interrupts(root);
         root.drop_extra();

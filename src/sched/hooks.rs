@@ -43,7 +43,7 @@ impl Scheduler {
         }
         let host = host.unwrap_or_default();
         self.host.set(host);
-        self.hooked.set(host.swap.is_some());
+        self.set_hooked(host.swap.is_some());
         Ok(())
     }
 

@@ -45,8 +45,8 @@ use crate::timers::Timers;
 pub use hooks::Host;
 pub use park::Woken;
 use ready::Ready;
-use task::{flags, State, Task};
 pub use spawn::SpawnOptions;
+use task::{flags, State, Task};
 
 /// How many switches may go by before descriptors, timers and other threads' requests are looked at.
 const SWITCHES_PER_POLL: u32 = 256;
@@ -56,7 +56,7 @@ pub struct Scheduler {
     current: Cell<*const Task>,
     ready: Ready,
     until_poll: Cell<u32>,
-    hooked: Cell<bool>,
+    special: Cell<u8>,
     errno: *mut libc::c_int,
     switches: Cell<u64>,
     live: Cell<usize>,
@@ -117,7 +117,7 @@ impl Scheduler {
             current: Cell::new(std::ptr::null()),
             ready: Ready::new()?,
             until_poll: Cell::new(SWITCHES_PER_POLL),
-            hooked: Cell::new(false),
+            special: Cell::new(0),
             // SAFETY: no preconditions; the address is this thread's for its whole life.
             errno: unsafe { libc::__errno_location() },
             switches: Cell::new(0),
@@ -143,7 +143,9 @@ impl Scheduler {
         let root = unsafe { Task::write(place, None, std::ptr::null_mut(), flags::ROOT | flags::DETACHED) };
         root.state.set(State::Running);
         root.set_name(b"root");
-        root.id.set(home.slots.take(&root.link)?);
+        let (slot, id) = home.slots.take(&root.link)?;
+        root.slot.set(Some(slot));
+        root.id.set(id);
         scheduler.root.set(root);
         scheduler.current.set(root);
         let scheduler = Box::into_raw(extra::try_box(scheduler)?);

@@ -87,8 +87,8 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     let address = unsafe { (*info).si_addr() } as usize;
     let Some(previous) = PREVIOUS.get() else { return };
     if let Some(scheduler) = Scheduler::existing() {
-        if let Some(Place::Guard { top, size, guard }) = scheduler.stacks().locate(address) {
-            report(top, size, guard);
+        if let Some(Place::Guard { top, size }) = scheduler.stacks().locate(address) {
+            report(top, size);
             // SAFETY: restores an action that was valid.
             unsafe { libc::sigaction(signal, previous, std::ptr::null_mut()) };
             return;
@@ -114,10 +114,9 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     }
 }
 
-fn report(top: *mut u8, size: usize, guard: usize) {
-    let colour = (top as usize / (size + guard)) % 16;
+fn report(top: *mut u8, size: usize) {
     // SAFETY: a guard is known only for slots that were used, so a record was written there.
-    let task = unsafe { &*Task::at(top, colour) };
+    let task = unsafe { &*Task::place(top) };
     let (name, len) = task.name();
     let mut line = Line::default();
     line.text(b"greenrt: stack overflow in task ").number(task.id.get() as u64);

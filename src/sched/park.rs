@@ -134,6 +134,7 @@ impl Scheduler {
     /// `Event` may be spurious: look again.
     ///
     /// -ECANCELED, -EINTR, -EDEADLK, and -ETIMEDOUT when a *scope's* deadline passed.
+    #[inline(always)]
     pub fn park(&self, deadline: i64) -> Result<Woken> {
         let me = self.me();
         let scope = if me.shield.get() == 0 { me.scope_deadline.get() } else { NEVER };
@@ -170,6 +171,7 @@ impl Scheduler {
         }
     }
 
+    #[cold]
     fn timed_out(&self, me: &Task, own: i64, scope: i64) -> Result<Woken> {
         if scope <= own {
             self.scope_expired(me);
@@ -220,8 +222,7 @@ impl Scheduler {
                 self.switches.set(self.switches.get() + 1);
                 // SAFETY: as in `switch`. Nobody resumes `me`: it is Done.
                 unsafe { context::switch(next.context.get(), ptr::from_ref(me) as usize) };
-                crate::sys::complain(b"greenrt: invariant D4 broken: a finished task was resumed\n");
-                std::process::abort();
+                finished_task_resumed();
             }
             self.idle();
         }
@@ -234,7 +235,7 @@ impl Scheduler {
         // reaped yet (D4).
         let left = unsafe { &*(t.data as *const Task) };
         left.context.set(t.left);
-        if self.hooked.get() || left.state.get() == State::Done {
+        if self.special.get() != 0 {
             self.arrived_specially(left);
         }
     }
@@ -242,11 +243,40 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     fn arrived_specially(&self, left: &'static Task) {
-        if self.hooked.get() {
+        let special = self.special.get();
+        self.special.set(special & !REAP);
+        if special & HOOKED != 0 {
             self.host_swap(left);
         }
-        if left.state.get() == State::Done && left.has(super::task::flags::DETACHED) {
+        if special & REAP != 0 {
             self.reap(left);
         }
+    }
+}
+
+#[cold]
+fn finished_task_resumed() -> ! {
+    crate::sys::complain(b"greenrt: invariant D4 broken: a finished task was resumed\n");
+    std::process::abort();
+}
+
+/// Bits of `special`: the host's states are to be swapped on arrival.
+const HOOKED: u8 = 1;
+/// The task that is left has ended, and nobody joins it.
+const REAP: u8 = 2;
+
+impl Scheduler {
+    #[inline(always)]
+    pub(super) fn hooked(&self) -> bool {
+        self.special.get() & HOOKED != 0
+    }
+
+    pub(super) fn set_hooked(&self, hooked: bool) {
+        self.special.set(if hooked { HOOKED } else { 0 });
+    }
+
+    #[inline(always)]
+    pub(super) fn note_detached_end(&self) {
+        self.special.set(self.special.get() | REAP);
     }
 }

@@ -13,7 +13,7 @@ impl Scheduler {
         self.home.drain(|task| {
             // SAFETY: L2: a queued task has not ended.
             let task = unsafe { Task::from_opaque(task) };
-            let asked = self.home.slots.collect(task.id.get());
+            let asked = task.slot().collect();
             self.remote.set(self.remote.get() + 1);
             // Errors mean that the task has ended since; nobody waits for an answer.
             if asked & slots::UNPARK != 0 {

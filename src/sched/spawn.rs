@@ -55,7 +55,7 @@ impl Scheduler {
         self.ready.reserve(self.live.get() + 2)?;
         let stack = self.stacks().take(shape)?;
         // SAFETY: the stack is unused and its top is writable; the place is aligned and inside.
-        let task = unsafe { Task::write(Task::place(stack.top, stack.colour), Some(entry), arg, flags) };
+        let task = unsafe { Task::write(Task::place(stack.top), Some(entry), arg, flags) };
         task.base.set(stack.base);
         task.top.set(stack.top);
         task.class.set(stack.class);
@@ -79,9 +79,7 @@ impl Scheduler {
         }
         self.ready.reserve(self.live.get() + 2)?;
         // SAFETY: the caller of the C function promises a writable block of that size, unused until the task is joined.
-        let task = unsafe {
-            Task::write(Task::place(base.add(size), 0), Some(entry), arg, flags | flags::USER_STACK)
-        };
+        let task = unsafe { Task::write(Task::place(base.add(size)), Some(entry), arg, flags | flags::USER_STACK) };
         task.base.set(base);
         task.top.set(base.wrapping_add(size));
         self.start(task)
@@ -89,11 +87,13 @@ impl Scheduler {
 
     #[inline(always)]
     fn start(&self, task: &'static Task) -> Result<&'static Task> {
-        task.id.set(self.home.slots.take(&task.link)?);
-        if self.hooked.get() {
+        let (slot, id) = self.home.slots.take(&task.link)?;
+        task.slot.set(Some(slot));
+        task.id.set(id);
+        if self.hooked() {
             if let Err(e) = self.host_new_state(task) {
-                self.home.slots.kill(task.id.get());
-                self.home.slots.free(task.id.get());
+                slot.kill();
+                self.home.slots.free(slot, id);
                 return Err(e);
             }
         }
@@ -109,12 +109,45 @@ impl Scheduler {
     }
 
     /// Ends the running task. Its cleanup handlers run first, shielded; then nothing of its stack runs again.
-    ///
-    /// Inlined into `first`, as is all that leads to the switch: a call that never returns leaves an entry in the
-    /// processor's return predictor, and then every `ret` on the joiner's side misses.
-    #[inline(always)]
+    #[inline(never)]
     pub fn finish(&self, result: *mut c_void) -> ! {
+        self.finish_here(result)
+    }
+
+    /// [`Scheduler::finish`], without a call on the way out: a call that never returns would put the return predictor
+    /// of whoever runs next out of step.
+    #[inline(always)]
+    fn finish_here(&self, result: *mut c_void) -> ! {
         let me = self.me();
+        if me.flags.get() & flags::ROOT != 0 || !me.extra.get().is_null() || self.hooked() {
+            self.wind_up(me);
+        }
+        let slot = me.slot();
+        while !slot.kill() {
+            // A request of another thread is on its way to us: let it arrive.
+            self.read_post();
+            std::hint::spin_loop();
+        }
+        me.value.set(result);
+        me.state.set(State::Done);
+        self.live.set(self.live.get() - 1);
+        if me.has(flags::DETACHED) {
+            self.note_detached_end();
+        }
+        let joiner = me.joiner.get();
+        if !joiner.is_null() {
+            // SAFETY: a joiner clears its mark before it goes on or ends.
+            self.wake(unsafe { &*joiner }, Wake::Event);
+        }
+        if self.emptying.get() && self.live.get() == 0 {
+            self.wake(self.root(), Wake::Event);
+        }
+        self.switch_for_good(me)
+    }
+
+    /// What few tasks need at their end.
+    #[cold]
+    fn wind_up(&self, me: &'static Task) {
         me.shield.set(me.shield.get() + 1);
         me.set(flags::ENDING);
         while let Some(cleanup) = self.pop_cleanup() {
@@ -126,28 +159,11 @@ impl Scheduler {
             // SAFETY: exit has no preconditions here.
             unsafe { libc::exit(0) }
         }
-        if self.hooked.get() {
+        if self.hooked() {
             self.host_clear_state(me);
         }
         self.drop_timed_interrupts(me);
         me.drop_extra();
-        while !self.home.slots.kill(me.id.get()) {
-            // A request of another thread is on its way to us: let it arrive.
-            self.read_post();
-            std::hint::spin_loop();
-        }
-        me.value.set(result);
-        me.state.set(State::Done);
-        self.live.set(self.live.get() - 1);
-        let joiner = me.joiner.get();
-        if !joiner.is_null() {
-            // SAFETY: a joiner clears its mark before it goes on or ends.
-            self.wake(unsafe { &*joiner }, Wake::Event);
-        }
-        if self.emptying.get() && self.live.get() == 0 {
-            self.wake(self.root(), Wake::Event);
-        }
-        self.switch_for_good(me)
     }
 
     /// Waits for a task's end and returns its result.
@@ -192,9 +208,9 @@ impl Scheduler {
     }
 
     /// Frees a task that is Done (D4).
-    #[inline]
+    #[inline(always)]
     pub(super) fn reap(&self, task: &'static Task) {
-        self.home.slots.free(task.id.get());
+        self.home.slots.free(task.slot(), task.id.get());
         if !task.has(flags::USER_STACK) {
             // SAFETY: D4: it is Done, and the one that runs is another.
             unsafe { self.stacks().give(task.class.get(), task.top.get()) };
@@ -220,5 +236,5 @@ extern "C" fn first(t: Transfer) -> ! {
     let result = unsafe { entry(me.value.get()) };
     // The entry may have brought another scheduler's worth of changes, but never another thread: ask once more only
     // for the sake of a shutdown and rebuild in a forked child.
-    Scheduler::existing().unwrap_or(scheduler).finish(result)
+    Scheduler::existing().unwrap_or(scheduler).finish_here(result)
 }

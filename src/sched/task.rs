@@ -7,8 +7,9 @@ use std::ptr;
 use std::sync::atomic::AtomicPtr;
 
 use super::extra::Extra;
+use crate::context::slab::colour;
 use crate::context::Saved;
-use crate::slots::Link;
+use crate::slots::{Link, Slot};
 use crate::sys::clock::NEVER;
 use crate::timers::{TimerKind, TimerNode};
 
@@ -99,6 +100,8 @@ pub struct Task {
     pub pending: Cell<u8>,
     /// What it is.
     pub flags: Cell<u8>,
+    /// Its slot.
+    pub slot: Cell<Option<&'static Slot>>,
     /// Its id.
     pub id: Cell<i64>,
     /// What it runs.
@@ -142,6 +145,7 @@ impl Task {
                 wake: Cell::new(Wake::Event),
                 pending: Cell::new(0),
                 flags: Cell::new(flags),
+                slot: Cell::new(None),
                 id: Cell::new(0),
                 entry: Cell::new(entry),
                 value: Cell::new(arg),
@@ -160,16 +164,14 @@ impl Task {
 
     /// Where the record goes on a stack: below the colour, aligned.
     #[inline(always)]
-    pub fn place(top: *mut u8, colour: usize) -> *mut Task {
-        ((top as usize - 64 * (colour + 1) - size_of::<Task>()) & !63) as *mut Task
+    pub fn place(top: *mut u8) -> *mut Task {
+        ((top as usize - 64 * (colour(top) + 1) - size_of::<Task>()) & !63) as *mut Task
     }
 
-    /// The record whose stack ends at `top`.
-    ///
-    /// # Safety
-    /// A pool stack with that top and colour has been used by a task; the record may be one that has ended.
-    pub unsafe fn at(top: *mut u8, colour: usize) -> *const Task {
-        Task::place(top, colour)
+    /// The slot that a record has from its start to its end.
+    #[inline(always)]
+    pub fn slot(&self) -> &'static Slot {
+        self.slot.get().expect("a started task has a slot")
     }
 
     /// Whether a flag is set.
@@ -229,9 +231,9 @@ mod tests {
     #[test]
     fn record_and_frames_of_every_colour_share_the_top_page() {
         assert!(size_of::<Task>() <= 384, "{}", size_of::<Task>());
-        for colour in 0..16 {
-            let top = 0x10_0000 as *mut u8;
-            let place = Task::place(top, colour) as usize;
+        for page in 256..512 {
+            let top = (page * 4096) as *mut u8;
+            let place = Task::place(top) as usize;
             assert!(place % 64 == 0 && place + size_of::<Task>() <= top as usize - 64);
             assert!(top as usize - place <= 1024 + 384 + 64, "2.6 KiB of the page are left for frames");
         }
