@@ -980,7 +980,7 @@ ssize_t gt_writev_until(int fd,
  * hung up.
  *
  * Returns the events that are true (> 0), or
- *   -EINVAL  events has bits that are no poll(2) events
+ *   -EINVAL  events is 0 or has bits that nobody can wait for
  * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF, -ENOMEM. May switch.
  */
 int gt_wait_fd(int fd,

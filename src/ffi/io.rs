@@ -146,7 +146,7 @@ pub unsafe extern "C" fn gt_writev_until(
 /// hung up.
 ///
 /// Returns the events that are true (> 0), or
-///   -EINVAL  events has bits that are no poll(2) events
+///   -EINVAL  events is 0 or has bits that nobody can wait for
 /// Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF, -ENOMEM. May switch.
 #[no_mangle]
 pub extern "C" fn gt_wait_fd(fd: libc::c_int, events: libc::c_int) -> libc::c_int {
@@ -157,7 +157,8 @@ pub extern "C" fn gt_wait_fd(fd: libc::c_int, events: libc::c_int) -> libc::c_in
 #[no_mangle]
 pub extern "C" fn gt_wait_fd_until(fd: libc::c_int, events: libc::c_int, deadline: i64) -> libc::c_int {
     guard_errno(|| {
-        let events = i16::try_from(events).map_err(|_| invalid())?;
+        let known = i16::try_from(events).ok().filter(|&e| e != 0 && e & !POLL_EVENTS == 0);
+        let events = known.ok_or(invalid())?;
         poll::wait_fd(Scheduler::current()?, fd, events, deadline).map(|revents| revents as i32)
     })
 }
@@ -224,6 +225,16 @@ pub extern "C" fn gt_fd_release(fd: libc::c_int) -> libc::c_int {
 pub extern "C" fn gt_close(fd: libc::c_int) -> libc::c_int {
     guard_errno(|| adopt::close(Scheduler::current()?, fd).map(|()| 0))
 }
+
+/// What can be asked of poll(2).
+const POLL_EVENTS: i16 = libc::POLLIN
+    | libc::POLLPRI
+    | libc::POLLOUT
+    | libc::POLLRDNORM
+    | libc::POLLRDBAND
+    | libc::POLLWRNORM
+    | libc::POLLWRBAND
+    | libc::POLLRDHUP;
 
 /// readv(2)'s limits.
 fn vectors(iov: *const libc::iovec, count: i32) -> crate::error::Result<()> {

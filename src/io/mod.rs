@@ -49,8 +49,10 @@ pub enum Manner {
 /// What a transfer knows of its descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// Non-blocking by its flags, or of a kind that never waits for another (a regular file): just do it.
+    /// The call cannot block, or the file is of a kind that never waits for another (a regular file): just do it.
     Plain,
+    /// Ours, non-blocking by its flags, unless foreign code has closed it and opened something else at its number.
+    Owned,
     /// Somebody else's, perhaps in blocking mode: do not wait if that can be asked for.
     Foreign,
 }
@@ -88,8 +90,12 @@ fn attempt<T>(
     always: bool,
     transfer: &mut impl FnMut(Mode) -> Result<(T, Moved)>,
 ) -> Result<T> {
-    let mode =
-        if manner == Manner::Try || always || scheduler.reactor().is_owned(fd) { Mode::Plain } else { Mode::Foreign };
+    let mode = match manner {
+        Manner::Try => Mode::Plain,
+        Manner::Ask if always => Mode::Plain,
+        Manner::Ask if scheduler.reactor().is_owned(fd) => Mode::Owned,
+        Manner::Ask => Mode::Foreign,
+    };
     if mode == Mode::Foreign && crate::sys::fd::poll_now(fd, dir.event() as i16)? == 0 {
         return Err(Error::new(libc::EAGAIN));
     }

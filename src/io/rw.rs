@@ -1,7 +1,7 @@
 //! read, write and their vector forms, on any descriptor.
 //!
 //! A foreign descriptor may be in blocking mode, and a write that poll(2) allows may still block when it is large. So
-//! those go through preadv2/pwritev2 with RWF_NOWAIT (readv(2)), which pipes and sockets understand; what does not
+//! reads and writes go through preadv2/pwritev2 with RWF_NOWAIT (readv(2)), which pipes and sockets understand; what does not
 //! (terminals) is written in pieces that poll(2) promises room for.
 
 use super::{until_ready, Dir, Manner, Mode, Moved};
@@ -23,7 +23,7 @@ pub unsafe fn read(s: &'static Scheduler, fd: i32, buf: *mut u8, len: usize, dea
             // SAFETY: by the caller.
             Mode::Plain => check(unsafe { libc::read(fd, buf.cast(), len) })?,
             // SAFETY: by the caller.
-            Mode::Foreign => unsafe { read_nowait(fd, &iov, 1)? },
+            Mode::Owned | Mode::Foreign => unsafe { read_nowait(fd, &iov, 1)? },
         };
         Ok((n, Moved::of(n, len, true)))
     })
@@ -40,7 +40,7 @@ pub unsafe fn write(s: &'static Scheduler, fd: i32, buf: *const u8, len: usize, 
             // SAFETY: by the caller.
             Mode::Plain => check(unsafe { libc::write(fd, buf.cast(), len) })?,
             // SAFETY: by the caller.
-            Mode::Foreign => unsafe { write_nowait(fd, &iov, 1)? },
+            Mode::Owned | Mode::Foreign => unsafe { write_nowait(fd, &iov, 1)? },
         };
         Ok((n, Moved::of(n, len, true)))
     })
@@ -63,7 +63,7 @@ pub unsafe fn readv(
             // SAFETY: by the caller.
             Mode::Plain => check(unsafe { libc::readv(fd, iov, count) })?,
             // SAFETY: by the caller.
-            Mode::Foreign => unsafe { read_nowait(fd, iov, count)? },
+            Mode::Owned | Mode::Foreign => unsafe { read_nowait(fd, iov, count)? },
         };
         Ok((n, Moved::All))
     })
@@ -86,7 +86,7 @@ pub unsafe fn writev(
             // SAFETY: by the caller.
             Mode::Plain => check(unsafe { libc::writev(fd, iov, count) })?,
             // SAFETY: by the caller.
-            Mode::Foreign => unsafe { write_nowait(fd, iov, count)? },
+            Mode::Owned | Mode::Foreign => unsafe { write_nowait(fd, iov, count)? },
         };
         Ok((n, Moved::All))
     })
@@ -122,7 +122,7 @@ fn unknown(e: Error) -> bool {
 unsafe fn read_nowait(fd: i32, iov: *const libc::iovec, count: i32) -> Result<usize> {
     // SAFETY: by the caller; offset -1 is the descriptor's own position.
     match check(unsafe { libc::preadv2(fd, iov, count, -1, libc::RWF_NOWAIT) }) {
-        // poll(2) has said that there is something: this read returns it.
+        // poll(2) has said that there is something, or O_NONBLOCK keeps the call from waiting.
         // SAFETY: by the caller.
         Err(e) if unknown(e) => check(unsafe { libc::readv(fd, iov, count) }),
         other => other,
