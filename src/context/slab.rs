@@ -60,17 +60,6 @@ impl Shape {
     }
 }
 
-/// A stack as handed out.
-#[derive(Clone, Copy)]
-pub struct StackSlot {
-    /// Lowest usable address.
-    pub base: *mut u8,
-    /// One past the highest.
-    pub top: *mut u8,
-    /// Its class in the pool.
-    pub class: u16,
-}
-
 /// Which of 16 colours the stack with this top has: how far below it the record sits, in steps of 64 bytes. A
 /// multiplicative hash of the page number (Knuth, TAOCP 3, 6.4).
 #[inline(always)]
@@ -96,7 +85,6 @@ struct Class {
 }
 
 /// All stacks of one scheduler.
-#[derive(Default)]
 pub struct Pool {
     classes: Vec<Class>,
 }
@@ -122,13 +110,30 @@ pub enum Place {
 }
 
 impl Pool {
-    /// Hands out a stack.
+    /// A pool whose first class has the shape that most tasks ask for.
+    pub fn new(usual: Shape) -> Result<Pool> {
+        let mut pool = Pool { classes: Vec::new() };
+        pool.add_class(usual)?;
+        Ok(pool)
+    }
+
+    /// The top of a warm stack of the usual shape, which is class 0; null if there is none.
     #[inline(always)]
-    pub fn take(&mut self, shape: Shape) -> Result<StackSlot> {
-        let class = match self.classes.first() {
-            Some(c) if c.shape == shape => 0,
-            _ => self.class_of(shape)?,
-        };
+    pub fn take_usual(&mut self) -> *mut u8 {
+        let c = &mut self.classes[0];
+        match c.free.pop() {
+            Some(top) => {
+                c.trimmed = c.trimmed.min(c.free.len());
+                c.in_use += 1;
+                top
+            }
+            None => std::ptr::null_mut(),
+        }
+    }
+
+    /// Hands out a stack: its top and its class.
+    pub fn take(&mut self, shape: Shape) -> Result<(*mut u8, u16)> {
+        let class = self.class_of(shape)?;
         let c = &mut self.classes[class];
         let top = match c.free.pop() {
             Some(top) => {
@@ -138,9 +143,7 @@ impl Pool {
             None => c.fresh()?,
         };
         c.in_use += 1;
-        // SAFETY: a top is `size` bytes above its base, within one slot.
-        let base = unsafe { top.sub(shape.size) };
-        Ok(StackSlot { base, top, class: class as u16 })
+        Ok((top, class as u16))
     }
 
     #[cold]
@@ -318,32 +321,38 @@ mod tests {
 
     const DEFAULTS: Shape = Shape { size: DEFAULT_STACK, guard: DEFAULT_GUARD };
 
+    fn take(pool: &mut Pool) -> *mut u8 {
+        pool.take(DEFAULTS).unwrap().0
+    }
+
     #[test]
     fn stacks_come_back_last_in_first_out_and_their_places_are_known() {
-        let mut pool = Pool::default();
-        let slots: Vec<StackSlot> = (0..100).map(|_| pool.take(DEFAULTS).unwrap()).collect();
-        for s in &slots {
-            assert_eq!(pool.locate(s.base as usize - 1), Some(Place::Guard { top: s.top, size: DEFAULT_STACK }));
-            assert_eq!(pool.locate(s.base as usize), Some(Place::Stack { top: s.top }));
-            assert_eq!(pool.locate(s.top as usize - 1), Some(Place::Stack { top: s.top }));
+        let mut pool = Pool::new(DEFAULTS).unwrap();
+        assert!(pool.take_usual().is_null(), "nothing is warm yet");
+        let tops: Vec<*mut u8> = (0..100).map(|_| take(&mut pool)).collect();
+        for &top in &tops {
+            let base = top.wrapping_sub(DEFAULT_STACK);
+            assert_eq!(pool.locate(base as usize - 1), Some(Place::Guard { top, size: DEFAULT_STACK }));
+            assert_eq!(pool.locate(base as usize), Some(Place::Stack { top }));
+            assert_eq!(pool.locate(top as usize - 1), Some(Place::Stack { top }));
             // SAFETY: both ends of a stack are writable.
             unsafe {
-                s.base.write(1);
-                s.top.sub(1).write(1);
+                base.write(1);
+                top.sub(1).write(1);
             }
         }
         assert_eq!(pool.usage().in_use, 100);
-        let last = slots[99].top;
         // SAFETY: nothing runs on them.
-        slots.iter().for_each(|s| unsafe { pool.give(s.class, s.top) });
-        assert_eq!(pool.take(DEFAULTS).unwrap().top, last);
+        tops.iter().for_each(|&top| unsafe { pool.give(0, top) });
+        assert_eq!(pool.take_usual(), tops[99]);
+        assert_eq!(take(&mut pool), tops[98]);
     }
 
     #[test]
     fn colours_differ_between_neighbours() {
-        let mut pool = Pool::default();
+        let mut pool = Pool::new(DEFAULTS).unwrap();
         let mut seen = [0; 16];
-        (0..160).for_each(|_| seen[colour(pool.take(DEFAULTS).unwrap().top)] += 1);
+        (0..160).for_each(|_| seen[colour(take(&mut pool))] += 1);
         assert!(seen.iter().all(|&n| (4..=20).contains(&n)), "{seen:?}");
     }
 
@@ -357,12 +366,12 @@ mod tests {
 
     #[test]
     fn trimming_keeps_the_warm_ones_and_ends() {
-        let mut pool = Pool::default();
-        let slots: Vec<StackSlot> = (0..WARM + 200).map(|_| pool.take(DEFAULTS).unwrap()).collect();
+        let mut pool = Pool::new(DEFAULTS).unwrap();
+        let tops: Vec<*mut u8> = (0..WARM + 200).map(|_| take(&mut pool)).collect();
         // SAFETY: nothing runs on them; each top is writable.
-        slots.iter().for_each(|s| unsafe {
-            s.top.sub(1).write(7);
-            pool.give(s.class, s.top);
+        tops.iter().for_each(|&top| unsafe {
+            top.sub(1).write(7);
+            pool.give(0, top);
         });
         assert!(pool.wants_trim());
         let mut rounds = 0;
@@ -372,8 +381,8 @@ mod tests {
         assert!((3..10).contains(&rounds) && !pool.wants_trim());
         // SAFETY: both are mapped stacks.
         unsafe {
-            assert_eq!(slots[0].top.sub(1).read(), 0, "a trimmed stack reads as zero");
-            assert_eq!(slots[WARM + 199].top.sub(1).read(), 7, "the last used stays warm");
+            assert_eq!(tops[0].sub(1).read(), 0, "a trimmed stack reads as zero");
+            assert_eq!(tops[WARM + 199].sub(1).read(), 7, "the last used stays warm");
         }
     }
 }

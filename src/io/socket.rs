@@ -78,6 +78,9 @@ pub unsafe fn send_all(
     deadline: i64,
 ) -> (usize, Result<()>) {
     let mut sent = 0;
+    if len == 0 {
+        return (0, s.check());
+    }
     loop {
         // SAFETY: the rest of the caller's buffer.
         match unsafe { send(s, fd, buf.wrapping_add(sent), len - sent, flags, deadline) } {

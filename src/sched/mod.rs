@@ -125,7 +125,7 @@ impl Scheduler {
             host: Cell::new(Host::default()),
             reactor: UnsafeCell::new(Reactor::new(home.bell())?),
             timers: UnsafeCell::new(Timers::new(clock::now()).ok_or(no_memory)?),
-            stacks: UnsafeCell::new(Pool::default()),
+            stacks: UnsafeCell::new(Pool::new(config.shape)?),
             home,
             config,
             root: Cell::new(std::ptr::null()),

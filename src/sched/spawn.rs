@@ -31,7 +31,7 @@ impl Scheduler {
     /// Makes a task ready to run. It runs when the caller blocks.
     #[inline(always)]
     pub fn spawn(&self, entry: Entry, arg: *mut c_void) -> Result<i64> {
-        self.spawn_on(self.config.shape, entry, arg, 0).map(|t| t.id.get())
+        Ok(self.spawn_on(self.config.shape, entry, arg, 0)?.id.get())
     }
 
     /// As [`Scheduler::spawn`], with wishes.
@@ -53,16 +53,19 @@ impl Scheduler {
     #[inline(always)]
     fn spawn_on(&self, shape: Shape, entry: Entry, arg: *mut c_void, flags: u8) -> Result<&'static Task> {
         self.ready.reserve(self.live.get() + 2)?;
-        let stack = self.stacks().take(shape)?;
+        let usual = if shape == self.config.shape { self.stacks().take_usual() } else { ptr::null_mut() };
+        let (top, class) = if usual.is_null() { self.stacks().take(shape)? } else { (usual, 0) };
         // SAFETY: the stack is unused and its top is writable; the place is aligned and inside.
-        let task = unsafe { Task::write(Task::place(stack.top), Some(entry), arg, flags) };
-        task.base.set(stack.base);
-        task.top.set(stack.top);
-        task.class.set(stack.class);
-        self.start(task).inspect_err(|_| {
+        let task = unsafe { Task::write(Task::place(top), Some(entry), arg, flags) };
+        task.base.set(top.wrapping_sub(shape.size));
+        task.top.set(top);
+        task.class.set(class);
+        if let Err(e) = self.start(task) {
             // SAFETY: the task never ran.
-            unsafe { self.stacks().give(stack.class, stack.top) }
-        })
+            unsafe { self.stacks().give(class, top) };
+            return Err(e);
+        }
+        Ok(task)
     }
 
     #[cold]
@@ -82,11 +85,12 @@ impl Scheduler {
         let task = unsafe { Task::write(Task::place(base.add(size)), Some(entry), arg, flags | flags::USER_STACK) };
         task.base.set(base);
         task.top.set(base.wrapping_add(size));
-        self.start(task)
+        self.start(task)?;
+        Ok(task)
     }
 
     #[inline(always)]
-    fn start(&self, task: &'static Task) -> Result<&'static Task> {
+    fn start(&self, task: &'static Task) -> Result<()> {
         let (slot, id) = self.home.slots.take(&task.link)?;
         task.slot.set(Some(slot));
         task.id.set(id);
@@ -105,7 +109,7 @@ impl Scheduler {
         self.live.set(self.live.get() + 1);
         self.spawned.set(self.spawned.get() + 1);
         self.ready.push(task);
-        Ok(task)
+        Ok(())
     }
 
     /// Ends the running task. Its cleanup handlers run first, shielded; then nothing of its stack runs again.
