@@ -151,8 +151,10 @@ def test_tasks_kill_each_other() -> None:
     tasks: list[Task[Any]] = []
 
     def one(other: int) -> None:
-        sleep(0)
-        tasks[other].kill(block=False)
+        try:
+            sleep(0)
+        finally:
+            tasks[other].kill(block=False)
         sleep(30)
 
     tasks += [spawn(one, 1), spawn(one, 0)]
