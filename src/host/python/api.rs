@@ -154,7 +154,6 @@ api! {
     // -- calling
     fn PyObject_Call(Obj, Obj, Obj) -> New;
     fn PyObject_CallNoArgs(Obj) -> New;
-    fn PyObject_CallObject(Obj, Obj) -> New;
     /// (callable, arguments, count, keyword dict or NULL)
     fn PyObject_VectorcallDict(Obj, *const Obj, usize, Obj) -> New;
     fn PyCallable_Check(Obj) -> c_int;
@@ -166,15 +165,11 @@ api! {
     fn PyObject_Type(Obj) -> New;
     fn PyObject_IsTrue(Obj) -> c_int;
     fn PyObject_IsInstance(Obj, Obj) -> c_int;
-    fn PyObject_IsSubclass(Obj, Obj) -> c_int;
     fn PyObject_RichCompareBool(Obj, Obj, c_int) -> c_int;
     fn PyObject_Str(Obj) -> New;
-    fn PyObject_Repr(Obj) -> New;
     fn PyObject_ClearWeakRefs(Obj);
-    fn PyObject_GenericGetDict(Obj, *mut c_void) -> New;
     fn PyObject_GC_UnTrack(*mut c_void);
     fn PyType_GenericAlloc(Obj, Ssize) -> New;
-    fn PyType_GetFlags(Obj) -> std::ffi::c_ulong;
     fn PyType_GetSlot(Obj, c_int) -> *mut c_void;
     fn PyType_FromSpec(*mut TypeSpec) -> New;
     fn PyType_IsSubtype(Obj, Obj) -> c_int;
@@ -203,7 +198,6 @@ api! {
     fn PyUnicode_CompareWithASCIIString(Obj, *const c_char) -> c_int;
     fn PyBytes_FromStringAndSize(*const c_char, Ssize) -> New;
     fn PyBytes_AsString(Obj) -> *mut c_char;
-    fn PyBytes_Size(Obj) -> Ssize;
 
     // -- containers
     fn PyTuple_New(Ssize) -> New;
@@ -211,7 +205,6 @@ api! {
     fn PyTuple_GetItem(Obj, Ssize) -> Borrowed;
     /// On a fresh tuple only.
     fn PyTuple_SetItem(Obj, Ssize, Stolen) -> c_int;
-    fn PyTuple_GetSlice(Obj, Ssize, Ssize) -> New;
     fn PyList_New(Ssize) -> New;
     fn PyList_Size(Obj) -> Ssize;
     fn PyList_GetItem(Obj, Ssize) -> Borrowed;
@@ -237,7 +230,6 @@ api! {
     fn PyEval_GetFrame() -> Borrowed;
     fn Py_GetVersion() -> *const c_char;
     fn Py_GetRecursionLimit() -> c_int;
-    fn Py_IsInitialized() -> c_int;
 
     // -- buffers of `Py_buffer` are read by layout in the files that need one
     fn PyObject_GetBuffer(Obj, *mut c_void, c_int) -> c_int;
@@ -245,7 +237,6 @@ api! {
 
     // -- contexts
     fn PyContext_New() -> New;
-    fn PyContext_CopyCurrent() -> New;
     fn PyContext_Enter(Obj) -> c_int;
     fn PyContext_Exit(Obj) -> c_int;
 
@@ -264,10 +255,6 @@ api! {
     fn PyThreadState_SetAsyncExc(std::ffi::c_ulong, Obj) -> c_int;
     /// Needs no GIL.
     fn PyGILState_GetThisThreadState() -> State;
-    /// Needs no GIL.
-    fn PyGILState_Check() -> c_int;
-    fn PyGILState_Ensure() -> c_int;
-    fn PyGILState_Release(c_int);
     fn PyEval_SaveThread() -> State;
     fn PyEval_RestoreThread(State);
     fn PyThread_get_thread_ident() -> std::ffi::c_ulong;
@@ -281,7 +268,6 @@ api! {
     fn PySequence_Tuple(Obj) -> New;
     /// On a bytes object that nobody else has; replaces it, by NULL with an exception set on failure.
     fn _PyBytes_Resize(*mut New, Ssize) -> c_int;
-    fn PyCMethod_New(*const MethodDef, Obj, Obj, Obj) -> New;
     /// (lock, microseconds, interruptible): 1 = acquired. With 0 microseconds it does not wait.
     fn PyThread_acquire_lock_timed(*mut c_void, i64, c_int) -> c_int;
     fn PyThread_release_lock(*mut c_void);
@@ -329,8 +315,6 @@ api! {
         static PyExc_SystemExit;
         /// KeyboardInterrupt
         static PyExc_KeyboardInterrupt;
-        /// MemoryError
-        static PyExc_MemoryError;
         /// BlockingIOError
         static PyExc_BlockingIOError;
     }

@@ -312,8 +312,7 @@ unsafe fn keep(handler: Obj, number: Obj) {
 /// Ends the root's blocking call with -EINTR, once until it looked.
 fn notify() {
     if !NOTIFIED.swap(true, Ordering::Relaxed) {
-        // SAFETY: any thread may interrupt any id.
-        let rc = unsafe { gt::gt_interrupt(ROOT.load(Ordering::Relaxed), CODE) };
+        let rc = gt::gt_interrupt(ROOT.load(Ordering::Relaxed), CODE);
         if rc < 0 {
             NOTIFIED.store(false, Ordering::Relaxed);
         }

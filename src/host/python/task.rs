@@ -573,8 +573,8 @@ pub fn after(seconds: f64) -> i64 {
     if nanoseconds >= 9.2e18 {
         return gt::NEVER;
     }
-    // Rounded up: never early. SAFETY: reads a clock.
-    unsafe { gt::gt_now() }.saturating_add(nanoseconds.ceil() as i64)
+    // Rounded up: never early.
+    gt::gt_now().saturating_add(nanoseconds.ceil() as i64)
 }
 
 /// `<Task handler-12 running>`

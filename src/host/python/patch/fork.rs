@@ -30,8 +30,7 @@ pub fn register() {
 /// First thing in a child, on the stack that forked; no Python API.
 unsafe extern "C" fn in_child() {
     if host::home() {
-        // SAFETY: reads the current task.
-        FORKED.store(unsafe { gt::gt_self() }, Ordering::Relaxed);
+        FORKED.store(gt::gt_self(), Ordering::Relaxed);
     }
     host::after_fork_child();
     waiters::forget_all();
@@ -41,8 +40,7 @@ unsafe extern "C" fn in_child() {
 /// Whether this process is a child that was forked in the running task.
 pub fn forked_here() -> bool {
     let forked = FORKED.load(Ordering::Relaxed);
-    // SAFETY: reads the current task.
-    forked != 0 && forked == unsafe { gt::gt_self() }
+    forked != 0 && forked == gt::gt_self()
 }
 
 /// Keeps the exit code of an exception that ended a task's function.

@@ -75,8 +75,7 @@ unsafe fn scaled(object: Obj, nanos_per_unit: f64) -> Span {
 
 /// The moment that lies `nanos` from now.
 pub fn from_now(nanos: i64) -> i64 {
-    // SAFETY: reads a clock.
-    unsafe { gt::gt_now() }.saturating_add(nanos)
+    gt::gt_now().saturating_add(nanos)
 }
 
 #[cfg(test)]

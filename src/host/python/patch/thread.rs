@@ -204,8 +204,8 @@ pub fn forget_others() {
         Err(std::sync::TryLockError::WouldBlock) => return,
     };
     if let Some(all) = all.as_mut() {
-        // SAFETY: reads the current task; without tasks on this OS thread no id is kept.
-        let me = if host::home() { unsafe { gt::gt_self() } } else { 0 };
+        // Without tasks on this OS thread no id is kept.
+        let me = if host::home() { gt::gt_self() } else { 0 };
         all.retain(|id, _| *id == me);
     }
 }

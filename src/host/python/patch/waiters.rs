@@ -165,8 +165,8 @@ fn hand_over_in_table(key: usize, share: bool) -> bool {
         tidy(&mut table, key);
         task
     };
-    // SAFETY: any thread may unpark; a stale id is an error that needs no answer.
-    unsafe { gt::gt_unpark(task) };
+    // A stale id is an error that needs no answer.
+    gt::gt_unpark(task);
     true
 }
 
@@ -230,8 +230,7 @@ pub unsafe fn wait(
     give_back: &dyn Fn(),
 ) -> Outcome {
     let node = Node {
-        // SAFETY: reads the current task.
-        task: unsafe { gt::gt_self() },
+        task: gt::gt_self(),
         granted: Cell::new(false),
         next: Cell::new(core::ptr::null()),
         previous: Cell::new(core::ptr::null()),
@@ -243,8 +242,8 @@ pub unsafe fn wait(
             Recheck::Never => deadline,
             Recheck::NowAndThen => deadline.min(super::seconds::from_now(pause)),
         };
-        // SAFETY: no lock is held (W2); the node stays linked or was granted.
-        let rc: c_int = unsafe { gt::gt_park_until(until) };
+        // No lock is held (W2); the node stays linked or was granted.
+        let rc: c_int = gt::gt_park_until(until);
         // SAFETY: GIL held again after the switch.
         let raised = (rc == -libc::EINTR || rc == -libc::ECANCELED) && unsafe { deliver::raise_wake(rc) };
         if node.granted.get() {

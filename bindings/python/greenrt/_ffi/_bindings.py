@@ -1,0 +1,168 @@
+"""Signatures of libgreenrt. GENERATED from include/greenrt.h by gen_bindings.py: do not edit."""
+
+# ruff: noqa
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+GT_VERSION = "0.1.0"
+GT_VERSION_MAJOR = 0
+GT_VERSION_MINOR = 1
+GT_VERSION_PATCH = 0
+GT_ABI_VERSION = 1
+GT_OVERFLOW_DEFAULT = 0
+GT_OVERFLOW_ON = 1
+GT_OVERFLOW_OFF = 2
+GT_DEADLOCK_DEFAULT = 0
+GT_DEADLOCK_REPORT = 1
+GT_DEADLOCK_ERROR = 2
+GT_DEADLOCK_OFF = 3
+GT_SPAWN_DETACHED = 1
+GT_NEVER = 9223372036854775807
+
+
+class gt_config_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("stack_size", ctypes.c_size_t),
+        ("guard_size", ctypes.c_size_t),
+        ("alloc", ctypes.c_void_p),
+        ("realloc", ctypes.c_void_p),
+        ("dealloc", ctypes.c_void_p),
+        ("alloc_arg", ctypes.c_void_p),
+        ("overflow_handler", ctypes.c_uint32),
+        ("deadlock", ctypes.c_uint32),
+    ]
+
+
+class gt_spawn_opts_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("stack_size", ctypes.c_size_t),
+        ("stack", ctypes.c_void_p),
+        ("guard_size", ctypes.c_size_t),
+        ("priority", ctypes.c_int32),
+        ("flags", ctypes.c_uint32),
+    ]
+
+
+class gt_host_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("ctx", ctypes.c_void_p),
+        ("state_new", ctypes.c_void_p),
+        ("swap", ctypes.c_void_p),
+        ("state_clear", ctypes.c_void_p),
+        ("state_free", ctypes.c_void_p),
+        ("release", ctypes.c_void_p),
+        ("acquire", ctypes.c_void_p),
+        ("stack_bounds", ctypes.c_void_p),
+        ("interrupted", ctypes.c_void_p),
+        ("tls_key", ctypes.POINTER(ctypes.c_uint32)),
+    ]
+
+
+class gt_stats_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("tasks_live", ctypes.c_uint64),
+        ("tasks_parked", ctypes.c_uint64),
+        ("tasks_ready", ctypes.c_uint64),
+        ("tasks_spawned", ctypes.c_uint64),
+        ("switches", ctypes.c_uint64),
+        ("polls", ctypes.c_uint64),
+        ("descriptors", ctypes.c_uint64),
+        ("timers", ctypes.c_uint64),
+        ("stacks_mapped", ctypes.c_uint64),
+        ("stacks_in_use", ctypes.c_uint64),
+        ("stacks_cached", ctypes.c_uint64),
+        ("wakes_remote", ctypes.c_uint64),
+        ("offload_jobs", ctypes.c_uint64),
+    ]
+
+
+# name: (result, parameters)
+SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "gt_version": (ctypes.c_char_p, []),
+    "gt_abi_version": (ctypes.c_uint32, []),
+    "gt_strerror": (ctypes.c_char_p, [ctypes.c_int]),
+    "gt_config": (ctypes.c_int, [ctypes.POINTER(gt_config_t)]),
+    "gt_shutdown": (ctypes.c_int, []),
+    "gt_shutdown_until": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_poll_fd": (ctypes.c_int, []),
+    "gt_next_deadline": (ctypes.c_int64, []),
+    "gt_turn": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_spawn": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_spawn_with": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_spawn_opts_t)]),
+    "gt_self": (ctypes.c_int64, []),
+    "gt_join": (ctypes.c_int, [ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p)]),
+    "gt_join_until": (ctypes.c_int, [ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p), ctypes.c_int64]),
+    "gt_detach": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_yield": (ctypes.c_int, []),
+    "gt_exit": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_cancel": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_interrupt": (ctypes.c_int, [ctypes.c_int64, ctypes.c_int]),
+    "gt_interrupt_at": (ctypes.c_int, [ctypes.c_int64, ctypes.c_int, ctypes.c_int64]),
+    "gt_interrupt_take": (ctypes.c_int, [ctypes.POINTER(ctypes.c_int32)]),
+    "gt_interrupt_withdraw": (ctypes.c_int, [ctypes.c_int64, ctypes.c_int]),
+    "gt_shield_push": (ctypes.c_int, []),
+    "gt_shield_pop": (ctypes.c_int, []),
+    "gt_cleanup_push": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_cleanup_pop": (ctypes.c_int, [ctypes.c_int]),
+    "gt_task_set_name": (ctypes.c_int, [ctypes.c_int64, ctypes.c_char_p]),
+    "gt_task_name": (ctypes.c_int, [ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t]),
+    "gt_park": (ctypes.c_int, []),
+    "gt_park_until": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_unpark": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_waker_new": (ctypes.c_void_p, [ctypes.c_int64]),
+    "gt_waker_wake": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_waker_free": (None, [ctypes.c_void_p]),
+    "gt_now": (ctypes.c_int64, []),
+    "gt_sleep": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_sleep_until": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_deadline_push": (ctypes.c_int64, [ctypes.c_int64]),
+    "gt_deadline_pop": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_recv": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),
+    "gt_recv_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int64]),
+    "gt_send": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),
+    "gt_send_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int64]),
+    "gt_send_all": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.POINTER(ctypes.c_size_t)]),
+    "gt_send_all_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.POINTER(ctypes.c_size_t), ctypes.c_int64]),
+    "gt_recvfrom": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)]),
+    "gt_recvfrom_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32), ctypes.c_int64]),
+    "gt_sendto": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32]),
+    "gt_sendto_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int64]),
+    "gt_recvmsg": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]),
+    "gt_recvmsg_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64]),
+    "gt_sendmsg": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]),
+    "gt_sendmsg_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64]),
+    "gt_socket": (ctypes.c_int, [ctypes.c_int, ctypes.c_int, ctypes.c_int]),
+    "gt_accept": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)]),
+    "gt_accept_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32), ctypes.c_int64]),
+    "gt_connect": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32]),
+    "gt_connect_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int64]),
+    "gt_listen_tcp": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16, ctypes.c_int]),
+    "gt_listen_tcp_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16, ctypes.c_int, ctypes.c_int64]),
+    "gt_dial_tcp": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16]),
+    "gt_dial_tcp_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16, ctypes.c_int64]),
+    "gt_read": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]),
+    "gt_read_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64]),
+    "gt_write": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]),
+    "gt_write_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64]),
+    "gt_readv": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]),
+    "gt_readv_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64]),
+    "gt_writev": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]),
+    "gt_writev_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64]),
+    "gt_wait_fd": (ctypes.c_int, [ctypes.c_int, ctypes.c_int]),
+    "gt_wait_fd_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_int, ctypes.c_int64]),
+    "gt_poll": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_ulong]),
+    "gt_poll_until": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int64]),
+    "gt_fd_adopt": (ctypes.c_int, [ctypes.c_int]),
+    "gt_fd_release": (ctypes.c_int, [ctypes.c_int]),
+    "gt_close": (ctypes.c_int, [ctypes.c_int]),
+    "gt_host_set": (ctypes.c_int, [ctypes.POINTER(gt_host_t)]),
+    "gt_stats": (ctypes.c_int, [ctypes.POINTER(gt_stats_t)]),
+    "gt_python_builtins": (ctypes.c_void_p, []),
+}
