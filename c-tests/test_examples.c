@@ -205,7 +205,7 @@ TEST(example_dial_fetches_by_name) {
   CHECK_EQ(end.out[0], '.');
   CHECK_HAS(end.out, "HTTP/1.0 200 OK\r\n");
   CHECK_HAS(end.out, "\r\n\r\nhello\n");
-  CHECK_HAS(end.out, "45 bytes from localhost\n");
+  CHECK_HAS(end.out, "44 bytes from localhost\n");
   CHECK_EQ(gt_close(listener), 0);
 }
 

@@ -22,8 +22,9 @@ C_LIBS      = -pthread -ldl
 # What a Rust static library asks for: `rustc --print native-static-libs`.
 C_STATIC_LIBS = $(LIB_STATIC) -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 C_SHARED_LIBS = -L$(LIB_DIR) -lgreenrt -Wl,-rpath,$(abspath $(LIB_DIR))
-C_LINK_shared = $(C_SHARED_LIBS) $(C_LIBS)
-C_LINK_static = $(C_STATIC_LIBS) $(C_LIBS)
+# Bound at start: a symbol looked up lazily on a task's stack would touch a second page of it (test_memory).
+C_LINK_shared = -Wl,-z,now $(C_SHARED_LIBS) $(C_LIBS)
+C_LINK_static = -Wl,-z,now $(C_STATIC_LIBS) $(C_LIBS)
 
 C_TEST_SRC  = $(wildcard c-tests/test_*.c) $(wildcard c-tests/support/*.c) c-tests/guard_frame.c c-tests/abi/twice_a.c c-tests/abi/twice_b.c
 C_RUN_SRC   = c-tests/runner/runner.c c-tests/runner/check.c
@@ -33,7 +34,7 @@ C_RUN_OBJ   = $(patsubst c-tests/%.c,$(C_BUILD)/obj/%.o,$(C_RUN_SRC))
 C_EXAMPLES  = $(basename $(notdir $(wildcard examples/c/*.c)))
 C_LARGE     = $(basename $(notdir $(wildcard c-tests/large/*.c)))
 C_CXX       = $(shell command -v $(CXX) 2>/dev/null)
-C_BOOST     = $(shell printf '\#include <boost/context/fiber.hpp>\n' | $(CXX) -std=c++17 -x c++ -fsyntax-only - 2>/dev/null && echo yes)
+C_BOOST     = $(shell printf '\043include <boost/context/fiber.hpp>\n' | $(CXX) -std=c++17 -x c++ -fsyntax-only - 2>/dev/null && echo yes)
 
 $(C_BUILD)/obj/%.o: c-tests/%.c $(C_HEADERS)
 	@mkdir -p $(@D)
