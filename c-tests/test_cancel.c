@@ -254,6 +254,92 @@ TEST(interrupts_from_another_thread_arrive_in_order) {
   s_thread_join(thread);
 }
 
+/* The permit was given in the same turn as the interrupt: the call succeeds, and the interrupt is still to come. */
+static void *done_and_interrupted(void *arg) {
+  int code = 0;
+  CHECK_EQ(gt_park(), 0);
+  CHECK_EQ(gt_interrupt_take(&code), -EAGAIN);
+  CHECK_EQ(gt_sleep(MS(1)), -EINTR);
+  CHECK_EQ(gt_interrupt_take(&code), 0);
+  CHECK_EQ(code, 3);
+  CHECK_EQ(gt_sleep(MS(1)), 0);
+  return arg;
+}
+
+TEST(interrupt_is_not_lost_when_the_call_it_came_to_succeeds) {
+  for (int first = 0; first < 2; first++) {
+    int64_t task = s_spawn(done_and_interrupted, NULL);
+    s_settle();
+    if (first) CHECK_EQ(gt_unpark(task), 0);
+    CHECK_EQ(gt_interrupt(task, 3), 0);
+    if (!first) CHECK_EQ(gt_unpark(task), 0);
+    s_join(task);
+  }
+}
+
+struct joining {
+  int64_t target;
+  int got, after;
+};
+
+static void *join_interrupted(void *arg) {
+  struct joining *joining = arg;
+  joining->got = gt_join(joining->target, NULL);
+  joining->after = gt_sleep(MS(1));
+  return NULL;
+}
+
+static void *wait_for_unpark(void *arg) {
+  CHECK_EQ(gt_park(), 0);
+  return arg;
+}
+
+TEST(interrupt_is_not_lost_when_the_join_it_came_to_succeeds) {
+  struct joining joining = {.target = s_spawn(wait_for_unpark, NULL)};
+  int64_t joiner = s_spawn(join_interrupted, &joining);
+  s_settle();
+  CHECK_EQ(gt_unpark(joining.target), 0); /* ends before the joiner's turn */
+  CHECK_EQ(gt_interrupt(joiner, 1), 0);
+  s_join(joiner);
+  CHECK_EQ(joining.got, 0);
+  CHECK_EQ(joining.after, -EINTR);
+}
+
+/* Whichever is seen first, both are seen, once each. */
+static void *recv_interrupted(void *arg) {
+  char byte;
+  ssize_t first = gt_recv(*(int *)arg, &byte, 1, 0);
+  if (first == 1) {
+    CHECK_EQ(gt_sleep(MS(1)), -EINTR);
+  } else {
+    CHECK_EQ(first, -EINTR);
+    CHECK_EQ(gt_recv(*(int *)arg, &byte, 1, 0), 1);
+  }
+  CHECK_EQ(gt_sleep(MS(1)), 0);
+  return NULL;
+}
+
+static void *end_the_recv(void *arg) {
+  struct joining *both = arg;
+  CHECK_EQ(gt_interrupt(both->target, 1), 0); /* it is ready now, and has not run */
+  CHECK_EQ(gt_send(both->got, "x", 1, 0), 1);
+  return NULL;
+}
+
+TEST(interrupt_is_not_lost_when_bytes_come_in_the_same_turn) {
+  for (int adopted = 0; adopted < 2; adopted++) {
+    int fds[2];
+    s_unix_pair(SOCK_STREAM, fds);
+    if (adopted) s_adopt_pair(fds);
+    struct joining both = {.target = s_spawn(recv_interrupted, &fds[0]), .got = fds[1]};
+    s_settle();
+    int64_t task = s_spawn(end_the_recv, &both);
+    s_join(both.target);
+    s_join(task);
+    s_close_pair(fds);
+  }
+}
+
 static void *cancelled_and_interrupted(void *arg) {
   int code;
   CHECK_EQ(gt_park(), -ECANCELED);

@@ -140,7 +140,7 @@ TEST(errors_of_names_wakers_and_scopes) {
 
 TEST(errors_of_null_buffers) {
   int fds[2];
-  struct msghdr msg = {.msg_iov = NULL, .msg_iovlen = 1};
+  struct msghdr msg = {.msg_iov = NULL, .msg_iovlen = 0};
   size_t sent = 7;
   socklen_t len = sizeof(struct sockaddr_in);
   s_unix_pair(SOCK_STREAM, fds);
@@ -153,8 +153,6 @@ TEST(errors_of_null_buffers) {
   CHECK_EQ(gt_sendto(fds[0], NULL, 1, 0, NULL, 0), -EINVAL);
   CHECK_EQ(gt_recvmsg(fds[0], NULL, 0), -EINVAL);
   CHECK_EQ(gt_sendmsg(fds[0], NULL, 0), -EINVAL);
-  CHECK_EQ(gt_recvmsg(fds[0], &msg, 0), -EINVAL);
-  CHECK_EQ(gt_sendmsg(fds[0], &msg, 0), -EINVAL);
   CHECK_EQ(gt_read(fds[0], NULL, 1), -EINVAL);
   CHECK_EQ(gt_write(fds[0], NULL, 1), -EINVAL);
   CHECK_EQ(gt_readv(fds[0], NULL, 1), -EINVAL);

@@ -163,3 +163,41 @@ TEST(order_reading_and_writing_one_descriptor_do_not_disturb_each_other) {
   for (size_t i = 0; i < COUNT(tasks); i++) s_join(tasks[i]);
   s_close_pair(fds);
 }
+
+struct thief {
+  int own, victims;
+  int64_t victim;
+  int interrupt;
+};
+
+/* Woken in the same poll as the victim, and before it: takes the victim's byte away and ends its wait. */
+static void *steal_and_end(void *arg) {
+  struct thief *thief = arg;
+  char byte;
+  CHECK_EQ(gt_recv(thief->own, &byte, 1, 0), 1);
+  CHECK_EQ(recv(thief->victims, &byte, 1, MSG_DONTWAIT), 1);
+  if (thief->interrupt)
+    CHECK_EQ(gt_interrupt(thief->victim, 1), 0);
+  else
+    CHECK_EQ(gt_cancel(thief->victim), 0);
+  return NULL;
+}
+
+TEST(order_cancel_of_a_waiter_that_was_woken_in_vain_is_not_lost) {
+  for (int round = 0; round < 4; round++) {
+    int own[2], victims[2];
+    s_unix_pair(SOCK_STREAM, own);
+    s_unix_pair(SOCK_STREAM, victims);
+    if (round & 1) s_adopt_pair(own);
+    if (round & 1) s_adopt_pair(victims);
+    struct thief thief = {.own = own[0], .victims = victims[0], .victim = s_spawn(receive_once, &victims[0]), .interrupt = round & 2};
+    int64_t task = s_spawn(steal_and_end, &thief);
+    CHECK_EQ(gt_sleep(MS(2)), 0);
+    CHECK_EQ(gt_send(own[1], "t", 1, 0), 1);
+    CHECK_EQ(gt_send(victims[1], "v", 1, 0), 1);
+    CHECK_EQ((intptr_t)s_join(thief.victim), round & 2 ? -EINTR : -ECANCELED);
+    s_join(task);
+    s_close_pair(own);
+    s_close_pair(victims);
+  }
+}

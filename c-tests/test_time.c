@@ -145,6 +145,21 @@ TEST(deadline_scope_in_the_past_still_takes_what_is_there) {
   s_close_pair(fds);
 }
 
+static void *unpark_late(void *arg) {
+  s_real_sleep(20); /* the scope's time is over before its task can run */
+  CHECK_EQ(gt_unpark(*(int64_t *)arg), 0);
+  return NULL;
+}
+
+TEST(deadline_scope_that_came_too_late_for_the_call_did_not_end_it) {
+  int64_t root = gt_self(), task = s_spawn(unpark_late, &root), scope = gt_deadline_push(IN_MS(10));
+  int got = gt_park();
+  CHECK(got == 0 || got == -ETIMEDOUT);
+  CHECK_EQ(gt_deadline_pop(scope), got == -ETIMEDOUT);
+  s_join(task);
+  CHECK_EQ(gt_park_until(0), got == 0 ? -ETIMEDOUT : 0);
+}
+
 TEST(deadline_scopes_nest_and_the_nearest_counts) {
   int64_t start = gt_now();
   int64_t outer = gt_deadline_push(start + MS(20)), inner = gt_deadline_push(start + MS(60000));

@@ -183,6 +183,6 @@ fn wait_once(
         Note::Closed => Err(Error::new(libc::EBADF)),
         // The event came first, whatever came after it.
         Note::Ready => Ok(Waited::Woken),
-        Note::None => woken.map(|w| if w == Woken::Deadline { Waited::Late } else { Waited::Woken }),
+        Note::None => scheduler.settle(woken).map(|w| if w == Woken::Deadline { Waited::Late } else { Waited::Woken }),
     }
 }

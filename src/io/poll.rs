@@ -102,7 +102,7 @@ fn wait_any(s: &'static Scheduler, fds: &[libc::pollfd], nodes: &mut [WaitNode],
         }
     }
     let woken = match begun {
-        Ok(Begin::Waiting) => s.park(deadline),
+        Ok(Begin::Waiting) => Ok(s.park(deadline)),
         // Always ready, and yet poll(2) saw nothing a moment ago: look again.
         Ok(Begin::Always) => Ok(Woken::Event),
         Err(e) => Err(e),
@@ -122,5 +122,5 @@ fn wait_any(s: &'static Scheduler, fds: &[libc::pollfd], nodes: &mut [WaitNode],
     if event {
         return Ok(Woken::Event);
     }
-    woken
+    s.settle(woken?)
 }

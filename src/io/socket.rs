@@ -289,7 +289,7 @@ pub unsafe fn connect(
             return sys::fd::socket_error(fd);
         }
         if node.note.get() == Note::None {
-            if let Woken::Deadline = woken? {
+            if let Woken::Deadline = s.settle(woken)? {
                 return Err(Error::new(libc::ETIMEDOUT));
             }
         }

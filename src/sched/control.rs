@@ -244,7 +244,7 @@ impl Scheduler {
             if me.has(flags::PERMIT) {
                 continue;
             }
-            if let Woken::Deadline = woken? {
+            if let Woken::Deadline = self.settle(woken)? {
                 return Err(Error::new(libc::ETIMEDOUT));
             }
         }
@@ -267,7 +267,7 @@ impl Scheduler {
                 self.give_way();
                 return Ok(());
             }
-            if let Woken::Deadline = self.park(deadline)? {
+            if let Woken::Deadline = self.settle(self.park(deadline))? {
                 return Ok(());
             }
         }
@@ -283,7 +283,7 @@ impl Scheduler {
             if done() {
                 return Ok(());
             }
-            if let Woken::Deadline = woken? {
+            if let Woken::Deadline = self.settle(woken)? {
                 return Err(Error::new(libc::ETIMEDOUT));
             }
         }

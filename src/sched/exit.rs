@@ -65,8 +65,9 @@ impl Scheduler {
 
     fn wait_until_empty(&self, deadline: i64) -> Result<()> {
         while self.live.get() > 0 {
-            if let Woken::Deadline = self.park(deadline)? {
-                if self.live.get() > 0 {
+            let woken = self.park(deadline);
+            if self.live.get() > 0 {
+                if let Woken::Deadline = self.settle(woken)? {
                     return Err(Error::new(libc::ETIMEDOUT));
                 }
             }

@@ -8,13 +8,18 @@ use crate::context::{self, Arrival};
 use crate::error::{Error, Result};
 use crate::sys::clock::{self, NEVER};
 
-/// How a wait ended.
+/// How a wait ended. Nothing is used up by being told: the caller looks first whether its work is done, which wins, and
+/// asks [`Scheduler::settle`] only if it is not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Woken {
     /// What was waited for has happened, or may have: look again.
     Event,
     /// The wait's own deadline has passed.
     Deadline,
+    /// The deadline of a scope has passed.
+    Scope,
+    /// Cancelled, interrupted, a signal for the host, a deadlock: the record's `wake` says which.
+    Disturbed,
 }
 
 impl Scheduler {
@@ -131,17 +136,21 @@ impl Scheduler {
 
     /// **The one door.** Parks the running task until something wakes it or `deadline` (absolute ns) passes. The
     /// caller has asked `check` and has linked itself wherever the wake shall come from; it unlinks itself afterwards.
-    /// `Event` may be spurious: look again.
-    ///
-    /// -ECANCELED, -EINTR, -EDEADLK, and -ETIMEDOUT when a *scope's* deadline passed.
+    /// `Event` may be spurious: look again, and [`Scheduler::settle`] the rest.
     #[inline(always)]
-    pub fn park(&self, deadline: i64) -> Result<Woken> {
+    pub fn park(&self, deadline: i64) -> Woken {
         let me = self.me();
+        // A wake in vain may have hidden a cancel or an interrupt that came after it.
+        if me.pending.get() != 0 && me.shield.get() == 0 {
+            let cancelled = me.pending.get() & pending::CANCEL != 0;
+            me.wake.set(if cancelled { Wake::Cancelled } else { Wake::Interrupted });
+            return Woken::Disturbed;
+        }
         let scope = if me.shield.get() == 0 { me.scope_deadline.get() } else { NEVER };
         let until = deadline.min(scope);
         if until != NEVER {
             if clock::passed(until) {
-                return self.timed_out(me, deadline, scope);
+                return Scheduler::which(deadline, scope);
             }
             // SAFETY: the record's node is armed here only and removed below, before this wait ends.
             unsafe { self.timers().insert(&me.timer, until) };
@@ -153,15 +162,38 @@ impl Scheduler {
             self.timers().remove(&me.timer);
         }
         match me.wake.get() {
-            Wake::Event => Ok(Woken::Event),
-            Wake::Deadline => self.timed_out(me, deadline, scope),
-            other => self.disturbed(me, other),
+            Wake::Event => Woken::Event,
+            Wake::Deadline => Scheduler::which(deadline, scope),
+            _ => Woken::Disturbed,
+        }
+    }
+
+    #[inline]
+    fn which(own: i64, scope: i64) -> Woken {
+        if scope <= own {
+            Woken::Scope
+        } else {
+            Woken::Deadline
+        }
+    }
+
+    /// What a wait means for a call whose work is not done: `Event` or `Deadline`, or the error that ends the call:
+    /// -ECANCELED, -EINTR, -EDEADLK, and -ETIMEDOUT for a scope. Uses up the interrupt that it reports.
+    #[inline(always)]
+    pub fn settle(&self, woken: Woken) -> Result<Woken> {
+        match woken {
+            Woken::Event | Woken::Deadline => Ok(woken),
+            Woken::Scope => {
+                self.scope_expired(self.me());
+                Err(Error::new(libc::ETIMEDOUT))
+            }
+            Woken::Disturbed => self.disturbed(self.me()),
         }
     }
 
     #[cold]
-    fn disturbed(&self, me: &Task, why: Wake) -> Result<Woken> {
-        match why {
+    fn disturbed(&self, me: &Task) -> Result<Woken> {
+        match me.wake.get() {
             Wake::Cancelled => Err(Error::new(libc::ECANCELED)),
             Wake::Interrupted if self.deliver_interrupt(me) => Err(Error::new(libc::EINTR)),
             Wake::Signal if self.host_interrupted() => Err(Error::new(libc::EINTR)),
@@ -169,15 +201,6 @@ impl Scheduler {
             // Withdrawn in the last moment, or a signal that the host made nothing of.
             _ => Ok(Woken::Event),
         }
-    }
-
-    #[cold]
-    fn timed_out(&self, me: &Task, own: i64, scope: i64) -> Result<Woken> {
-        if scope <= own {
-            self.scope_expired(me);
-            return Err(Error::new(libc::ETIMEDOUT));
-        }
-        Ok(Woken::Deadline)
     }
 
     /// Runs others until `me`, which is Parked, is ready and its turn comes.

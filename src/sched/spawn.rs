@@ -188,7 +188,7 @@ impl Scheduler {
             if task.state.get() == State::Done {
                 break;
             }
-            if let super::Woken::Deadline = woken? {
+            if let super::Woken::Deadline = self.settle(woken)? {
                 return Err(Error::new(libc::ETIMEDOUT));
             }
         }
