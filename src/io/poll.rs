@@ -73,16 +73,17 @@ fn look(fds: &mut [libc::pollfd]) -> Result<usize> {
 /// The node's list and wishes, for entry `i / 2` in direction `i % 2`; None if that direction was not asked for.
 fn plan(fds: &[libc::pollfd], i: usize) -> Option<(i32, Dir, u32)> {
     let p = fds.get(i / 2)?;
-    let (dir, mask, plain) =
-        if i % 2 == 0 { (Dir::Read, READ, libc::POLLIN) } else { (Dir::Write, WRITE, libc::POLLOUT) };
+    let (dir, mask) = if i % 2 == 0 { (Dir::Read, READ) } else { (Dir::Write, WRITE) };
     let wanted = p.events & mask;
     // With no events asked for, errors and hang-ups still count: poll(2). They come to readers.
     if p.fd < 0 || (wanted == 0 && (i % 2 == 1 || p.events != 0)) {
         return None;
     }
-    let urgent = wanted & libc::POLLPRI;
-    let normal = if wanted & !libc::POLLPRI != 0 { plain } else { 0 };
-    Some((p.fd, dir, (urgent | normal) as u32))
+    // Exactly what was asked for: level-triggered, anything more would wake us without end.
+    let exact = wanted & (libc::POLLIN | libc::POLLOUT | libc::POLLPRI | libc::POLLRDHUP);
+    let readable = if wanted & (libc::POLLRDNORM | libc::POLLRDBAND) != 0 { libc::POLLIN } else { 0 };
+    let writable = if wanted & (libc::POLLWRNORM | libc::POLLWRBAND) != 0 { libc::POLLOUT } else { 0 };
+    Some((p.fd, dir, (exact | readable | writable) as u16 as u32))
 }
 
 fn wait_any(s: &'static Scheduler, fds: &[libc::pollfd], nodes: &mut [WaitNode], deadline: i64) -> Result<Woken> {

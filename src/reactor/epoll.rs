@@ -37,7 +37,8 @@ pub fn register_bell(epoll: RawFd, fd: i32, data: u64) -> Result<()> {
 pub fn arm_once(epoll: RawFd, fd: i32, wants: u32, data: u64, known: bool) -> Result<()> {
     // RDHUP only for readers: to a writer a half-closed peer is no news, and level-triggered it would never end.
     let rdhup = if wants & libc::EPOLLIN as u32 != 0 { libc::EPOLLRDHUP } else { 0 };
-    let events = wants & (libc::EPOLLIN | libc::EPOLLOUT) as u32 | (rdhup | libc::EPOLLONESHOT) as u32;
+    let asked = wants & (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;
+    let events = asked | (rdhup | libc::EPOLLONESHOT) as u32;
     let (first, second, but) = if known {
         (libc::EPOLL_CTL_MOD, libc::EPOLL_CTL_ADD, libc::ENOENT)
     } else {
