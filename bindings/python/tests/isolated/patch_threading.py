@@ -1,0 +1,255 @@
+"""threading, queue and concurrent.futures of the standard library, unmodified, on tasks of one OS thread."""
+
+import concurrent.futures
+import os
+import queue
+import threading
+import time
+
+from greenrt import monkey
+
+monkey.patch_all()
+
+
+def os_threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+before = os_threads()
+ids = set()
+native = set()
+
+
+def body(n, results):
+    ids.add(threading.get_ident())
+    native.add(threading.get_native_id())
+    assert threading.current_thread().name == f"worker-{n}"
+    assert threading.current_thread().ident == threading.get_ident()
+    time.sleep(0.1)
+    results.append(n)
+
+
+# Thread
+results = []
+started = time.monotonic()
+threads = [threading.Thread(target=body, args=(n, results), name=f"worker-{n}") for n in range(50)]
+for thread in threads:
+    thread.start()
+assert all(thread.is_alive() for thread in threads)
+assert threading.active_count() == 51
+for thread in threads:
+    thread.join()
+assert time.monotonic() - started < 2.5
+assert sorted(results) == list(range(50)) and len(ids) == 50 and native == {threading.get_native_id()}
+assert not any(thread.is_alive() for thread in threads) and threading.active_count() == 1
+assert os_threads() == before, "threads are tasks"
+
+# join with a timeout, and joining oneself
+slow = threading.Thread(target=time.sleep, args=(0.3,))
+slow.start()
+slow.join(0.02)
+assert slow.is_alive()
+slow.join()
+assert not slow.is_alive()
+errors = []
+
+
+def join_self():
+    try:
+        threading.current_thread().join()
+    except RuntimeError as error:
+        errors.append(error)
+
+
+selfish = threading.Thread(target=join_self)
+selfish.start()
+selfish.join()
+assert len(errors) == 1
+try:
+    slow.start()
+    raise AssertionError("started twice")
+except RuntimeError:
+    pass
+
+# Condition (RLock and Lock), Event, Semaphore, Barrier, Timer
+for lock in (None, threading.Lock()):
+    condition = threading.Condition(lock)
+    items, got = [], []
+
+    def consumer():
+        with condition:
+            while not items:
+                condition.wait()
+            got.append(items.pop())
+
+    consumers = [threading.Thread(target=consumer) for _ in range(10)]
+    for thread in consumers:
+        thread.start()
+    for n in range(10):
+        with condition:
+            items.append(n)
+            condition.notify()
+    for thread in consumers:
+        thread.join()
+    assert sorted(got) == list(range(10))
+    with condition:
+        assert condition.wait(0.01) is False
+        assert condition.wait_for(lambda: True)
+
+event = threading.Event()
+waiters = [threading.Thread(target=event.wait) for _ in range(10)]
+for thread in waiters:
+    thread.start()
+assert not event.wait(0.02)
+event.set()
+for thread in waiters:
+    thread.join()
+
+semaphore = threading.BoundedSemaphore(3)
+inside = peak = 0
+
+
+def limited():
+    global inside, peak
+    with semaphore:
+        inside += 1
+        peak = max(peak, inside)
+        time.sleep(0.01)
+        inside -= 1
+
+
+limiteds = [threading.Thread(target=limited) for _ in range(12)]
+for thread in limiteds:
+    thread.start()
+for thread in limiteds:
+    thread.join()
+assert peak == 3 and inside == 0
+
+barrier = threading.Barrier(5)
+passed = []
+
+
+def meet(n):
+    barrier.wait()
+    passed.append(n)
+
+
+meeting = [threading.Thread(target=meet, args=(n,)) for n in range(5)]
+for thread in meeting[:4]:
+    thread.start()
+time.sleep(0.02)
+assert passed == []
+meeting[4].start()
+for thread in meeting:
+    thread.join()
+assert len(passed) == 5
+
+fired = threading.Event()
+timer = threading.Timer(0.02, fired.set)
+timer.start()
+assert fired.wait(5)
+cancelled = threading.Timer(30, fired.clear)
+cancelled.start()
+cancelled.cancel()
+cancelled.join()
+assert fired.is_set()
+
+# queue.Queue with task_done and join, timeouts; SimpleQueue
+jobs = queue.Queue(maxsize=2)
+seen = []
+
+
+def worker():
+    while True:
+        job = jobs.get()
+        if job is None:
+            break
+        time.sleep(0.001)
+        seen.append(job)
+        jobs.task_done()
+
+
+workers = [threading.Thread(target=worker) for _ in range(4)]
+for thread in workers:
+    thread.start()
+for n in range(40):
+    jobs.put(n)
+jobs.join()
+for _ in workers:
+    jobs.put(None)
+for thread in workers:
+    thread.join()
+assert sorted(seen) == list(range(40))
+try:
+    jobs.get(timeout=0.01)
+    raise AssertionError
+except queue.Empty:
+    pass
+simple = queue.SimpleQueue()
+for call in (lambda: simple.get(timeout=0.01), lambda: simple.get(False), simple.get_nowait, lambda: simple.get(True, 0)):
+    try:
+        call()
+        raise AssertionError
+    except queue.Empty:
+        pass
+try:
+    simple.get(True, -1)
+    raise AssertionError
+except ValueError:
+    pass
+getters = [threading.Thread(target=lambda: seen.append(simple.get())) for _ in range(5)]
+seen.clear()
+for thread in getters:
+    thread.start()
+for n in range(5):
+    simple.put(n)
+for thread in getters:
+    thread.join()
+assert sorted(seen) == list(range(5))
+
+# ThreadPoolExecutor
+started = time.monotonic()
+with concurrent.futures.ThreadPoolExecutor(20) as pool:
+    assert list(pool.map(lambda n: (time.sleep(0.1), n)[1], range(40))) == list(range(40))
+    future = pool.submit(lambda: 1 / 0)
+    try:
+        future.result()
+        raise AssertionError
+    except ZeroDivisionError:
+        pass
+    done, pending = concurrent.futures.wait([pool.submit(time.sleep, 0.01), pool.submit(time.sleep, 0.5)], timeout=0.1)
+    assert len(done) == 1 and len(pending) == 1
+assert time.monotonic() - started < 3
+assert os_threads() == before
+
+# threading.local, excepthook, a thread that ends by SystemExit
+local = threading.local()
+local.value = "root"
+values = []
+
+
+def use_local(n):
+    assert not hasattr(local, "value")
+    local.value = n
+    time.sleep(0.01)
+    values.append(local.value)
+
+
+locals_ = [threading.Thread(target=use_local, args=(n,)) for n in range(20)]
+for thread in locals_:
+    thread.start()
+for thread in locals_:
+    thread.join()
+assert sorted(values) == list(range(20)) and local.value == "root"
+caught = []
+threading.excepthook = lambda args: caught.append(args.exc_type)
+bad = threading.Thread(target=lambda: 1 / 0)
+bad.start()
+bad.join()
+assert caught == [ZeroDivisionError]
+silent = threading.Thread(target=exit)
+silent.start()
+silent.join()
+assert threading.active_count() == 1, threading.enumerate()
+assert monkey.native.patch_waiting() == 0
+print("pass")
