@@ -136,11 +136,18 @@ for call in (simple.get, plain.get, event.wait, forever.join, in_condition):
     assert waiting() == base, call
 assert condition.acquire(False)
 condition.release()
-# An item whose wake went to a task that was killed reaches the next.
+# An item whose wake went to a task that is being killed is taken, by it or by the next.
 getters = [greenrt.spawn(simple.get) for _ in range(2)]
 greenrt.sleep(0)
 simple.put("item")
 getters[0].kill(block=False)
+greenrt.sleep(0.001)
+assert simple.empty()
+try:
+    assert getters[0].wait(5) == "item"
+    simple.put("item")
+except greenrt.TaskExit:
+    pass
 assert getters[1].wait(5) == "item"
 event.set()
 forever.join()

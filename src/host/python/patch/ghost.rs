@@ -295,68 +295,101 @@ enum Reached {
     Raised,
 }
 
+/// One `connect` system call that does not wait: the errno, 0 when connected at once; nothing with an exception set.
+unsafe fn start(args: &Args, sock: &Sock, arguments: Obj) -> Option<c_int> {
+    let api = api();
+    // SAFETY: S1; GIL held. O_NONBLOCK, where it is set here, is cleared before anything can switch.
+    unsafe {
+        let ghost = Ghost::of(args.this);
+        if ghost.0.is_null() {
+            return None;
+        }
+        let waits = sock.blocking && sock.kind != libc::SOCK_DGRAM && sock.kind != libc::SOCK_RAW;
+        let flags = if waits { libc::fcntl(sock.fd, libc::F_GETFL) } else { -1 };
+        let toggled = flags >= 0 && flags & libc::O_NONBLOCK == 0;
+        if toggled {
+            libc::fcntl(sock.fd, libc::F_SETFL, flags | libc::O_NONBLOCK);
+        }
+        let answer = apply(table::row(Id::ConnectEx), ghost.0, arguments, None);
+        if toggled {
+            libc::fcntl(sock.fd, libc::F_SETFL, flags);
+        }
+        if answer.is_null() {
+            if (api.PyErr_ExceptionMatches)(api.PyExc_OSError) == 0 {
+                // A bad address: the method that was called says so under its own name.
+                (api.PyErr_Clear)();
+                drop_ref(apply(args.row, ghost.0, arguments, None));
+            }
+            return None;
+        }
+        let errno = (api.PyLong_AsLong)(answer) as c_int;
+        drop_ref(answer);
+        Some(errno)
+    }
+}
+
+/// The error that the kernel keeps for a socket, taken.
+fn pending_error(fd: c_int) -> c_int {
+    let mut error: c_int = 0;
+    let mut size = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: room for one int; errno of this thread.
+    unsafe {
+        if libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut size) != 0 {
+            error = *libc::__errno_location();
+        }
+    }
+    error
+}
+
 /// Starts a connection and waits for it.
 unsafe fn reach(args: &Args, sock: &Sock, address: Obj) -> Reached {
     let api = api();
-    let starter = table::row(Id::ConnectEx);
-    // SAFETY: S1; the tuple is owned. O_NONBLOCK is put back before anything can switch.
+    // SAFETY: the tuple is owned; GIL held.
     unsafe {
         let arguments = (api.PyTuple_New)(1);
         if arguments.is_null() {
             return Reached::Raised;
         }
         (api.PyTuple_SetItem)(arguments, 0, new_ref(address));
-        let toggled = sock.blocking && sock.kind != libc::SOCK_DGRAM && sock.kind != libc::SOCK_RAW;
-        let errno = loop {
-            let ghost = Ghost::of(args.this);
-            if ghost.0.is_null() {
-                drop_ref(arguments);
-                return Reached::Raised;
-            }
-            let mode = |on: c_int| toggled && libc::ioctl(sock.fd, libc::FIONBIO, &on) == 0;
-            let set = mode(1);
-            let answer = apply(starter, ghost.0, arguments, None);
-            if set {
-                mode(0);
-            }
-            if answer.is_null() {
-                if (api.PyErr_ExceptionMatches)(api.PyExc_OSError) == 0 {
-                    // A bad address: the method that was called says so under its own name.
-                    (api.PyErr_Clear)();
-                    drop_ref(apply(args.row, ghost.0, arguments, None));
+        let reached = loop {
+            match start(args, sock, arguments) {
+                None => break Reached::Raised,
+                Some(libc::EINPROGRESS) => break finish(args, sock, arguments),
+                // A unix listener's queue is full: there is nothing to wait for but time.
+                Some(libc::EAGAIN) if sock.blocking => {
+                    let again = from_now(RETRY);
+                    if until_answered(|| gt::gt_sleep_until(again).into()) == Waited::Raised {
+                        break Reached::Raised;
+                    }
                 }
-                drop_ref(arguments);
-                return Reached::Raised;
-            }
-            drop(ghost);
-            let errno = (api.PyLong_AsLong)(answer) as c_int;
-            drop_ref(answer);
-            if errno != libc::EAGAIN || !sock.blocking {
-                break errno;
-            }
-            // A unix listener's queue is full: there is nothing to wait for but time.
-            let again = from_now(RETRY);
-            if until_answered(|| gt::gt_sleep_until(again).into()) == Waited::Raised {
-                drop_ref(arguments);
-                return Reached::Raised;
+                Some(errno) => break Reached::Errno(errno),
             }
         };
         drop_ref(arguments);
-        if errno != libc::EINPROGRESS {
-            return Reached::Errno(errno);
-        }
+        reached
+    }
+}
+
+/// Waits for a connection that was started.
+unsafe fn finish(args: &Args, sock: &Sock, arguments: Obj) -> Reached {
+    // SAFETY: as in `reach`.
+    unsafe {
         match until_answered(|| gt::gt_wait_fd_until(sock.fd, libc::POLLOUT.into(), sock.deadline).into()) {
             Waited::Done(rc) if rc >= 0 => {}
             Waited::Done(rc) => return Reached::Errno((-rc) as c_int),
             Waited::TimedOut => return Reached::TimedOut,
             Waited::Raised => return Reached::Raised,
         }
-        let mut error: c_int = 0;
-        let mut size = size_of::<c_int>() as libc::socklen_t;
-        if libc::getsockopt(sock.fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &mut size) != 0 {
-            error = *libc::__errno_location();
+        let error = pending_error(sock.fd);
+        if error == 0 || error == libc::EISCONN {
+            return Reached::Errno(0);
         }
-        Reached::Errno(if error == libc::EISCONN { 0 } else { error })
+        if sock.blocking && start(args, sock, arguments).is_none() {
+            // The call only tells the kernel that the failure was seen, as a blocking connect does: the next
+            // attempt on this socket starts afresh.
+            (api().PyErr_Clear)();
+        }
+        Reached::Errno(error)
     }
 }
 

@@ -11,7 +11,10 @@ use super::call::Args;
 use super::seconds::{from_now, seconds, Span};
 use super::shapes::{self, read, write};
 use super::waiters::{self, Outcome, Recheck, ThreadWaits};
+use super::{ident, thread};
 use core::ffi::{c_char, c_void};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 
 /// How long an acquire may wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -147,9 +150,44 @@ pub unsafe fn acquire(args: &Args) -> New {
         match waiters::wait(lock as usize, deadline, recheck, &take, &|| open(lock)) {
             Outcome::Granted => truth(true),
             Outcome::TimedOut => truth(false),
-            Outcome::Raised => core::ptr::null_mut(),
+            Outcome::Raised => {
+                if recheck == Recheck::NowAndThen || thread::is_sentinel(lock) {
+                    note_interrupted(lock);
+                }
+                core::ptr::null_mut()
+            }
         }
     }
+}
+
+/// Sentinels whose acquire was just ended by an exception, with the ident of the task.
+static INTERRUPTED: Mutex<Vec<(usize, u64)>> = Mutex::new(Vec::new());
+static INTERRUPTIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// `Thread.join` before 3.13 asks `locked()` when its acquire of the sentinel was ended by an exception, to learn whether
+/// the exception came after the acquire; if so it releases the lock and takes the thread for ended. A thread that is
+/// still running holds its sentinel, so the answer would be yes for the wrong reason, and a timeout around `join` would
+/// end the joined thread in the eyes of `threading`. The task that was interrupted is told no, once.
+unsafe fn note_interrupted(lock: Obj) {
+    let mut noted = INTERRUPTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    // SAFETY: GIL held, with a current state.
+    let me = unsafe { ident::current() };
+    noted.retain(|(_, who)| *who != me);
+    noted.push((lock as usize, me));
+    INTERRUPTIONS.store(noted.len(), Ordering::Release);
+}
+
+unsafe fn was_interrupted(lock: Obj) -> bool {
+    if INTERRUPTIONS.load(Ordering::Acquire) == 0 {
+        return false;
+    }
+    let mut noted = INTERRUPTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    // SAFETY: GIL held, with a current state.
+    let note = (lock as usize, unsafe { ident::current() });
+    let before = noted.len();
+    noted.retain(|one| *one != note);
+    INTERRUPTIONS.store(noted.len(), Ordering::Release);
+    noted.len() < before
 }
 
 /// An OS thread without tasks waits in CPython's function; it is counted meanwhile, so that releases are shared
@@ -186,12 +224,11 @@ pub unsafe fn release(args: &Args) -> New {
     }
 }
 
-/// `locked`, `locked_lock`: the byte in the object is the truth. CPython's function says the same; it is replaced so
-/// that the family is whole.
+/// `locked`, `locked_lock`: the byte in the object is the truth, with one exception (see `note_interrupted`).
 ///
 /// # Safety
 /// Called by CPython on a `_thread.lock`.
 pub unsafe fn locked(args: &Args) -> New {
     // SAFETY: S1.
-    unsafe { truth(read::<c_char>(args.this, shapes::lock().taken) != 0) }
+    unsafe { truth(!was_interrupted(args.this) && read::<c_char>(args.this, shapes::lock().taken) != 0) }
 }

@@ -196,6 +196,11 @@ pub unsafe fn set_sentinel(args: &Args) -> New {
     }
 }
 
+/// Whether a lock is the sentinel of a thread-task that runs.
+pub fn is_sentinel(lock: Obj) -> bool {
+    running().as_ref().is_some_and(|all| all.values().any(|entry| entry.sentinels.contains(&lock)))
+}
+
 /// In a child of a fork: the other thread-tasks do not exist here. Their references are left alone.
 pub fn forget_others() {
     let mut all = match RUNNING.try_lock() {
