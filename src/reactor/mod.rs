@@ -119,11 +119,6 @@ impl Reactor {
         self.table.get(fd).is_some_and(|e| e.kind == Kind::Owned)
     }
 
-    /// Whether an owned descriptor may be a TCP stream (or a listener of such).
-    pub fn is_stream(&mut self, fd: i32) -> bool {
-        self.table.get(fd).is_some_and(|e| e.kind == Kind::Owned && e.stream)
-    }
-
     /// Ends ownership: waiters are told "closed", the registration is taken out. False if it was not owned.
     pub fn disown(&mut self, fd: i32, wake: &mut impl FnMut(&WaitNode)) -> bool {
         let was_registered = self.table.get(fd).is_some_and(|e| e.registered);

@@ -1,6 +1,5 @@
 //! What few tasks have: deadline scopes, interrupt codes, cleanup handlers. Allocated on first use, freed at the end.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::c_void;
 
@@ -51,6 +50,7 @@ pub struct Extra {
     /// Codes delivered by -EINTR and not taken yet, oldest first.
     pub delivered: VecDeque<i32>,
     /// Timed interrupts that have not come yet.
+    #[allow(clippy::vec_box, reason = "the wheel points into the boxes: they must not move when the list grows")]
     pub timed: Vec<Box<TimedInterrupt>>,
     /// Cleanup handlers, innermost last.
     pub cleanups: Vec<Cleanup>,
@@ -111,6 +111,3 @@ impl Task {
         }
     }
 }
-
-/// A cell that is only counted.
-pub type Counter = Cell<u64>;

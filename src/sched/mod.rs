@@ -69,7 +69,7 @@ pub struct Scheduler {
     config: Config,
     root: Cell<*const Task>,
     root_record: Pin<Box<UnsafeCell<std::mem::MaybeUninit<Task>>>>,
-    alternate: overflow::AlternateStack,
+    _alternate: overflow::AlternateStack,
 
     polls: Cell<u64>,
     spawned: Cell<u64>,
@@ -130,7 +130,7 @@ impl Scheduler {
             config,
             root: Cell::new(std::ptr::null()),
             root_record: Box::into_pin(root),
-            alternate: overflow::AlternateStack::install(config.overflow_handler)?,
+            _alternate: overflow::AlternateStack::install(config.overflow_handler)?,
             polls: Cell::new(0),
             spawned: Cell::new(0),
             remote: Cell::new(0),

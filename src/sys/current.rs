@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 
 extern "C" {
+    #[cfg(any(test, not(all(target_arch = "x86_64", target_os = "linux"))))]
     fn gt_current_get() -> *mut c_void;
     fn gt_current_set(scheduler: *mut c_void);
 }
