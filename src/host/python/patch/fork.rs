@@ -9,7 +9,7 @@
 use super::super::api::{api, drop_ref, New, Obj};
 use super::super::{gt, host};
 use super::call::Args;
-use super::{thread, waiters};
+use super::{ident, thread, waiters};
 use core::ffi::{c_int, CStr};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 
@@ -137,6 +137,24 @@ pub unsafe fn entry_returned() {
             run((api.PySys_GetObject)(stream.as_ptr()), c"flush");
         }
         libc::_exit(CODE.load(Ordering::Relaxed));
+    }
+}
+
+/// `_get_main_thread_ident()` (3.13 and later): in a child, the ident of the task that forked, which is its main thread now.
+///
+/// # Safety
+/// Called by CPython.
+pub unsafe fn main_thread_ident(args: &Args) -> New {
+    static MAIN: AtomicI64 = AtomicI64::new(0);
+    // SAFETY: GIL held. A task's ident is its id.
+    unsafe {
+        if forked_here() && ident::in_task() {
+            MAIN.store(FORKED.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        match MAIN.load(Ordering::Relaxed) {
+            0 => args.original(),
+            main => (api().PyLong_FromLongLong)(main),
+        }
     }
 }
 

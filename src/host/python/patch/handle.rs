@@ -11,7 +11,7 @@
 //!     between two specimens that `ident` confirmed.
 
 use super::super::api::{api, drop_ref, new_ref, none, raise, type_of, New, Obj, PyObject};
-use super::super::gt::NEVER;
+use super::super::gt::{self, NEVER};
 use super::super::host;
 use super::call::{apply, Args};
 use super::seconds::{from_now, seconds, Span};
@@ -297,7 +297,10 @@ pub unsafe fn shutdown(args: &Args) -> New {
     // SAFETY: no borrow spans the wait.
     unsafe {
         loop {
-            let left = thread::running().as_ref().is_some_and(|all| all.values().any(|entry| !entry.daemon));
+            // In a child of a fork the caller itself may have begun as a thread.
+            let me = if host::home() { gt::gt_self() } else { 0 };
+            let left =
+                thread::running().as_ref().is_some_and(|all| all.iter().any(|(id, one)| *id != me && !one.daemon));
             if !left || !host::home() {
                 return args.original();
             }

@@ -137,6 +137,7 @@ macro_rules! primitives {
 
 primitives! {
     GetIdent Identity "_thread.get_ident" ident::get_ident;
+    MainThreadIdent Identity "_thread._get_main_thread_ident" fork::main_thread_ident;
     RLockAcquire Identity "_thread.RLock.acquire" rlock::acquire;
     RLockEnter Identity "_thread.RLock.__enter__" rlock::acquire;
     RLockRelease Identity "_thread.RLock.release" rlock::release;

@@ -1,0 +1,199 @@
+"""select, poll, epoll, selectors: results as CPython has them, others run meanwhile; subprocess and asyncio on top."""
+
+import asyncio
+import os
+import select
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import greenrt
+from greenrt import monkey
+
+monkey.patch_all()
+ticks = 0
+
+
+def ticker():
+    global ticks
+    while True:
+        time.sleep(0.002)
+        ticks += 1
+
+
+ticking = greenrt.spawn(ticker)
+
+
+def meanwhile(call):
+    before = ticks
+    result = call()
+    assert ticks > before, "nobody else ran"
+    return result
+
+
+def later(seconds, call, *args):
+    return greenrt.spawn(lambda: (time.sleep(seconds), call(*args)))
+
+
+def raises(kind, call):
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(kind)
+
+
+a, b = socket.socketpair()
+r, w = os.pipe()
+
+# select
+assert select.select([], [a], []) == ([], [a], [])
+assert select.select([a], [], [], 0) == ([], [], [])
+assert meanwhile(lambda: select.select([a, r], [], [], 0.02)) == ([], [], [])
+later(0.02, os.write, w, b"x")
+assert meanwhile(lambda: select.select([a, r], [], [a])) == ([r], [], [])
+assert select.select(iter([r]), (w,), set()) == ([r], [w], [])
+os.read(r, 1)
+assert meanwhile(lambda: select.select([], [], [], 0.02)) == ([], [], [])
+raises(ValueError, lambda: select.select([], [], [], -1))
+raises(TypeError, lambda: select.select([], [], [], "x"))
+raises(TypeError, lambda: select.select([]))
+raises(TypeError, lambda: select.select(1, 2, 3))
+raises(ValueError, lambda: select.select([-1], [], []))
+gone, other = os.pipe()
+os.close(gone)
+os.close(other)
+raises(OSError, lambda: select.select([gone], [], []))
+
+# poll
+p = select.poll()
+assert meanwhile(lambda: p.poll(20)) == []
+p.register(a, select.POLLIN)
+p.register(r, select.POLLIN)
+assert p.poll(0) == [] and meanwhile(lambda: p.poll(20)) == [] and meanwhile(lambda: p.poll(20.5)) == []
+later(0.02, b.send, b"y")
+assert meanwhile(p.poll) == [(a.fileno(), select.POLLIN)]
+assert p.poll(-1) == p.poll(None) == p.poll(1000) == [(a.fileno(), select.POLLIN)]
+p.modify(a, select.POLLOUT)
+assert p.poll() == [(a.fileno(), select.POLLOUT)]
+a.recv(1)
+p.unregister(a)
+raises(TypeError, lambda: p.poll("x"))
+later(0.01, os.close, w)
+assert meanwhile(p.poll) == [(r, select.POLLHUP)]
+# Two tasks in one poll object at a time
+q = select.poll()
+q.register(a, select.POLLIN)
+both = [greenrt.spawn(q.poll) for _ in range(2)]
+later(0.01, b.send, b"z")
+assert [task.wait(5) for task in both] == [[(a.fileno(), select.POLLIN)]] * 2
+a.recv(1)
+
+# epoll
+e = select.epoll()
+e.register(a, select.EPOLLIN)
+assert e.poll(0) == [] and meanwhile(lambda: e.poll(0.02)) == [] and meanwhile(lambda: e.poll(timeout=0.02, maxevents=3)) == []
+later(0.02, b.send, b"y")
+assert meanwhile(e.poll) == [(a.fileno(), select.EPOLLIN)]
+assert e.poll(-1) == e.poll(None) == e.poll(1, 5) == [(a.fileno(), select.EPOLLIN)]
+raises(ValueError, lambda: e.poll(1, 0))
+a.recv(1)
+e.close()
+raises(ValueError, e.poll)
+
+# A timeout around it
+for call in (lambda: select.select([a], [], []), q.poll):
+    try:
+        with greenrt.Timeout(0.01):
+            call()
+        raise AssertionError
+    except greenrt.Timeout:
+        pass
+
+# Every selector of selectors.py
+for kind in (selectors.SelectSelector, selectors.PollSelector, selectors.EpollSelector):
+    with kind() as selector:
+        selector.register(a, selectors.EVENT_READ, "data")
+        assert selector.select(0) == [] and meanwhile(lambda: selector.select(0.02)) == []  # noqa: B023
+        later(0.01, b.send, b"s")
+        ((key, mask),) = meanwhile(lambda: selector.select(5))  # noqa: B023
+        assert key.data == "data" and mask == selectors.EVENT_READ
+        a.recv(1)
+
+# subprocess with three pipes, ten at once
+child = "import sys, time; data = sys.stdin.read(); time.sleep(0.3); print(data.upper(), end=''); print('err', file=sys.stderr)"
+
+
+def run(n):
+    result = subprocess.run([sys.executable, "-S", "-c", child], input=f"job {n}", capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"JOB {n}", "err\n"), result
+
+
+started = time.monotonic()
+run(0)
+alone = time.monotonic() - started
+started = time.monotonic()
+runs = [greenrt.spawn(run, n) for n in range(10)]
+for task in runs:
+    task.wait()
+assert time.monotonic() - started < alone * 6, "they waited for each other"
+
+# Four asyncio loops in four tasks, and one with a server and executor
+count = 0
+
+
+async def hop(n):
+    global count
+    for _ in range(50):
+        await asyncio.sleep(0.001)
+        count += 1
+    return n
+
+
+async def gather(n):
+    return await asyncio.gather(*(hop(n * 10 + i) for i in range(5)))
+
+
+loops = [greenrt.spawn(asyncio.run, gather(n)) for n in range(4)]
+assert [task.wait(30) for task in loops] == [[n * 10 + i for i in range(5)] for n in range(4)]
+assert count == 4 * 5 * 50
+
+
+async def serve():
+    async def echo(reader, writer):
+        writer.write(await reader.readline())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"line\n")
+    assert await reader.readline() == b"line\n"
+    writer.close()
+    loop = asyncio.get_running_loop()
+    before = ticks
+    assert await loop.run_in_executor(None, lambda: (time.sleep(0.02), 5)[1]) == 5
+    assert ticks > before
+    loop.call_later(0.01, threading.Event().set)
+    # A busy loop gives way.
+    before = ticks
+    until = time.monotonic() + 0.05
+    while time.monotonic() < until:
+        await asyncio.sleep(0)
+    assert ticks > before
+    server.close()
+    await server.wait_closed()
+    return "served"
+
+
+assert greenrt.spawn(asyncio.run, serve()).wait(30) == "served"
+assert asyncio.run(serve()) == "served", "and on the root"
+ticking.kill()
+a.close()
+b.close()
+os.close(r)
+print("pass")
