@@ -166,6 +166,42 @@ TEST(fork_beside_a_second_scheduler) {
   s_thread_join(thread);
 }
 
+static void *park_until_now(void *arg) {
+  CHECK_EQ(gt_park_until(0), -ETIMEDOUT);
+  return arg;
+}
+
+static void *first_call(void *arg) {
+  for (int i = 0; i < 3; i++) {
+    s_join(s_spawn(park_until_now, arg));
+    CHECK_EQ(gt_shutdown(), 0);
+  }
+  return arg;
+}
+
+/* The first scheduler of the process is being made on another thread. */
+static void fork_at_once(void *arg) {
+  pthread_t thread = s_thread(first_call, arg);
+  for (volatile int i = 0; i < *(int *)arg; i++) continue;
+  pid_t pid = fork();
+  CHECK_OK(pid);
+  if (pid == 0) {
+    CHECK_EQ(gt_sleep(1000), 0);
+    _exit(0);
+  }
+  reap(pid);
+  s_thread_join(thread);
+}
+
+TEST(fork_while_the_first_scheduler_is_made) {
+  static struct s_end end_of;
+  for (int i = 0; i < 150; i++) {
+    int spin = i * 500;
+    s_child(fork_at_once, &spin, &end_of);
+    if (end_of.status != 0) FAIL("status %d\n%s", end_of.status, end_of.out);
+  }
+}
+
 static void *dial_in_child(void *arg) {
   int fd = gt_dial_tcp("localhost", *(uint16_t *)arg);
   CHECK_OK(fd);

@@ -127,7 +127,7 @@ TEST(waker_from_a_plain_thread_is_never_lost) {
 enum { STORM = 50, STORM_THREADS = 4 };
 static int64_t storm_tasks[STORM];
 static int storm_hits[STORM];
-static volatile int storm_over;
+static volatile int storm_over, storm_ends;
 
 static void *storm_task(void *arg) {
   int *hits = arg;
@@ -140,7 +140,7 @@ static void *storm_task(void *arg) {
 
 static void *storm_thread(void *arg) {
   (void)arg;
-  for (int i = 0; i < 20000; i++) CHECK_EQ(gt_unpark(storm_tasks[i % STORM]), 0);
+  for (int i = 0; i < 20000 || !storm_ends; i++) CHECK_EQ(gt_unpark(storm_tasks[i % STORM]), 0);
   return NULL;
 }
 
@@ -149,6 +149,7 @@ TEST(unpark_from_many_threads_at_once) {
   for (int i = 0; i < STORM; i++) storm_tasks[i] = s_spawn(storm_task, &storm_hits[i]);
   for (int i = 0; i < STORM_THREADS; i++) threads[i] = s_thread(storm_thread, NULL);
   while (storm_hits[STORM - 1] < 3) CHECK_EQ(gt_sleep(MS(1)), 0);
+  storm_ends = 1;
   for (int i = 0; i < STORM_THREADS; i++) s_thread_join(threads[i]);
   storm_over = 1;
   for (int i = 0; i < STORM; i++) CHECK_EQ(gt_unpark(storm_tasks[i]), 0);

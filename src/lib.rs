@@ -28,6 +28,17 @@ mod sys;
 mod timers;
 mod wait;
 
+/// What must be in place before the first fork of the process.
+extern "C" fn at_load() {
+    sched::at_load();
+    offload::pool::at_load();
+}
+
+#[used]
+#[cfg_attr(not(target_vendor = "apple"), link_section = ".init_array")]
+#[cfg_attr(target_vendor = "apple", link_section = "__DATA,__mod_init_func")]
+static AT_LOAD: extern "C" fn() = at_load;
+
 #[cfg(feature = "global-alloc")]
 #[global_allocator]
 static ALLOCATOR: config::Configured = config::Configured;

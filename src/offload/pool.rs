@@ -3,12 +3,11 @@
 //! A job is shared by its task and its thread. A task that is cancelled leaves the job running; its result is dropped
 //! by whoever comes last. The threads block all signals: handlers run where the program expects them.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
-use once_cell::sync::Lazy;
 
 use crate::error::{Error, Result};
 use crate::home;
@@ -28,25 +27,25 @@ trait Work: Send + Sync {
     fn run(&self);
 }
 
+/// Everything behind one lock, which a fork holds: no thread is inside the queue then.
 struct Pool {
-    jobs: ArrayQueue<Job>,
-    lock: Mutex<()>,
-    wanted: Condvar,
-    threads: AtomicUsize,
-    idle: AtomicUsize,
+    jobs: Option<ArrayQueue<Job>>,
+    threads: usize,
+    idle: usize,
 }
 
-static POOL: Lazy<Pool> = Lazy::new(|| {
-    // SAFETY: the handlers stay (the library is linked `nodelete`).
-    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
-    Pool {
-        jobs: ArrayQueue::new(QUEUE),
-        lock: Mutex::new(()),
-        wanted: Condvar::new(),
-        threads: AtomicUsize::new(0),
-        idle: AtomicUsize::new(0),
+static POOL: Mutex<Pool> = Mutex::new(Pool { jobs: None, threads: 0, idle: 0 });
+static WANTED: Condvar = Condvar::new();
+
+impl Pool {
+    fn waiting(&self) -> usize {
+        self.jobs.as_ref().map_or(0, ArrayQueue::len)
     }
-});
+
+    fn pop(&self) -> Option<Job> {
+        self.jobs.as_ref().and_then(ArrayQueue::pop)
+    }
+}
 
 struct Task<R, F> {
     work: Mutex<Option<F>>,
@@ -94,33 +93,26 @@ where
     result.ok_or(Error::new(libc::ENOTRECOVERABLE))
 }
 
-fn lock(pool: &Pool) -> MutexGuard<'_, ()> {
-    pool.lock.lock().unwrap_or_else(|e| e.into_inner())
+fn lock() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 fn submit(job: Job) -> Result<()> {
-    let pool = &*POOL;
-    pool.jobs.push(job).map_err(|_| Error::new(libc::EAGAIN))?;
-    let _guard = lock(pool);
-    if pool.idle.load(Ordering::Relaxed) >= pool.jobs.len() {
-        pool.wanted.notify_one();
-        return Ok(());
-    }
-    if pool.threads.load(Ordering::Relaxed) < THREADS {
-        let spawned = spawn_quiet();
-        match spawned {
-            Ok(()) => {
-                pool.threads.fetch_add(1, Ordering::Relaxed);
-            }
+    let mut pool = lock();
+    let jobs = pool.jobs.get_or_insert_with(|| ArrayQueue::new(QUEUE));
+    jobs.push(job).map_err(|_| Error::new(libc::EAGAIN))?;
+    if pool.idle < pool.waiting() && pool.threads < THREADS {
+        match spawn_quiet() {
+            Ok(()) => pool.threads += 1,
             // Some thread will come to it; with none at all it would wait for ever.
-            Err(e) if pool.threads.load(Ordering::Relaxed) == 0 => {
-                pool.jobs.pop();
+            Err(e) if pool.threads == 0 => {
+                pool.pop();
                 return Err(e);
             }
             Err(_) => {}
         }
     }
-    pool.wanted.notify_one();
+    WANTED.notify_one();
     Ok(())
 }
 
@@ -138,33 +130,38 @@ fn spawn_quiet() -> Result<()> {
 }
 
 fn serve() {
-    let pool = &*POOL;
+    let mut pool = lock();
     loop {
-        while let Some(job) = pool.jobs.pop() {
+        while let Some(job) = pool.pop() {
+            drop(pool);
             job.run();
+            drop(job);
+            pool = lock();
         }
-        let guard = lock(pool);
-        if !pool.jobs.is_empty() {
-            continue;
-        }
-        pool.idle.fetch_add(1, Ordering::Relaxed);
-        let (guard, waited) = pool.wanted.wait_timeout(guard, LINGER).unwrap_or_else(|e| e.into_inner());
-        pool.idle.fetch_sub(1, Ordering::Relaxed);
-        if waited.timed_out() && pool.jobs.is_empty() {
-            pool.threads.fetch_sub(1, Ordering::Relaxed);
-            drop(guard);
+        pool.idle += 1;
+        let (guard, waited) = WANTED.wait_timeout(pool, LINGER).unwrap_or_else(|e| e.into_inner());
+        pool = guard;
+        pool.idle -= 1;
+        if waited.timed_out() && pool.waiting() == 0 {
+            pool.threads -= 1;
             return;
         }
     }
 }
 
-struct Held(std::cell::UnsafeCell<Option<MutexGuard<'static, ()>>>);
+struct Held(std::cell::UnsafeCell<Option<MutexGuard<'static, Pool>>>);
 // SAFETY: written with the pool's lock held, by the forking thread.
 unsafe impl Sync for Held {}
 static HELD: Held = Held(std::cell::UnsafeCell::new(None));
 
+/// Once per process, when the library is loaded: no fork finds a thread of the pool inside the queue.
+pub(crate) fn at_load() {
+    // SAFETY: the handlers stay (the library is linked `nodelete`). Out of memory at load: a child's pool may be stuck.
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
+}
+
 extern "C" fn before_fork() {
-    let guard = lock(&POOL);
+    let guard = lock();
     // SAFETY: the pool's lock is held by this thread.
     unsafe { *HELD.0.get() = Some(guard) };
 }
@@ -177,10 +174,11 @@ extern "C" fn after_fork_in_parent() {
 /// The threads do not exist in the child, and the jobs are the parent's.
 extern "C" fn after_fork_in_child() {
     // SAFETY: set by `before_fork` on the thread that this one is a copy of.
-    unsafe { *HELD.0.get() = None };
-    while let Some(job) = POOL.jobs.pop() {
-        std::mem::forget(job);
+    let held = unsafe { (*HELD.0.get()).take() };
+    if let Some(mut pool) = held {
+        while let Some(job) = pool.pop() {
+            std::mem::forget(job);
+        }
+        (pool.threads, pool.idle) = (0, 0);
     }
-    POOL.threads.store(0, Ordering::Relaxed);
-    POOL.idle.store(0, Ordering::Relaxed);
 }

@@ -1,6 +1,7 @@
 //! fork(2): the child keeps only the task that forked; the parent never notices.
 
 use std::cell::UnsafeCell;
+use std::sync::MutexGuard;
 
 use super::task::{flags, Task};
 use super::Scheduler;
@@ -9,8 +10,8 @@ use crate::home::{self, ForkGuard};
 use crate::sys::{complain, current};
 
 /// Locks held from before a fork until after it, by the forking thread.
-struct Held(UnsafeCell<Option<ForkGuard>>);
-// SAFETY: written between `before` and the matching `after`, with the register's lock held, so by one thread.
+struct Held(UnsafeCell<Option<(ForkGuard, MutexGuard<'static, ()>)>>);
+// SAFETY: written between `before` and the matching `after`, with the locks held, so by one thread.
 unsafe impl Sync for Held {}
 
 static HELD: Held = Held(UnsafeCell::new(None));
@@ -25,9 +26,10 @@ pub(super) fn install() -> Result<()> {
 }
 
 extern "C" fn before() {
+    let making = super::making();
     let guard = home::fork_lock(Scheduler::existing().map(|s| s.home));
-    // SAFETY: the register's lock is held by this thread.
-    unsafe { *HELD.0.get() = Some(guard) };
+    // SAFETY: the locks are held by this thread.
+    unsafe { *HELD.0.get() = Some((guard, making)) };
 }
 
 extern "C" fn after_in_parent() {

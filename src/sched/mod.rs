@@ -32,8 +32,8 @@ pub mod task;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::pin::Pin;
-
-use once_cell::sync::Lazy;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::config::{self, Config};
 use crate::context::slab::Pool;
@@ -79,10 +79,24 @@ pub struct Scheduler {
     deadlock_told: Cell<bool>,
 }
 
-static PROCESS_SETUP: Lazy<Result<()>> = Lazy::new(|| {
-    fork::install()?;
-    exit::install()
-});
+/// Held while a scheduler is made, and by a fork: a child does not find one half made.
+static MAKING: Mutex<()> = Mutex::new(());
+/// What came of [`at_load`]: an errno, 0, or not yet.
+static LOADED: AtomicI32 = AtomicI32::new(NOT_YET);
+const NOT_YET: i32 = -1;
+
+/// Once per process, when the library is loaded: later would be too late for a fork that happens while the first
+/// scheduler is made on another OS thread.
+pub(crate) fn at_load() {
+    if LOADED.load(Ordering::Acquire) == NOT_YET {
+        let done = fork::install().and_then(|()| exit::install());
+        LOADED.store(done.err().map_or(0, Error::errno), Ordering::Release);
+    }
+}
+
+fn making() -> MutexGuard<'static, ()> {
+    MAKING.lock().unwrap_or_else(|e| e.into_inner())
+}
 
 impl Scheduler {
     /// The calling OS thread's scheduler, made on first use.
@@ -104,7 +118,12 @@ impl Scheduler {
 
     #[cold]
     fn create() -> Result<&'static Scheduler> {
-        (*PROCESS_SETUP)?;
+        let _alone = making();
+        at_load(); // for a program that leaves constructors out
+        match LOADED.load(Ordering::Acquire) {
+            0 => {}
+            errno => return Err(Error::new(errno)),
+        }
         let config = config::freeze();
         let home = home::move_in()?;
         Scheduler::build(config, home).inspect_err(|_| home.move_out())
