@@ -251,8 +251,6 @@ api! {
     fn PyThreadState_Get() -> State;
     /// NULL without an exception when there is none.
     fn PyThreadState_GetDict() -> Borrowed;
-    /// (ident, exception or NULL): number of states changed.
-    fn PyThreadState_SetAsyncExc(std::ffi::c_ulong, Obj) -> c_int;
     /// Needs no GIL.
     fn PyGILState_GetThisThreadState() -> State;
     fn PyEval_SaveThread() -> State;

@@ -44,8 +44,13 @@ unsafe extern "C" fn sleep(_this: Obj, args: *const Obj, count: Ssize) -> New {
             return raise(api.PyExc_TypeError, c"sleep() takes at most one argument");
         }
         if count == 0 || *args == ZERO.load(core::sync::atomic::Ordering::Relaxed) {
-            if !host::ensure() {
-                return null_mut();
+            if !host::home() {
+                if host::frozen() {
+                    return none();
+                }
+                if !host::ensure() {
+                    return null_mut();
+                }
             }
             let rc = gt::gt_yield();
             if rc < 0 && raise_wake(rc) {

@@ -2,7 +2,7 @@
 //!
 //! CPython's own limits (recursion, nesting of the parser, C recursion) assume a thread's stack of 8 MiB, so that much is reserved;
 //! it is address space, memory is used as it is touched. `GREENRT_STACK` asks for another size ("8M", "512K", bytes). A
-//! smaller one lowers the interpreter's own limit for C recursion in proportion where there is one (3.12, 3.13).
+//! smaller one lowers the interpreter's own limit for C recursion, at least in proportion, where there is one (3.12, 3.13).
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +18,10 @@ const LEAST: usize = MIB / 2;
 const MOST: usize = 1024 * MIB;
 /// C frames of up to 262 KB exist in CPython (decimal), 33 to 50 KB are common: a guard of one page would be stepped over.
 const GUARD: usize = 64 << 10;
+
+/// What one step of C recursion may take: nested `sorted(key=)` takes two steps and 5.2 KB a level. With the full stack the limit for
+/// Python frames comes first.
+const WORST: i64 = 3 << 10;
 
 /// The shape of the stack_bounds hook.
 pub type BoundsHook = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> c_int;
@@ -83,8 +87,9 @@ unsafe extern "C" fn lower_c_recursion(state: State, _base: *mut c_void, size: u
         }
         let full = i64::from(*words.add(index));
         // Both sizes are below 2^30, the limit below 2^17: no overflow, and the result fits.
-        let less = full * size.min(FULL) as i64 / FULL as i64;
-        *words.add(index) = less.max(60) as c_int;
+        let share = full * size.min(FULL) as i64 / FULL as i64;
+        let room = size as i64 / WORST;
+        *words.add(index) = share.min(room).max(60) as c_int;
     }
     0
 }

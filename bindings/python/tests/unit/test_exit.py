@@ -84,23 +84,30 @@ atexit.register(last)
     assert (result.returncode, result.stdout, result.stderr) == (0, "5\n", "")
 
 
-def test_destructors_that_run_after_the_tasks_were_frozen(python: Any) -> None:
+def test_code_that_runs_after_the_tasks_were_frozen(python: Any) -> None:
     code = """
-import greenrt, sys
+import atexit
+@atexit.register
+def earliest_is_last():
+    late()
+import greenrt
+def late(greenrt=greenrt, print=print):
+    greenrt.sleep(0.001)
+    greenrt.sleep()
+    try:
+        greenrt.spawn(print)
+    except RuntimeError as error:
+        print(error)
 class Late:
-    def __del__(self):
-        greenrt.sleep(0.001)
-        try:
-            greenrt.spawn(print)
-        except RuntimeError as error:
-            sys.stdout.write(f"{error}\\n")
-sys.late = Late()
+    def __del__(self, late=late):
+        late()
+kept = Late()
 greenrt.spawn(greenrt.sleep, 1000)
 greenrt.sleep(0)
 """
     result = python("-c", code)
     assert result.returncode == 0 and result.stderr == ""
-    assert result.stdout == "the interpreter is ending: no task can run any more\n"
+    assert result.stdout == "the interpreter is ending: no task can run any more\n" * 2
 
 
 def test_an_import_alone_starts_nothing(python: Any) -> None:

@@ -6,9 +6,9 @@
 //! held before belongs to it still.
 //!
 //! Invariant:
-//! N1. The offset in `OFFSET` was verified: CPython's own search by ident found the state in which we wrote a made-up one.
+//! N1. The offset in `OFFSET` was verified: `sys._current_frames` showed the made-up ident that we wrote there.
 
-use super::super::api::{api, New, State};
+use super::super::api::{api, drop_ref, New, State};
 use super::call::Args;
 use super::layout::peek_words;
 use core::ffi::c_ulong;
@@ -41,36 +41,49 @@ pub unsafe fn prepare() -> Result<(), String> {
     }
 }
 
-/// The offset at which the current state holds the OS ident, and at which a made-up one is found by CPython.
+/// The offset at which the current state holds the OS ident, and at which a made-up one is shown by `sys._current_frames`.
+///
+/// (`PyThreadState_SetAsyncExc` would find it too, but without an exception to raise it leaves the eval breaker of 3.9 to 3.12 set for
+/// ever: each check takes the slow way, and 3.11 spins when it traces.)
 unsafe fn find() -> Result<usize, String> {
     let api = api();
-    // SAFETY: GIL held by the caller; the second state is ours, never run, and deleted here.
+    // SAFETY: GIL held by the caller, who was called from Python, so that the current state has a frame.
     unsafe {
         let me = (api.PyThread_get_thread_ident)();
-        let words = peek_words((api.PyThreadState_Get)() as usize, WORDS);
-        let fresh = (api.PyThreadState_New)((api.PyInterpreterState_Get)());
-        if fresh.is_null() {
-            return Err("no memory for a trial thread state".to_string());
+        let state = (api.PyThreadState_Get)();
+        let words = peek_words(state as usize, WORDS);
+        if shown(MADE_UP)? {
+            return Err("an ident that was made up is in use".to_string());
         }
-        let nobody = (api.PyThreadState_SetAsyncExc)(MADE_UP as c_ulong, core::ptr::null_mut()) == 0;
-        let mut found = None;
         for index in (1..words.len()).filter(|index| words[*index] == me) {
-            let place = fresh.cast::<u64>().add(index);
-            // Both states must agree on what lies there, so that nothing else is overwritten, even for a moment.
-            if peek_words(place as usize, 1) != [me] {
-                continue;
-            }
+            let place = state.cast::<u64>().add(index);
             *place = MADE_UP;
-            let answers = (api.PyThreadState_SetAsyncExc)(MADE_UP as c_ulong, core::ptr::null_mut()) == 1;
+            let answer = shown(MADE_UP);
             *place = me;
-            if answers && nobody {
-                found = Some(8 * index);
-                break;
+            if answer? {
+                return Ok(8 * index);
             }
         }
-        (api.PyThreadState_Clear)(fresh);
-        (api.PyThreadState_Delete)(fresh);
-        found.ok_or_else(|| "the ident of a thread state is not where any known CPython has it".to_string())
+    }
+    Err("the ident of a thread state is not where any known CPython has it".to_string())
+}
+
+/// Does `sys._current_frames` show a thread of that ident?
+unsafe fn shown(ident: u64) -> Result<bool, String> {
+    let api = api();
+    // SAFETY: GIL held by the caller; attributes of `sys` are borrowed, the dict and the key are ours.
+    unsafe {
+        let frames = (api.PySys_GetObject)(c"_current_frames".as_ptr());
+        let dict = if frames.is_null() { frames } else { (api.PyObject_CallNoArgs)(frames) };
+        let key = (api.PyLong_FromUnsignedLong)(ident as c_ulong);
+        if dict.is_null() || key.is_null() {
+            (api.PyErr_Clear)();
+            return Err("sys._current_frames does not answer".to_string());
+        }
+        let found = !(api.PyDict_GetItemWithError)(dict, key).is_null();
+        drop_ref(key);
+        drop_ref(dict);
+        Ok(found)
     }
 }
 
