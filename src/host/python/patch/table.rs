@@ -104,6 +104,18 @@ impl Row {
         self.written.load(Ordering::Acquire)
     }
 
+    /// Keeps the C function and flags of the definition, if it can be called.
+    fn take(&self, definition: &MethodDef) -> Found {
+        let flags = definition.flags;
+        if self.entries.pick(flags).is_none() {
+            let reason = format!("{}: its calling convention (flags {flags:#x}) is not a known one", self.name);
+            return Found::Refused(reason);
+        }
+        self.saved.store(definition.meth.cast_mut(), Ordering::Relaxed);
+        self.flags.store(flags, Ordering::Relaxed);
+        Found::Ready
+    }
+
     /// The definition, once resolved.
     pub fn definition(&self) -> *mut MethodDef {
         self.definition.load(Ordering::Acquire)
@@ -286,11 +298,15 @@ pub enum Found {
 /// # Safety
 /// GIL held.
 pub unsafe fn resolve(row: &'static Row) -> Found {
-    if !row.definition().is_null() {
-        return Found::Ready;
-    }
     // SAFETY: the caller's promise; the definition outlives every object (L2).
     unsafe {
+        if let Some(definition) = row.definition().as_ref() {
+            if row.is_written() {
+                return Found::Ready;
+            }
+            // Found before, and CPython's own since: what it says now counts.
+            return row.take(definition);
+        }
         let Some(object) = object_of(row) else { return Found::Absent };
         let method = row.name.rsplit('.').next().unwrap_or(row.name);
         let found = CString::new(method).map_err(|_| String::new()).and_then(|name| layout::definition(object, &name));
@@ -298,17 +314,11 @@ pub unsafe fn resolve(row: &'static Row) -> Found {
         match found {
             Err(reason) => Found::Refused(format!("{}: {reason}", row.name)),
             Ok(definition) => {
-                let flags = (*definition).flags;
-                if row.entries.pick(flags).is_none() {
-                    return Found::Refused(format!(
-                        "{}: its calling convention (flags {flags:#x}) is not a known one",
-                        row.name
-                    ));
+                let found = row.take(&*definition);
+                if found == Found::Ready {
+                    row.definition.store(definition, Ordering::Release);
                 }
-                row.saved.store((*definition).meth.cast_mut(), Ordering::Relaxed);
-                row.flags.store(flags, Ordering::Relaxed);
-                row.definition.store(definition, Ordering::Release);
-                Found::Ready
+                found
             }
         }
     }
