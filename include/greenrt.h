@@ -219,8 +219,8 @@ typedef struct gt_host_t {
      */
     int (*stack_bounds)(void *state, void *base, size_t size);
     /**
-     * Called on the root task when a signal has ended a poll; not 0: the root's blocking call returns -EINTR, with no
-     * code to take.
+     * Called on the root task when a signal has ended a poll, or after gt_host_notify(); not 0: the root's blocking
+     * call returns -EINTR, with no code to take.
      */
     int (*interrupted)(void);
     /**
@@ -1042,6 +1042,14 @@ int gt_close(int fd);
  * Does not switch.
  */
 int gt_host_set(const struct gt_host_t *host);
+
+/**
+ * From a VM's signal handler: has the scheduler of `task` call its interrupted hook on its root task, which may be
+ * parked, and ends a poll that is about to sleep. (A signal that comes just before a poll does not interrupt it.)
+ *
+ * Returns 0, or -ESRCH: no such task, or it has ended. Any thread; async-signal-safe; does not switch.
+ */
+int gt_host_notify(int64_t task);
 
 /**
  * Takes the figures of this OS thread's scheduler. The caller sets `size`; a smaller struct gets the first members, a

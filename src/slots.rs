@@ -33,7 +33,9 @@ pub const CANCEL: u64 = 8;
 pub const MAIL: u64 = 16;
 /// Asked for: look again at what you wait for (a job ended).
 pub const NUDGE: u64 = 32;
-const REQUESTS: u64 = UNPARK | CANCEL | MAIL | NUDGE;
+/// Asked for: let the host look at signals (to a root task).
+pub const SIGNAL: u64 = 64;
+const REQUESTS: u64 = UNPARK | CANCEL | MAIL | NUDGE | SIGNAL;
 
 /// The link of a task in its home's inbox; part of the task record.
 #[repr(C)]

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 
 use super::guard::{guard, invalid, sized};
-use crate::sched::{Host, Scheduler};
+use crate::sched::{self, Host, Scheduler};
 
 /// The hooks by which a VM's per-thread state follows its task. Their shapes are those of the VM's own functions; for
 /// CPython: PyThreadState_New, PyThreadState_Swap, PyThreadState_Clear, PyThreadState_Delete, PyEval_SaveThread,
@@ -34,8 +34,8 @@ pub struct gt_host_t {
     pub acquire: Option<unsafe extern "C" fn(released: *mut c_void)>,
     /// Tells the VM the stack of a new task; not 0: gt_spawn() fails with -EINVAL.
     pub stack_bounds: Option<unsafe extern "C" fn(state: *mut c_void, base: *mut c_void, size: usize) -> libc::c_int>,
-    /// Called on the root task when a signal has ended a poll; not 0: the root's blocking call returns -EINTR, with no
-    /// code to take.
+    /// Called on the root task when a signal has ended a poll, or after gt_host_notify(); not 0: the root's blocking
+    /// call returns -EINTR, with no code to take.
     pub interrupted: Option<unsafe extern "C" fn() -> libc::c_int>,
     /// A pthread key that is set to the incoming state before swap; or NULL.
     pub tls_key: *const u32,
@@ -84,4 +84,21 @@ pub unsafe extern "C" fn gt_host_set(host: *const gt_host_t) -> libc::c_int {
         };
         scheduler.set_host(Some(host)).map(|()| 0)
     })
+}
+
+/// From a VM's signal handler: has the scheduler of `task` call its interrupted hook on its root task, which may be
+/// parked, and ends a poll that is about to sleep. (A signal that comes just before a poll does not interrupt it.)
+///
+/// Returns 0, or -ESRCH: no such task, or it has ended. Any thread; async-signal-safe; does not switch.
+#[no_mangle]
+pub extern "C" fn gt_host_notify(task: i64) -> libc::c_int {
+    // No guard: nothing here can panic, and a signal handler must not unwind. errno is kept by hand.
+    // SAFETY: the address is this thread's.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let errno = unsafe { *place };
+    let result = sched::notify(task).map_or_else(|e| -e.errno(), |()| 0);
+    // SAFETY: as above.
+    unsafe { *place = errno };
+    result
 }

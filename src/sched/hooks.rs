@@ -9,6 +9,7 @@ use std::ffi::c_void;
 use super::task::{State, Task};
 use super::Scheduler;
 use crate::error::{Error, Result};
+use crate::{home, slots};
 
 /// The table; see `gt_host_t` for each member.
 #[derive(Clone, Copy, Default)]
@@ -33,6 +34,11 @@ pub struct Host {
     pub interrupted: Option<unsafe extern "C" fn() -> i32>,
     /// A pthread key set to the incoming state before `swap`.
     pub tls_key: Option<libc::pthread_key_t>,
+}
+
+/// Any thread, also from a signal handler: has the host look at signals on a task's home. Only atomics and one write(2).
+pub fn notify(id: i64) -> Result<()> {
+    home::request(id, slots::SIGNAL)
 }
 
 impl Scheduler {

@@ -108,8 +108,8 @@ impl Scheduler {
         events
     }
 
-    /// A signal ended the poll: the host looks at it on the root task.
-    fn signalled(&self) {
+    /// A signal came: the host looks at it on the root task.
+    pub(super) fn signalled(&self) {
         if self.host.get().interrupted.is_some() {
             let root = self.root();
             if root.state.get() == State::Parked {

@@ -42,7 +42,7 @@ use crate::home::{self, Home};
 use crate::reactor::Reactor;
 use crate::sys::{clock, current};
 use crate::timers::Timers;
-pub use hooks::Host;
+pub use hooks::{notify, Host};
 pub use park::Woken;
 use ready::Ready;
 pub use spawn::SpawnOptions;

@@ -22,6 +22,9 @@ impl Scheduler {
             if asked & slots::NUDGE != 0 && task.has(flags::IN_JOB) {
                 self.wake(task, Wake::Event);
             }
+            if asked & slots::SIGNAL != 0 {
+                self.signalled();
+            }
             if asked & slots::MAIL != 0 {
                 for (id, code) in self.home.take_mail() {
                     if let Ok(task) = self.find(id) {
