@@ -1,0 +1,146 @@
+"""The table of primitives, names and reports. What patching does is shown by isolated/patch_*.py, each in its own process."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+from conftest import run_python
+
+from greenrt import monkey
+from greenrt.monkey import _blockers, _table
+
+
+def attribute(name: str) -> Any:
+    """The Python object that a primitive's name stands for."""
+    import importlib
+
+    module, *path = name.split(".")
+    found: Any = importlib.import_module(module)
+    for part in path:
+        if (module, part) == ("_thread", "lock"):
+            found = found.LockType
+        elif found is sys.modules.get("select") and part == "poll" and len(path) == 2:
+            found = type(found.poll())
+        else:
+            found = getattr(found, part)
+    return found
+
+
+def test_every_primitive_belongs_to_one_group_or_comes_with_the_hooks() -> None:
+    grouped = [family for families in _table.GROUPS.values() for family in families]
+    assert len(set(grouped)) == len(grouped)
+    assert set(_table.FAMILY.values()) == {*grouped, *_table.WITH_HOOKS}
+
+
+def test_a_primitive_brings_its_family() -> None:
+    assert "_thread.lock.release" in _table.expand(("_thread.lock.acquire",))
+    assert set(_table.expand(("thread",))) > set(_table.expand(("_thread.lock.acquire",)))
+    assert _table.expand(("time", "time.sleep")) == ("time.sleep",)
+
+
+@pytest.mark.parametrize("name", ["nonsense", "time.", "TIME", "_thread.get_ident", "identity"])
+def test_an_unknown_name_is_told_the_known_ones(name: str) -> None:
+    with pytest.raises(ValueError, match=r"cannot patch .*time\.sleep"):
+        _table.expand((name,))
+
+
+@pytest.mark.parametrize("name", sorted(_table.FAMILY))
+def test_the_primitives_of_this_python_are_there_and_the_absent_ones_are_not(name: str) -> None:
+    state = monkey.native.patch_state(name)
+    try:
+        attribute(name)
+    except AttributeError:
+        assert state == "absent"
+    else:
+        assert state in ("patched", "original")
+
+
+def test_what_is_absent_is_known_per_version() -> None:
+    absent = {name for name in _table.FAMILY if monkey.native.patch_state(name) == "absent"}
+    if sys.version_info >= (3, 13):
+        assert absent == {"_thread._set_sentinel"}
+    else:
+        new = {name for name in _table.FAMILY if "_ThreadHandle" in name or "joinable" in name}
+        new |= {"_thread._shutdown", "_thread._get_main_thread_ident"}
+        assert absent - {"_thread.RLock._recursion_count"} == new
+
+
+def test_original_needs_a_primitive_of_this_python() -> None:
+    with pytest.raises(ValueError, match="no original"):
+        monkey.original("socket")
+    missing = [name for name in _table.FAMILY if monkey.native.patch_state(name) == "absent"]
+    for name in missing:
+        with pytest.raises(ValueError, match="this CPython has no"):
+            monkey.original(name)
+
+
+def test_originals_look_like_what_they_replace() -> None:
+    import _socket
+    import time
+
+    sleep = monkey.original("time.sleep")
+    assert type(sleep) is type(time.sleep) and sleep.__name__ == "sleep" and sleep.__doc__ == time.sleep.__doc__
+    recv = monkey.original("_socket.socket.recv")
+    assert type(recv) is type(_socket.socket.recv) and recv.__objclass__ is _socket.socket  # type: ignore[attr-defined]
+
+
+def test_the_report_names_c_extensions_that_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _blockers.loaded() == {}
+    monkeypatch.setitem(sys.modules, "psycopg2", ModuleType("psycopg2"))
+    report = monkey.report()
+    assert list(report.blocking) == ["psycopg2"]
+    assert "blocks by itself: psycopg2: libpq waits in C" in str(report)
+
+
+def test_the_report_lists_every_primitive_once() -> None:
+    report = monkey.report()
+    assert sorted(report.patched + report.original + report.absent) == sorted(_table.FAMILY)
+    assert report.refused == {}
+
+
+def test_importing_the_package_patches_nothing() -> None:
+    result = run_python(
+        "-c",
+        "import greenrt\nfrom greenrt import monkey\nprint(monkey.report().patched)",
+    )
+    assert result.stdout == "[]\n", result.stdout + result.stderr
+
+
+def test_the_first_task_brings_identity_and_nothing_else() -> None:
+    result = run_python(
+        "-c",
+        "import greenrt\nfrom greenrt import monkey\ngreenrt.spawn(int).wait()\n"
+        "print({monkey._table.FAMILY[name] for name in monkey.report().patched})",
+    )
+    assert result.stdout == "{'identity'}\n", result.stdout + result.stderr
+
+
+# Uncontended locks must cost what they cost before; generous, since machines are noisy.
+SPEED = """
+import threading, time, timeit
+from greenrt import monkey
+
+def best(lock):
+    def use():
+        lock.acquire()
+        lock.release()
+    return min(timeit.repeat(use, number=20000, repeat=15))
+
+def measure():
+    return best(threading.Lock()), best(threading.RLock())
+
+before = measure()
+monkey.patch_all()
+after = measure()
+print(*(a / b for a, b in zip(after, before)))
+"""
+
+
+def test_an_uncontended_lock_is_not_much_slower_than_cpythons() -> None:
+    result = run_python("-c", SPEED)
+    ratios = [float(word) for word in result.stdout.split()]
+    assert len(ratios) == 2, result.stderr
+    assert all(ratio < 3 for ratio in ratios), f"patched locks cost {ratios} of the original"
