@@ -13,27 +13,36 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import json
 import pathlib
 import resource
 import sys
 from typing import Any
 
-from harness import echo, report
+from harness import echo, quiet, report
 from harness.build import BENCH, Programs
 from harness.process import CLIENT_CORE, NICENESS, SERVER_CORE, Failed, core
 from harness.rows import ROWS, Row, command, missing, turn
 
 CALL_ROUNDS = 3
+# Seconds that each row may spend on quiet moments and repeated turns.
+PATIENCE = 45.0
 
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def cores_of(row: Row) -> set[int]:
+    """The cores that have to be left alone while the row runs."""
+    both = {core(SERVER_CORE), core(CLIENT_CORE)}
+    return both if row.name.startswith("echo-") else {core(SERVER_CORE)}
+
+
 def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict[str, Any]:
     """All turns of one row: the samples of each subject, and for a subject without samples the reason."""
-    record: dict[str, Any] = {"subjects": {}, "reasons": {}}
+    record: dict[str, Any] = {"subjects": {}, "reasons": {}, "others": []}
     alive = []
     for subject in row.subjects:
         reason = missing(subject, programs)
@@ -45,10 +54,13 @@ def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict[str,
         else:
             alive.append(subject)
             record["subjects"][subject] = {}
+    patience = quiet.Patience(0 if quick else PATIENCE)
     for number in range(rounds):
         for subject in list(alive):
             try:
-                found = turn(row, subject, programs, quick)
+                found, others = quiet.undisturbed(
+                    functools.partial(turn, row, subject, programs, quick), cores_of(row), patience
+                )
             except Failed as failure:
                 # All or nothing: a subject that failed once has no figure, so that turns of all others stay aligned.
                 alive.remove(subject)
@@ -56,6 +68,7 @@ def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict[str,
                 record["reasons"][subject] = f"failed: {failure}"
                 say(f"  {subject}: failed: {failure}")
                 continue
+            record["others"].append(others)
             for metric, value in found.items():
                 record["subjects"][subject].setdefault(metric, []).append(value)
         say(f"  {row.name}: round {number + 1} of {rounds}")

@@ -10,7 +10,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import run
-from harness import echo, process, report
+from harness import echo, process, quiet, report
 from harness.build import Programs
 from harness.rows import ROWS, Row, Target
 
@@ -20,10 +20,16 @@ def row(*subjects: str, targets: tuple[Target, ...] = ()) -> Row:
 
 
 class Turns(unittest.TestCase):
+    no_waiting = mock.patch.object(quiet, "wait_for_quiet", lambda cores, patience: None)
+
     def measure(self, one_turn, missing=None):
         programs = Programs()
         programs.missing = missing or {}
-        with mock.patch.object(run, "turn", one_turn), mock.patch.object(run, "say", lambda text: None):
+        with (
+            mock.patch.object(run, "turn", one_turn),
+            mock.patch.object(run, "say", lambda text: None),
+            self.no_waiting,
+        ):
             return run.measure(row("context", "greenrt", "may"), programs, quick=True, rounds=3)
 
     def test_subjects_take_turns(self):
@@ -59,6 +65,41 @@ class Turns(unittest.TestCase):
         record = self.measure(one_turn)
         self.assertNotIn("may", record["subjects"])
         self.assertEqual(len(record["subjects"]["greenrt"]["ns_per_op"]), 3)
+
+
+class QuietTurns(unittest.TestCase):
+    def undisturbed(self, others, patience):
+        """Turns of a second, in which others use these parts of the core, one after the other."""
+        clock = [0.0]
+        work = [0.0]
+        parts = iter(others)
+        number = iter(range(len(others)))
+
+        def turn():
+            clock[0] += 1.0
+            work[0] += next(parts)
+            return {"turn": float(next(number))}
+
+        with (
+            mock.patch.object(quiet, "wait_for_quiet", lambda cores, patience: None),
+            mock.patch.object(quiet, "busy", lambda cores: work[0]),
+            mock.patch.object(quiet, "own", lambda: 0.0),
+            mock.patch.object(quiet.time, "monotonic", lambda: clock[0]),
+        ):
+            figures, disturbance = quiet.undisturbed(turn, {1}, quiet.Patience(patience))
+        return figures["turn"], round(disturbance, 3)
+
+    def test_a_quiet_turn_is_taken_at_once(self):
+        self.assertEqual(self.undisturbed([0.01, 0.0], 10.0), (0.0, 0.01))
+
+    def test_a_disturbed_turn_is_taken_again(self):
+        self.assertEqual(self.undisturbed([0.5, 0.02, 0.0], 10.0), (1.0, 0.02))
+
+    def test_the_least_disturbed_turn_counts_when_patience_ends(self):
+        self.assertEqual(self.undisturbed([0.5, 0.2, 0.4, 0.0], 1.5), (1.0, 0.2))
+
+    def test_without_patience_a_turn_is_taken_once(self):
+        self.assertEqual(self.undisturbed([0.5, 0.0], 0.0), (0.0, 0.5))
 
 
 class Verdicts(unittest.TestCase):

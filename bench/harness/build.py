@@ -117,4 +117,3 @@ class Programs:
             "PYTHONWARNINGS": "ignore",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-

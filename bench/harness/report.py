@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from . import quiet
 from .build import ROOT
 from .rows import ROWS, Row, Target
 
@@ -124,6 +125,9 @@ def row_lines(row: Row, record: dict[str, Any]) -> list[str]:
             outcome = verdict(target, subjects)
             met = {True: "yes", False: "**no**", None: "–"}[outcome.met]
             lines.append(f"| {outcome.text} | {outcome.reached} | {met} |")
+    disturbed = sum(1 for others in record["others"] if others > quiet.LIMIT)
+    if disturbed:
+        lines += ["", f"In {disturbed} of {len(record['others'])} turns another program used part of the cores."]
     if row.note:
         lines += ["", row.note]
     return [*lines, ""]
