@@ -18,14 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 4096, QUEUE = 4 << 20 };
+enum { QUEUE = 4 << 20 };
 
 struct client {
   int fd;
-  char name[32];
-  char *queue; /* bytes that the writer has not taken yet */
-  size_t queued, room;
   bool gone;
+  char name[32], *queue; /* what the writer has not taken yet */
+  size_t queued, room;
   int64_t writer;
   struct client *next;
 };
@@ -33,17 +32,15 @@ struct client {
 static struct client *everybody;
 
 static void post(struct client *to, const char *text, size_t len) {
-  if (to->gone) return;
-  while (to->queued + len > to->room) {
-    size_t room = to->room ? to->room * 2 : 1024;
-    char *more = room > QUEUE ? NULL : realloc(to->queue, room);
-    if (!more) { /* too slow: its reader and writer find out */
+  if (to->queued + len > to->room) {
+    char *more = to->queued + len > QUEUE ? NULL : realloc(to->queue, 2 * (to->queued + len));
+    if (!more) { /* too slow: its reader and its writer find out */
       to->gone = true;
       shutdown(to->fd, SHUT_RDWR);
       return;
     }
     to->queue = more;
-    to->room = room;
+    to->room = 2 * (to->queued + len);
   }
   memcpy(to->queue + to->queued, text, len);
   to->queued += len;
@@ -51,10 +48,10 @@ static void post(struct client *to, const char *text, size_t len) {
 }
 
 static void announce(const struct client *except, const char *format, const char *name, const char *text) {
-  char line[LINE + 64];
+  char line[4200];
   int len = snprintf(line, sizeof line, format, name, text);
   for (struct client *to = everybody; to; to = to->next)
-    if (to != except) post(to, line, (size_t)len);
+    if (to != except && !to->gone) post(to, line, (size_t)len);
 }
 
 static void *write_queue(void *arg) {
@@ -70,27 +67,30 @@ static void *write_queue(void *arg) {
   return NULL;
 }
 
+static void hear(struct client *client, char *line) {
+  line[strcspn(line, "\r")] = 0;
+  if (client->name[0]) {
+    announce(client, "%s: %s\n", client->name, line);
+  } else {
+    snprintf(client->name, sizeof client->name, "%.31s", *line ? line : "nobody");
+    client->next = everybody;
+    everybody = client;
+    announce(NULL, "* %s joined%s\n", client->name, "");
+  }
+}
+
 static void *serve(void *arg) {
   struct client *client = arg, **at = &everybody;
-  char buf[LINE];
+  char buf[4096], *line, *end;
   size_t have = 0;
-  ssize_t n = 0;
-  if ((client->writer = gt_spawn(write_queue, client)) < 0) client->gone = true;
-  while (!client->gone && have < sizeof buf && (n = gt_recv(client->fd, buf + have, sizeof buf - have, 0)) > 0) {
-    char *end, *line = buf;
-    for (have += (size_t)n; (end = memchr(line, '\n', have - (size_t)(line - buf))); line = end + 1) {
+  ssize_t n;
+  client->writer = gt_spawn(write_queue, client);
+  while (!client->gone && (n = gt_recv(client->fd, buf + have, sizeof buf - have, 0)) > 0) {
+    for (have += (size_t)n, line = buf; (end = memchr(line, '\n', have - (size_t)(line - buf))); line = end + 1) {
       *end = 0;
-      line[strcspn(line, "\r")] = 0;
-      if (client->name[0]) {
-        announce(client, "%s: %s\n", client->name, line);
-      } else {
-        snprintf(client->name, sizeof client->name, "%.31s", *line ? line : "nobody");
-        client->next = everybody;
-        everybody = client;
-        announce(NULL, "* %s joined%s\n", client->name, "");
-      }
+      hear(client, line);
     }
-    have -= (size_t)(line - buf);
+    have -= (size_t)(line - buf); /* a line longer than the buffer ends the connection: 0 bytes fit */
     memmove(buf, line, have);
   }
   while (*at && *at != client) at = &(*at)->next;
@@ -120,10 +120,10 @@ int main(int argc, char **argv) {
   for (;;) {
     int fd = gt_accept(listener, NULL, NULL);
     struct client *client = fd < 0 ? NULL : calloc(1, sizeof *client);
-    if (!client || (client->fd = fd, gt_spawn_with(serve, client, &detached) < 0)) {
-      if (fd >= 0) gt_close(fd);
-      free(client);
-      gt_sleep(10000000); /* out of something: some will come back */
-    }
+    if (client) client->fd = fd;
+    if (client && gt_spawn_with(serve, client, &detached) > 0) continue;
+    if (fd >= 0) gt_close(fd);
+    free(client);
+    gt_sleep(10000000); /* out of something: some will come back */
   }
 }
