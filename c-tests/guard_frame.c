@@ -4,6 +4,7 @@
 
 __attribute__((noinline)) char big_frame(char value) {
   volatile char frame[BIG_FRAME];
+  __asm__ volatile("" : : "r"(frame) : "memory"); /* the frame keeps its size */
   frame[0] = value;
   return frame[0];
 }

@@ -10,6 +10,7 @@
 static int recurse(int depth) {
   volatile char frame[512];
   frame[0] = (char)depth;
+  S_KEEP(frame);
   if (depth < 1000000) recurse(depth + 1);
   return frame[0];
 }
@@ -123,6 +124,7 @@ static uintptr_t lowest_usable(void) {
 __attribute__((noinline)) static char step_down(uintptr_t lowest) {
   volatile char frame[256];
   frame[0] = 1;
+  S_KEEP(frame);
   if ((uintptr_t)frame > lowest + 2048) return (char)(step_down(lowest) + frame[0]);
   return big_frame((char)(frame[0] + 1));
 }
@@ -169,6 +171,19 @@ TEST(guard_handler_leaves_other_faults_alone) {
   s_child(wild_program, NULL, &end);
   CHECK_EQ(end.signal, SIGSEGV);
   CHECK(strstr(end.out, "stack overflow") == NULL);
+}
+
+static void wild_program_with_host(void *arg) {
+  struct sigaction action = {.sa_sigaction = host_handler, .sa_flags = SA_SIGINFO};
+  CHECK_OK(sigaction(SIGSEGV, &action, NULL));
+  wild_program(arg);
+}
+
+TEST(guard_handler_hands_other_faults_to_the_host) {
+  static struct s_end end;
+  s_child(wild_program_with_host, NULL, &end);
+  CHECK_EQ(end.signal, SIGSEGV);
+  CHECK_STR(end.out, "the host's own handler ran\n");
 }
 
 static void switched_off(void *arg) {

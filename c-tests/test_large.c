@@ -14,6 +14,7 @@ TEST_WITH(large_echo_with_many_connections, T_ALONE, 60) {
   large("large/echo_many", "2000", "20", "echo: 2000 connections x 20 messages of 64 bytes: 40000 echoed, 0 lost");
 }
 
+/* A tenth of the full size: what does not grow with the tasks weighs ten times as much, so the limit is a little higher. */
 TEST_WITH(large_many_parked_tasks, T_ALONE, 60) {
-  large("large/million_parked", "100000", "4300", "100000 tasks parked in gt_recv: ");
+  large("large/million_parked", "100000", "4350", "100000 tasks parked in gt_recv: ");
 }

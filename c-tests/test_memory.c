@@ -13,23 +13,17 @@ enum { PAGE = 4096 };
 static uintptr_t tops[512];
 static int parked_fds[2];
 
-__attribute__((noinline)) static int use_1_kib(int seed) {
-  volatile char frame[1024];
-  for (size_t i = 0; i < sizeof frame; i += 64) frame[i] = (char)seed;
-  return frame[512];
-}
-
 static void *work_then_sleep(void *arg) {
   char here;
   *(uintptr_t *)arg = (uintptr_t)&here;
-  use_1_kib(3);
+  s_use_stack(1);
   return (void *)(intptr_t)gt_sleep(MS(3600000));
 }
 
 static void *work_then_recv(void *arg) {
   char here;
   *(uintptr_t *)arg = (uintptr_t)&here;
-  use_1_kib(4);
+  s_use_stack(1);
   return (void *)(intptr_t)gt_recv(parked_fds[0], &here, 1, 0);
 }
 
@@ -95,14 +89,8 @@ TEST(memory_finished_tasks_cost_nothing_for_ever) {
   CHECK_LE(s_stats().stacks_mapped, 20000);
 }
 
-static int deep(int kib) {
-  volatile char frame[1024];
-  frame[0] = frame[1023] = (char)kib;
-  return kib > 1 ? deep(kib - 1) + frame[0] : frame[1023];
-}
-
 static void *grow_then_finish(void *arg) {
-  deep(800);
+  s_use_stack(800);
   return arg;
 }
 

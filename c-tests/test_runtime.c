@@ -12,15 +12,8 @@ static void *park(void *arg) {
   return NULL;
 }
 
-/* Touches `left` KiB of its own frames. */
-static int use_stack(int left) {
-  volatile char frame[1024];
-  frame[0] = frame[1023] = (char)left;
-  return left > 1 ? use_stack(left - 1) + frame[0] : frame[1023];
-}
-
 static void *use_500_kib(void *arg) {
-  use_stack(500);
+  s_use_stack(500);
   return arg;
 }
 

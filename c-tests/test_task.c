@@ -224,14 +224,8 @@ TEST(task_names_are_kept_cut_and_changed) {
   CHECK_EQ(gt_task_set_name(task, "late"), -ESRCH);
 }
 
-static int use_stack(int kib) {
-  volatile char frame[1024];
-  frame[0] = frame[1023] = (char)kib;
-  return kib > 1 ? use_stack(kib - 1) + frame[0] : frame[1023];
-}
-
 static void *use_900_kib(void *arg) {
-  use_stack(900);
+  s_use_stack(900);
   return arg;
 }
 

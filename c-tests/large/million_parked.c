@@ -20,6 +20,7 @@ static int fds[SOCKETS][2];
 __attribute__((noinline)) static int use_1_kib(int seed) {
   volatile char frame[1024];
   for (size_t i = 0; i < sizeof frame; i += 64) frame[i] = (char)seed;
+  __asm__ volatile("" : : "r"(frame) : "memory"); /* the compiler must keep it all */
   return frame[512];
 }
 

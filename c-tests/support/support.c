@@ -128,6 +128,14 @@ int s_fd_count(void) {
   return count - 3; /* "." and ".." and the directory itself */
 }
 
+__attribute__((noinline)) void s_use_stack(int kib) {
+  volatile char frame[1024 - 64]; /* the rest is the frame's own */
+  for (size_t i = 0; i < sizeof frame; i += 64) frame[i] = (char)kib;
+  S_KEEP(frame);
+  if (kib > 1) s_use_stack(kib - 1);
+  S_KEEP(frame);
+}
+
 pthread_t s_thread(void *(*body)(void *), void *arg) {
   pthread_t thread;
   CHECK_EQ(pthread_create(&thread, NULL, body, arg), 0);

@@ -38,6 +38,10 @@ uint16_t s_port(int fd);
 void s_fill(int fd); /* writes without waiting until the buffer is full */
 int s_fd_count(void);
 
+/* -- stacks */
+#define S_KEEP(address) __asm__ volatile("" : : "r"(address) : "memory") /* the compiler must believe that it is read */
+void s_use_stack(int kib);                                               /* touches that many KiB of frames below the caller's */
+
 /* -- OS threads */
 pthread_t s_thread(void *(*body)(void *), void *arg);
 void *s_thread_join(pthread_t thread);
