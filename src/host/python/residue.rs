@@ -7,7 +7,7 @@
 //! * Trace and profile functions.
 
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use super::api::{api, drop_ref, new_ref, Obj, PyObject, State};
 use super::host::version;
@@ -40,9 +40,12 @@ pub unsafe fn make() -> bool {
     true
 }
 
+/// See [`known`].
+static KNOWN: AtomicBool = AtomicBool::new(false);
+
 /// Is everything known that a run could leave? If not, its state is used once only.
 pub fn known() -> bool {
-    version() < 0x030d || LOCAL_AT.load(Ordering::Relaxed) != 0
+    KNOWN.load(Ordering::Relaxed)
 }
 
 /// Finds the two words of `threading.local` in a fresh thread state. False: a Python exception is set.
@@ -52,6 +55,10 @@ pub fn known() -> bool {
 pub unsafe fn probe() -> bool {
     let api = api();
     if known() {
+        return true;
+    }
+    if version() < 0x030d {
+        KNOWN.store(true, Ordering::Relaxed);
         return true;
     }
     // SAFETY: the fresh state is current while it is watched, and only this function uses it.
@@ -80,11 +87,13 @@ pub unsafe fn probe() -> bool {
         let after: [usize; WORDS] = fresh.cast::<[usize; WORDS]>().read_volatile();
         (api.PyErr_Clear)();
         let made = |at: usize| before[at] == 0 && after[at] > 0xffff && after[at] % 8 == 0;
-        // A key (a str or an int, by version) and a bare object().
-        let place = (1..WORDS - 1).find(|&at| made(at) && made(at + 1) && is_bare_object(after[at + 1] as Obj));
+        let place = (1..WORDS - 1).find(|&at| {
+            made(at) && made(at + 1) && is_local_dummy(after[at] as Obj) && is_local_dummy(after[at + 1] as Obj)
+        });
         drop_ref(local);
         if let Some(at) = place {
             LOCAL_AT.store(at, Ordering::Relaxed);
+            KNOWN.store(true, Ordering::Relaxed);
         }
         (api.PyThreadState_Clear)(fresh);
         (api.PyThreadState_Swap)(mine);
@@ -94,13 +103,16 @@ pub unsafe fn probe() -> bool {
     true
 }
 
-/// Is its type `object` itself?
-unsafe fn is_bare_object(object: Obj) -> bool {
+/// Is it of the private type that key and sentinel have?
+unsafe fn is_local_dummy(object: Obj) -> bool {
     let api = api();
-    // SAFETY: a word of the state that just became a pointer next to another one: an object. `object` is the base of all.
+    // SAFETY: a word of the state that just became a pointer, beside another one: an object.
     unsafe {
-        let kind = super::api::type_of(object);
-        (api.PyType_IsSubtype)(api.type_type, kind) == 1 && kind != api.type_type
+        let name = (api.PyObject_GetAttrString)(super::api::type_of(object), c"__name__".as_ptr());
+        let found = !name.is_null() && (api.PyUnicode_CompareWithASCIIString)(name, c"_localdummy".as_ptr()) == 0;
+        drop_ref(name);
+        (api.PyErr_Clear)();
+        found
     }
 }
 

@@ -43,7 +43,23 @@ mod waiters;
 
 pub(crate) use builtins::BUILTINS;
 
-use super::api::{api, drop_ref, type_of};
+use super::api::{api, drop_ref, type_of, Obj, PyObject};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+static THREADING: AtomicPtr<PyObject> = AtomicPtr::new(core::ptr::null_mut());
+static ACTIVE: AtomicPtr<PyObject> = AtomicPtr::new(core::ptr::null_mut());
+
+/// A str made once and kept for ever. Borrowed.
+unsafe fn interned(place: &AtomicPtr<PyObject>, text: &core::ffi::CStr) -> Obj {
+    let known = place.load(Ordering::Relaxed);
+    if !known.is_null() {
+        return known;
+    }
+    // SAFETY: GIL held by the caller.
+    let made = unsafe { (api().PyUnicode_InternFromString)(text.as_ptr()) };
+    place.store(made, Ordering::Relaxed);
+    made
+}
 
 /// The end of a run on a worker: what `threading` remembers of it under its ident is forgotten, since the next run
 /// has the same ident. Real `Thread` objects took themselves out already; a `_DummyThread`, made by `current_thread()` in a task
@@ -56,12 +72,15 @@ pub(crate) unsafe fn run_finished() {
     // SAFETY: the caller's promise. Nothing here leaves an exception set.
     unsafe {
         let modules = (api.PySys_GetObject)(c"modules".as_ptr());
-        let threading =
-            if modules.is_null() { modules } else { (api.PyDict_GetItemString)(modules, c"threading".as_ptr()) };
+        let threading = if modules.is_null() {
+            modules
+        } else {
+            (api.PyDict_GetItemWithError)(modules, interned(&THREADING, c"threading"))
+        };
         if threading.is_null() {
             return;
         }
-        let active = (api.PyObject_GetAttrString)(threading, c"_active".as_ptr());
+        let active = (api.PyObject_GetAttr)(threading, interned(&ACTIVE, c"_active"));
         if !active.is_null() && type_of(active) == api.dict_type && (api.PyDict_Size)(active) > 1 {
             let ident = (api.PyLong_FromUnsignedLongLong)(ident::current());
             if !ident.is_null() && !(api.PyDict_GetItemWithError)(active, ident).is_null() && !fork::forked_here() {
