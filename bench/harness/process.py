@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 SERVER_CORE = 1
 CLIENT_CORE = 0
-NICENESS = -10
+NICENESS = -20
 
 
 class Failed(Exception):

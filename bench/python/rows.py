@@ -34,10 +34,12 @@ class Blocking:
         end = time.monotonic() + seconds
 
         def switcher():
-            while time.monotonic() < end:
+            while True:
                 for _ in range(SLICE):
                     sleep(0)
                 count[0] += SLICE
+                if time.monotonic() >= end:
+                    return
 
         start = time.monotonic()
         tasks = [self.spawn(switcher) for _ in range(2)]
@@ -45,12 +47,25 @@ class Blocking:
             self.wait(task)
         return (time.monotonic() - start) / count[0]
 
+    def alternates(self):
+        """Whether a sleep of 0 does hand over: what `sleep0` takes for granted."""
+        turns = []
+
+        def note(name):
+            for _ in range(5):
+                turns.append(name)
+                self.sleep(0)
+
+        for task in [self.spawn(note, name) for name in "ab"]:
+            self.wait(task)
+        return turns == ["a", "b"] * 5
+
     def spawn_wait(self, seconds):
         spawn, wait = self.spawn, self.wait
         count = 0
         start = time.monotonic()
         end = start + seconds
-        while time.monotonic() < end:
+        while count == 0 or time.monotonic() < end:
             for _ in range(SLICE):
                 wait(spawn(nothing))
             count += SLICE
@@ -107,14 +122,30 @@ class Asyncio:
         end = time.monotonic() + seconds
 
         async def switcher():
-            while time.monotonic() < end:
+            while True:
                 for _ in range(SLICE):
                     await sleep(0)
                 count[0] += SLICE
+                if time.monotonic() >= end:
+                    return
 
         start = time.monotonic()
         await self.asyncio.gather(switcher(), switcher())
         return (time.monotonic() - start) / count[0]
+
+    def alternates(self):
+        turns = []
+
+        async def note(name):
+            for _ in range(5):
+                turns.append(name)
+                await self.asyncio.sleep(0)
+
+        async def both():
+            await self.asyncio.gather(note("a"), note("b"))
+
+        self.loop.run_until_complete(both())
+        return turns == ["a", "b"] * 5
 
     def spawn_wait(self, seconds):
         return self.loop.run_until_complete(self._spawn_wait(seconds))
@@ -127,7 +158,7 @@ class Asyncio:
         count = 0
         start = time.monotonic()
         end = start + seconds
-        while time.monotonic() < end:
+        while count == 0 or time.monotonic() < end:
             for _ in range(SLICE):
                 await create_task(nothing_async())
             count += SLICE
@@ -182,6 +213,8 @@ def contend(turns):
 def main():
     library, row, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     subject = LIBRARIES[library]()
+    if not subject.alternates():
+        sys.exit("failed: two tasks that sleep(0) do not take turns")
     turns = [0]
     if "contended" in sys.argv[4:]:
         # The real thing: no library has patched anything here.
