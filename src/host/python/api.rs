@@ -228,6 +228,7 @@ api! {
     fn PyImport_ImportModule(*const c_char) -> New;
     fn PySys_GetObject(*const c_char) -> Borrowed;
     fn PyEval_GetFrame() -> Borrowed;
+    fn PyFrame_GetCode(Obj) -> New;
     fn Py_GetVersion() -> *const c_char;
     fn Py_GetRecursionLimit() -> c_int;
 

@@ -26,6 +26,8 @@ __all__ = ["Report", "is_patched", "original", "patch", "patch_all", "report", "
 
 # Why families were refused the last time they were asked for.
 _refusals: dict[str, str] = {}
+# Made once each: CPython keeps a definition for ever.
+_originals: dict[str, Callable[..., Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def unpatch(*names: str) -> None:
     """Puts CPython's own functions back, everywhere or for these names.
 
     Identity (each task a thread of its own to Python) and signal handling stay, as tasks may exist. RuntimeError while tasks wait in locks
-    or queues that would be put back: nobody would wake them.
+    or queues, or threads run as tasks: nobody would wake who waits for them.
     """
     native.patch_restore(_table.expand(names or tuple(_table.GROUPS)))
 
@@ -93,8 +95,9 @@ def original(name: str) -> Callable[..., Any]:
     """
     if name not in _table.FAMILY:
         raise ValueError(f"greenrt keeps no original of {name!r}; it knows {', '.join(_table.FAMILY)}")
-    function: Callable[..., Any] = native.patch_original(name)
-    return function
+    if name not in _originals:
+        _originals[name] = native.patch_original(name)
+    return _originals[name]
 
 
 def report() -> Report:

@@ -152,30 +152,32 @@ assert getters[1].wait(5) == "item"
 event.set()
 forever.join()
 
-# Condition.wait under kill: the lock is held again when the exception leaves, so `with` ends in order.
-held = []
+# Condition.wait under kill, and a timeout on top during the re-lock: the lock is held again when the exception leaves, so
+# `with` ends in order.
+for plain_or_not in (threading.Lock(), threading.RLock()):
+    condition = threading.Condition(plain_or_not)
+    held = []
 
+    def reacquires():
+        with greenrt.Timeout(0.03), condition:
+            try:
+                condition.wait()
+            finally:
+                held.append(condition._is_owned())
 
-def reacquires():
+    task = greenrt.spawn(reacquires)
+    greenrt.sleep(0)
     with condition:
-        try:
-            condition.wait()
-        finally:
-            held.append(condition._is_owned())
-
-
-task = greenrt.spawn(reacquires)
-greenrt.sleep(0)
-with condition:
-    task.kill(block=False)
-    greenrt.sleep(0.01)
-    assert held == []
-try:
-    task.wait(5)
-except greenrt.TaskExit:
-    pass
-assert held == [True] and condition.acquire(False)
-condition.release()
+        task.kill(block=False)
+        greenrt.sleep(0.06)
+        assert held == [] and not task.done
+    try:
+        task.wait(5)
+        raise AssertionError
+    except (greenrt.TaskExit, greenrt.Timeout):
+        pass
+    assert held == [True] and condition.acquire(False)
+    condition.release()
 
 # A lock that dies while somebody else's waits go on; nothing refers to dead tasks.
 del task, getters, lock, rlock

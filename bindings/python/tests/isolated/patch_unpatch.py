@@ -84,6 +84,16 @@ for _ in range(3):
     assert monkey.is_patched("thread") and monkey.is_patched("time")
     lock.release()
     waiting.wait()
+    stop = threading.Event()
+    running = threading.Thread(target=stop.wait)
+    running.start()
+    try:
+        monkey.unpatch("thread")
+        raise AssertionError
+    except RuntimeError as error:
+        assert "1 threads run" in str(error)
+    stop.set()
+    running.join()
 
     # One group, then all.
     monkey.unpatch("time")

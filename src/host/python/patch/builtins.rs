@@ -2,7 +2,7 @@
 
 use super::super::api::{api, drop_ref, none, raise_text, MethodDef, New, Obj, METH_NOARGS, METH_O};
 use super::table::{self, Family, Found, Row};
-use super::{layout, waiters};
+use super::{layout, thread, waiters};
 use core::ffi::{c_int, c_void, CStr};
 
 /// A Python str of a Rust one.
@@ -74,17 +74,19 @@ unsafe extern "C" fn patch_write(_: Obj, names: Obj) -> New {
     }
 }
 
-/// `patch_restore(names)`: puts the originals back. RuntimeError while tasks wait in a replaced lock or queue: the
-/// original release would not wake them.
+/// `patch_restore(names)`: puts the originals back. RuntimeError while tasks wait in a replaced lock or queue (the
+/// original release would not wake them) or threads run as tasks (an original join would wait for ever).
 unsafe extern "C" fn patch_restore(_: Obj, names: Obj) -> New {
     // SAFETY: see above.
     unsafe {
         let Some(wanted) = rows(names) else { return core::ptr::null_mut() };
-        let waits = wanted.iter().any(|row| matches!(row.family, Family::Lock | Family::Queue | Family::Thread));
-        if waits && waiters::count() > 0 {
-            let many = waiters::count();
-            let reason =
-                format!("cannot unpatch while {many} tasks wait for locks, queues or threads; nothing was changed");
+        let matters = wanted.iter().any(|row| matches!(row.family, Family::Lock | Family::Queue | Family::Thread));
+        let (waiting, running) = (waiters::count(), thread::count());
+        if matters && waiting + running > 0 {
+            let reason = format!(
+                "cannot unpatch while {waiting} tasks wait for locks, queues or threads and {running} threads run as \
+                 tasks; nothing was changed"
+            );
             return raise_text(api().PyExc_RuntimeError, &reason);
         }
         wanted.iter().filter(|row| row.family != Family::Identity).for_each(|row| table::restore(row));

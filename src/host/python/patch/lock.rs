@@ -4,8 +4,8 @@
 //! lock, held before the patch or after. A task that finds it taken parks in the list of `waiters.rs`; an OS thread
 //! that runs no tasks waits in CPython's function as ever. The uncontended path is two reads and CPython's own `trylock`.
 
-use super::super::api::{api, new_ref, none, New, Obj};
-use super::super::gt::NEVER;
+use super::super::api::{api, drop_ref, new_ref, none, New, Obj};
+use super::super::gt::{self, NEVER};
 use super::super::host;
 use super::call::Args;
 use super::seconds::{from_now, seconds, Span};
@@ -147,7 +147,13 @@ pub unsafe fn acquire(args: &Args) -> New {
             true => Recheck::NowAndThen,
             false => Recheck::Never,
         };
-        match waiters::wait(lock as usize, deadline, recheck, &take, &|| open(lock)) {
+        // The re-lock at the end of `Condition.wait` runs shielded, as RLock's own does (see rlock.rs).
+        let shielded = in_relock() && gt::gt_shield_push() == 0;
+        let outcome = waiters::wait(lock as usize, deadline, recheck, &take, &|| open(lock));
+        if shielded {
+            gt::gt_shield_pop();
+        }
+        match outcome {
             Outcome::Granted => truth(true),
             Outcome::TimedOut => truth(false),
             Outcome::Raised => {
@@ -157,6 +163,25 @@ pub unsafe fn acquire(args: &Args) -> New {
                 core::ptr::null_mut()
             }
         }
+    }
+}
+
+/// Whether the Python function that called is `Condition._acquire_restore`, which for a plain lock is Python code.
+unsafe fn in_relock() -> bool {
+    let api = api();
+    // SAFETY: GIL held; the frame is alive while it runs; the code and its name are new references.
+    unsafe {
+        let frame = (api.PyEval_GetFrame)();
+        if frame.is_null() {
+            return false;
+        }
+        let code = (api.PyFrame_GetCode)(frame);
+        let name = (api.PyObject_GetAttrString)(code, c"co_name".as_ptr());
+        let found = !name.is_null() && (api.PyUnicode_CompareWithASCIIString)(name, c"_acquire_restore".as_ptr()) == 0;
+        drop_ref(name);
+        drop_ref(code);
+        (api.PyErr_Clear)();
+        found
     }
 }
 

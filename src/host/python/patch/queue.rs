@@ -3,22 +3,51 @@
 //! The items stay in CPython's object. A task that finds the queue empty parks; a put wakes the first one that waits,
 //! which then takes an item like anybody else, or waits on when somebody was faster.
 
-use super::super::api::{api, drop_ref, New, Obj};
+use super::super::api::{api, drop_ref, New, Obj, METH_NOARGS};
 use super::super::gt::NEVER;
 use super::super::host;
 use super::call::Args;
 use super::seconds::{from_now, seconds, Span};
 use super::waiters::{self, Outcome, Recheck};
+use super::{layout, table};
+use core::ffi::c_void;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+type NoArgs = unsafe extern "C" fn(Obj, Obj) -> New;
+
+/// The C function of `SimpleQueue.empty`, kept once prepared.
+static EMPTY: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Looks up what the replacements need.
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn prepare() -> Result<(), String> {
+    if !EMPTY.load(Ordering::Acquire).is_null() {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise; definitions outlive every object (L2).
+    unsafe {
+        let object =
+            table::attribute(&["_queue", "SimpleQueue", "empty"]).ok_or("there is no _queue.SimpleQueue.empty")?;
+        let found = layout::definition(object, c"empty");
+        drop_ref(object);
+        let found = &*found?;
+        if found.flags != METH_NOARGS {
+            return Err(format!("_queue.SimpleQueue.empty has the unknown calling convention {:#x}", found.flags));
+        }
+        EMPTY.store(found.meth.cast_mut(), Ordering::Release);
+    }
+    Ok(())
+}
 
 unsafe fn is_empty(queue: Obj) -> bool {
-    let api = api();
-    // SAFETY: a live SimpleQueue; GIL held by the caller.
+    // SAFETY: a live SimpleQueue; the function takes no arguments and answers with a bool. GIL held by the caller.
     unsafe {
-        let method = (api.PyObject_GetAttrString)(queue, c"empty".as_ptr());
-        let answer = if method.is_null() { method } else { (api.PyObject_CallNoArgs)(method) };
-        let empty = answer == api.true_;
+        let function = core::mem::transmute::<*mut c_void, NoArgs>(EMPTY.load(Ordering::Relaxed));
+        let answer = function(queue, core::ptr::null_mut());
+        let empty = answer == api().true_;
         drop_ref(answer);
-        drop_ref(method);
         empty
     }
 }

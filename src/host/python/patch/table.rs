@@ -56,7 +56,8 @@ impl Family {
                 Family::Thread => shapes::find_lock().and_then(|()| handle::prepare()),
                 Family::Select => shapes::find_poll(),
                 Family::Socket => shapes::find_socket().and_then(|()| socket::prepare()),
-                Family::Time | Family::Queue | Family::Os => Ok(()),
+                Family::Queue => queue::prepare(),
+                Family::Time | Family::Os => Ok(()),
             }
         }
     }
@@ -233,7 +234,10 @@ pub unsafe fn allocate_lock() -> Obj {
 }
 
 /// The object behind a dotted path, a new reference; `None` where this CPython has none.
-unsafe fn attribute(path: &[&str]) -> Option<New> {
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn attribute(path: &[&str]) -> Option<New> {
     let api = api();
     // SAFETY: NUL-terminated copies of constant names; GIL held by the caller.
     unsafe {

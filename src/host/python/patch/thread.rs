@@ -196,6 +196,11 @@ pub unsafe fn set_sentinel(args: &Args) -> New {
     }
 }
 
+/// How many threads run as tasks.
+pub fn count() -> usize {
+    running().as_ref().map_or(0, HashMap::len)
+}
+
 /// Whether a lock is the sentinel of a thread-task that runs.
 pub fn is_sentinel(lock: Obj) -> bool {
     running().as_ref().is_some_and(|all| all.values().any(|entry| entry.sentinels.contains(&lock)))

@@ -1,0 +1,92 @@
+"""The end of a patched program: what it waits for, what it leaves behind, its exit code. One interpreter per case."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from conftest import run_python
+
+PATCHED = """
+import atexit, concurrent.futures, logging, os, queue, socket, sys, threading, time
+import greenrt
+from greenrt import monkey
+monkey.patch_all()
+"""
+
+
+def run(body: str, code: int = 0) -> list[str]:
+    """The lines that the program printed."""
+    started = time.monotonic()
+    result = run_python("-X", "dev", "-W", "ignore::ResourceWarning", "-c", PATCHED + body, timeout=60)
+    assert result.returncode == code, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
+    assert time.monotonic() - started < 30
+    assert result.stderr == "", result.stderr
+    return result.stdout.split()
+
+
+def test_threads_that_are_no_daemons_are_waited_for() -> None:
+    body = "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()\nprint('main')"
+    assert run(body) == ["main", "thread"]
+
+
+def test_threads_started_while_it_ends_are_waited_for() -> None:
+    body = """
+def again(n):
+    time.sleep(0.02)
+    print(n)
+    if n:
+        threading.Thread(target=again, args=(n - 1,)).start()
+threading.Thread(target=again, args=(3,)).start()
+"""
+    assert run(body) == ["3", "2", "1", "0"]
+
+
+def test_daemons_and_parked_tasks_are_left() -> None:
+    body = """
+lock = threading.Lock()
+lock.acquire()
+pair = socket.socketpair()
+for wait in (lambda: time.sleep(300), lock.acquire, lambda: pair[0].recv(1), queue.SimpleQueue().get, queue.Queue().get):
+    threading.Thread(target=wait, daemon=True).start()
+    greenrt.spawn(wait)
+time.sleep(0.01)
+atexit.register(lambda: print("atexit", lock.locked()))
+print("main")
+"""
+    assert run(body) == ["main", "atexit", "True"]
+
+
+@pytest.mark.parametrize(("how", "code"), [("sys.exit(7)", 7), ("sys.exit()", 0), ("os._exit(3)", 3)])
+def test_the_exit_code_is_the_main_programs(how: str, code: int) -> None:
+    body = "threading.Thread(target=lambda: (time.sleep(0.05), print('thread', flush=True))).start()\n" + how
+    assert run(body, code) == ([] if "_exit" in how else ["thread"])
+
+
+def test_a_pool_at_the_end_finishes_its_work() -> None:
+    body = """
+pool = concurrent.futures.ThreadPoolExecutor(3)
+for n in range(6):
+    pool.submit(lambda: (time.sleep(0.03), print("job")))
+print("main")
+"""
+    assert run(body) == ["main", *["job"] * 6]
+
+
+def test_an_exit_function_may_use_locks_queues_and_sleep() -> None:
+    body = """
+lock = threading.RLock()
+box = queue.Queue()
+def last():
+    with lock:
+        box.put(1)
+        time.sleep(0.01)
+        print("last", box.get(), threading.Event().wait(0.01))
+atexit.register(last)
+"""
+    assert run(body) == ["last", "1", "False"]
+
+
+def test_unpatched_before_the_end() -> None:
+    body = "monkey.unpatch()\nthreading.Thread(target=lambda: (time.sleep(0.05), print('thread'))).start()"
+    assert run(body) == ["thread"]
