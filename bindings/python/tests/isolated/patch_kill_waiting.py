@@ -3,6 +3,7 @@
 import _thread
 import gc
 import queue
+import signal
 import threading
 import time
 
@@ -39,19 +40,61 @@ for this in (lock, rlock):
     assert order == [0, 1, 3, 4] and waiting() == 0
     assert take(this)
 
-    # Killed when the lock was already handed to it: handed on.
-    this.acquire()
-    first, second = greenrt.spawn(take, this), greenrt.spawn(take, this)
-    greenrt.sleep(0)
-    this.release()
-    first.kill(block=False)
-    assert second.wait(5) is True
+    # Killed right after the lock was handed to it, and right before: handed on.
+    for kill_first in (False, True):
+        this.acquire()
+        first, second = greenrt.spawn(take, this), greenrt.spawn(take, this)
+        greenrt.sleep(0)
+        if kill_first:
+            first.kill(block=False)
+        this.release()
+        if not kill_first:
+            first.kill(block=False)
+        assert second.wait(5) is True
+        try:
+            assert first.wait(5) is True, "it had the lock before it heard of the kill"
+        except greenrt.TaskExit:
+            pass
+        assert waiting() == 0 and this.acquire(False)
+        this.release()
+
+    # Handed to the root by a signal handler that then raises: given back.
+    def handler(number, frame):
+        if this is lock:
+            this.release()
+        else:
+            holder.switch = True
+            while waiting():
+                time.sleep(0.001)
+        raise InterruptedError
+
+    class Holder:
+        """Holds an RLock in a task until it is told to let go."""
+
+        switch = False
+
+        def run(self):
+            with this:  # noqa: B023
+                while not self.switch:
+                    time.sleep(0.001)
+
+    holder = Holder()
+    if this is lock:
+        this.acquire()
+    else:
+        holding = greenrt.spawn(holder.run)
+        greenrt.sleep(0)
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
     try:
-        first.wait(5)
-    except greenrt.TaskExit:
+        this.acquire()
+        raise AssertionError
+    except InterruptedError:
         pass
-    assert waiting() == 0 and this.acquire(False)
-    this.release()
+    if this is rlock:
+        holding.wait(5)
+    assert waiting() == 0
+    assert greenrt.spawn(lambda: this.acquire(False) and (this.release(), True)[1]).wait(5)  # noqa: B023
 
     # Timeouts: of the call, and around it
     this.acquire()

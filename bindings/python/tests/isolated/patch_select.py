@@ -141,6 +141,36 @@ for task in runs:
     task.wait()
 assert time.monotonic() - started < alone * 6, "they waited for each other"
 
+# Waiting for a child without pipes lets others run, as do Popen.wait with a timeout, wait for any child, and a bad pid.
+def nap_in_a_child(seconds):
+    before = ticks
+    subprocess.run([sys.executable, "-S", "-c", f"import time; time.sleep({seconds})"], check=True)
+    assert ticks > before + 5
+
+
+started = time.monotonic()
+runs = [greenrt.spawn(nap_in_a_child, 0.4) for _ in range(6)]
+for task in runs:
+    task.wait(60)
+assert time.monotonic() - started < 2.2, "they waited for each other"
+child_process = subprocess.Popen([sys.executable, "-S", "-c", "import time, sys; time.sleep(0.3); sys.exit(9)"])
+try:
+    child_process.wait(0.05)
+    raise AssertionError
+except subprocess.TimeoutExpired:
+    pass
+try:
+    with greenrt.Timeout(0.02):
+        child_process.wait()
+    raise AssertionError
+except greenrt.Timeout:
+    pass
+assert meanwhile(lambda: os.waitstatus_to_exitcode(os.waitpid(-1, 0)[1])) == 9
+raises(ChildProcessError, lambda: os.waitpid(-1, 0))
+raises(ChildProcessError, lambda: os.waitpid(os.getpid(), 0))
+raises(TypeError, lambda: os.waitpid("x", 0))
+child_process.returncode = 9
+
 # Four asyncio loops in four tasks, and one with a server and executor
 count = 0
 

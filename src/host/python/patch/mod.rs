@@ -14,7 +14,7 @@
 //! | thread.rs, handle.rs | starting and joining threads, before 3.13 and from 3.13 on |
 //! | select.rs | `select.select`, poll and epoll objects |
 //! | socket.rs, ghost.rs | `_socket.socket`: plain bytes; addresses, messages, connections |
-//! | fork.rs | `os.fork` from a task |
+//! | fork.rs, wait.rs | `os.fork` from a task; `os.waitpid` |
 //! | builtins.rs | what the Python package calls |
 //!
 //! A replacement asks first whether its OS thread runs tasks (`host::home`); if not it calls the original, so that real threads
@@ -39,6 +39,7 @@ mod socket;
 mod table;
 mod thread;
 mod time;
+mod wait;
 mod waiters;
 
 pub(crate) use builtins::BUILTINS;

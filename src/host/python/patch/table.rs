@@ -5,7 +5,7 @@
 
 use super::super::api::{api, drop_ref, type_of, MethodDef, New, Obj};
 use super::call::{Args, Entries, Primitive};
-use super::{fork, ghost, handle, ident, layout, lock, queue, rlock, select, shapes, socket, thread, time};
+use super::{fork, ghost, handle, ident, layout, lock, queue, rlock, select, shapes, socket, thread, time, wait};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 use std::ffi::CString;
@@ -203,6 +203,7 @@ primitives! {
     Close Socket "_socket.socket.close" socket::close;
 
     Fork Os "os.fork" fork::fork;
+    WaitPid Os "os.waitpid" wait::waitpid;
 }
 
 /// The row of that name.
