@@ -187,7 +187,22 @@ impl Reactor {
     ///
     /// # Safety
     /// The node stays where it is until [`Reactor::leave`] (W2).
+    #[inline]
     pub unsafe fn begin(&mut self, fd: i32, dir: Dir, node: &WaitNode, again: bool) -> Result<Begin> {
+        if let Some(entry) = self.table.get(fd) {
+            if entry.kind == Kind::Owned && entry.registered {
+                // SAFETY: by the caller.
+                unsafe { link(entry, dir, node, again, &mut self.audit) };
+                self.waiting += 1;
+                return Ok(Begin::Waiting);
+            }
+        }
+        // SAFETY: by the caller.
+        unsafe { self.begin_armed(fd, dir, node, again) }
+    }
+
+    /// [`Reactor::begin`] for what has to be registered or armed first.
+    unsafe fn begin_armed(&mut self, fd: i32, dir: Dir, node: &WaitNode, again: bool) -> Result<Begin> {
         if fd < 0 {
             return Err(Error::new(libc::EBADF));
         }
@@ -196,22 +211,10 @@ impl Reactor {
         }
         let epoll = self.epoll;
         let entry = self.table.ensure(fd)?;
-        if !entry.has_waiters() {
-            entry.stage = 0;
-            self.audit.met_new();
-        }
-        node.note.set(Note::None);
-        // SAFETY: by the caller; the node is not linked (it is new, or was taken off when it was woken).
-        unsafe {
-            if again {
-                entry.list(dir).push_front(node);
-            } else {
-                entry.list(dir).push_back(node);
-            }
-        }
+        // SAFETY: by the caller.
+        unsafe { link(entry, dir, node, again, &mut self.audit) };
         self.waiting += 1;
         let armed = match entry.kind {
-            Kind::Owned if entry.registered => Ok(()),
             Kind::Owned => epoll::register_owned(epoll, fd, data(fd, entry)).map(|()| {
                 entry.registered = true;
                 entry.short_means_drained = entry.stream && sys::fd::is_plain_tcp(fd);
@@ -221,7 +224,6 @@ impl Reactor {
         match armed {
             Ok(()) => Ok(Begin::Waiting),
             Err(e) => {
-                let entry = self.table.ensure(fd)?;
                 entry.list(dir).remove(node);
                 self.waiting -= 1;
                 if e.errno() == libc::EPERM {
@@ -351,6 +353,27 @@ impl Reactor {
             entry.ready = 3;
         }
         Ok(())
+    }
+}
+
+/// Links a node as a waiter of a direction.
+///
+/// # Safety
+/// The node is not linked (it is new, or was taken off when it was woken), and obeys W2.
+#[inline(always)]
+unsafe fn link(entry: &mut Entry, dir: Dir, node: &WaitNode, again: bool, audit: &mut audit::Audit) {
+    if !entry.has_waiters() {
+        entry.stage = 0;
+        audit.met_new();
+    }
+    node.note.set(Note::None);
+    // SAFETY: by the caller.
+    unsafe {
+        if again {
+            entry.list(dir).push_front(node);
+        } else {
+            entry.list(dir).push_back(node);
+        }
     }
 }
 

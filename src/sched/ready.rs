@@ -112,15 +112,30 @@ impl Ready {
         }
         self.head.set(head.wrapping_add(1));
         // SAFETY: the index is masked; entries between head and tail are records of tasks that have not ended.
-        unsafe {
-            let task = *self.slots.get().add(head & self.mask.get());
-            #[cfg(target_arch = "x86_64")]
-            {
-                // The next but one is about to run: its record may be cold. A prefetch of any address is harmless.
-                let after = *self.slots.get().add(head.wrapping_add(1) & self.mask.get());
-                std::arch::x86_64::_mm_prefetch(after.cast(), std::arch::x86_64::_MM_HINT_T0);
+        let task = unsafe { &**self.slots.get().add(head & self.mask.get()) };
+        self.warm_up(head);
+        Some(task)
+    }
+
+    /// Fetches what the next tasks will touch: the record of the one after the next, and the saved frames of the next,
+    /// whose record was fetched the last time.
+    #[inline(always)]
+    fn warm_up(&self, head: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if self.tail.get().wrapping_sub(head) > 2 {
+            use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+            let (slots, mask) = (self.slots.get(), self.mask.get());
+            // SAFETY: both indices lie between head and tail, so both are records of tasks that have not ended. A
+            // prefetch itself is harmless at any address.
+            unsafe {
+                let next = *slots.add(head.wrapping_add(1) & mask);
+                let after = *slots.add(head.wrapping_add(2) & mask);
+                let frames = (*next).context.get() as *const i8;
+                _mm_prefetch::<_MM_HINT_T0>(frames);
+                _mm_prefetch::<_MM_HINT_T0>(frames.wrapping_add(64));
+                _mm_prefetch::<_MM_HINT_T0>(frames.wrapping_add(128));
+                _mm_prefetch::<_MM_HINT_T0>(after.cast());
             }
-            Some(&*task)
         }
     }
 
