@@ -136,3 +136,27 @@ TEST(deadlock_report_can_be_switched_off) {
   CHECK_EQ(end.signal, SIGALRM);
   CHECK_STR(end.out, "");
 }
+
+static gt_waker_t *left_over;
+
+static void *leave_a_waker(void *arg) {
+  left_over = gt_waker_new(gt_self());
+  CHECK(left_over != NULL);
+  CHECK_EQ(gt_shutdown(), 0);
+  return arg;
+}
+
+static void *free_it_and_wait_in_vain(void *arg) {
+  CHECK_EQ(gt_sleep(1000), 0);
+  gt_waker_free(left_over);
+  CHECK_EQ(gt_park(), -EDEADLK);
+  CHECK_EQ(gt_shutdown(), 0);
+  return arg;
+}
+
+/* The waker was counted in by a scheduler that is gone: freeing it is no matter of the one that took its place. */
+TEST(deadlock_count_of_wakers_belongs_to_one_scheduler) {
+  ask_for(GT_DEADLOCK_ERROR);
+  s_thread_join(s_thread(leave_a_waker, NULL));
+  s_thread_join(s_thread(free_it_and_wait_in_vain, NULL));
+}

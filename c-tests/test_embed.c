@@ -74,7 +74,22 @@ TEST(embed_foreign_thread_wakes_through_poll_fd) {
   CHECK_EQ(readable(loop, 5000), 1);
   s_thread_join(thread);
   CHECK_GE(gt_turn(0), 0);
+  CHECK_EQ(readable(loop, 0), 0); /* heard once: the other loop must not spin */
   CHECK_EQ(gt_park_until(IN_MS(5000)), 0);
+  gt_waker_free(waker);
+}
+
+TEST(embed_foreign_thread_is_heard_after_the_root_blocked_by_itself) {
+  int loop = gt_poll_fd();
+  gt_waker_t *waker = gt_waker_new(gt_self());
+  CHECK_EQ(gt_turn(0), 0);
+  CHECK_EQ(gt_sleep(MS(1)), 0); /* a wait of the root's own, outside gt_turn */
+  CHECK_EQ(gt_next_deadline(), GT_NEVER);
+  pthread_t thread = s_thread(wake, waker);
+  CHECK_EQ(readable(loop, 5000), 1);
+  s_thread_join(thread);
+  CHECK_GE(gt_turn(0), 0);
+  CHECK_EQ(gt_park_until(0), 0);
   gt_waker_free(waker);
 }
 

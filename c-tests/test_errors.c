@@ -159,6 +159,7 @@ TEST(errors_of_null_buffers) {
   CHECK_EQ(gt_writev(fds[0], NULL, 1), -EINVAL);
   CHECK_EQ(gt_connect(fds[0], NULL, len), -EINVAL);
   CHECK_EQ(gt_poll(NULL, 1), -EINVAL);
+  CHECK_EQ(gt_accept(fds[0], (struct sockaddr *)&msg, NULL), -EINVAL);
   CHECK_EQ(gt_dial_tcp(NULL, 1), -EINVAL);
   CHECK_EQ(gt_stats(NULL), -EINVAL);
   s_close_pair(fds);

@@ -226,6 +226,69 @@ TEST(fork_child_resolves_names) {
   CHECK_EQ(gt_close(listener), 0);
 }
 
+static volatile int64_t foreign_task;
+static pthread_barrier_t met;
+
+static void *keep_a_task(void *arg) {
+  foreign_task = s_spawn(park, NULL);
+  s_settle();
+  pthread_barrier_wait(&met);
+  pthread_barrier_wait(&met);
+  CHECK_EQ(gt_unpark(foreign_task), 0);
+  s_join(foreign_task);
+  return arg;
+}
+
+static void *same_slot_again(void *arg) {
+  for (int i = 0; i < 5; i++) {
+    int64_t task = s_spawn(park, NULL);
+    CHECK_NE(task, foreign_task);
+    s_settle();
+    CHECK_EQ(gt_cancel(foreign_task), -ESRCH);
+    CHECK_EQ(gt_unpark(task), 0);
+    s_join(task);
+  }
+  return arg;
+}
+
+TEST(fork_child_never_gives_an_id_of_the_parents_other_threads_again) {
+  CHECK_EQ(pthread_barrier_init(&met, NULL, 2), 0);
+  CHECK_EQ(gt_sleep(1000), 0);
+  pthread_t thread = s_thread(keep_a_task, NULL);
+  pthread_barrier_wait(&met);
+  pid_t pid = fork();
+  CHECK_OK(pid);
+  if (pid == 0) {
+    CHECK_EQ(gt_unpark(foreign_task), -ESRCH);
+    s_thread_join(s_thread(same_slot_again, NULL));
+    _exit(0);
+  }
+  reap(pid);
+  pthread_barrier_wait(&met);
+  s_thread_join(thread);
+}
+
+static void *fork_and_count(void *arg) {
+  int depth = *(int *)arg - 1, count = s_fd_count();
+  if (depth == 0) return NULL;
+  pid_t pid = fork();
+  CHECK_OK(pid);
+  if (pid == 0) {
+    CHECK_EQ(gt_sleep(1000), 0);
+    CHECK_LE(s_fd_count(), count);
+    fork_and_count(&depth);
+    _exit(0);
+  }
+  reap(pid);
+  return NULL;
+}
+
+TEST(fork_generations_do_not_pile_up_descriptors) {
+  int generations = 5;
+  CHECK_EQ(gt_sleep(1000), 0);
+  fork_and_count(&generations);
+}
+
 TEST(fork_grandchildren) {
   int64_t task = s_spawn(nap, NULL);
   pid_t pid = fork();

@@ -120,6 +120,11 @@ TEST(hooks_each_task_finds_its_own_state) {
   toy_end(&vm);
 }
 
+static void *receive_one(void *arg) {
+  char byte;
+  return (void *)(intptr_t)gt_recv(*(int *)arg, &byte, 1, 0);
+}
+
 TEST(hooks_release_only_around_a_poll_that_sleeps) {
   int fds[2];
   char byte;
@@ -131,6 +136,14 @@ TEST(hooks_release_only_around_a_poll_that_sleeps) {
   CHECK_EQ(gt_send(fds[1], "x", 1, 0), 1);
   CHECK_EQ(gt_recv(fds[0], &byte, 1, 0), 1);
   CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, 0), -ETIMEDOUT);
+  s_join(task);
+  task = s_spawn(receive_one, &fds[0]);
+  uint64_t polls = s_stats().polls;
+  for (int i = 0; i < 5000; i++) CHECK_EQ(gt_yield(), 0);
+  CHECK_GT(s_stats().polls, polls); /* it looked at the descriptor, but did not sleep for it */
+  CHECK_EQ(vm.releases, 0);
+  CHECK_EQ(gt_send(fds[1], "x", 1, 0), 1);
+  while (s_stats().tasks_live && s_stats().tasks_parked) CHECK_EQ(gt_yield(), 0);
   s_join(task);
   CHECK_EQ(vm.releases, 0);
   CHECK_EQ(gt_sleep(MS(3)), 0);

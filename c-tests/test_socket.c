@@ -299,6 +299,43 @@ TEST(socket_datagrams_keep_their_borders) {
   s_close_pair(fds);
 }
 
+static void *send_in_pieces(void *arg) {
+  for (int i = 0; i < 4; i++) {
+    CHECK_EQ(gt_send(*(int *)arg, "piece", 5, 0), 5);
+    CHECK_EQ(gt_sleep(MS(2)), 0);
+  }
+  return NULL;
+}
+
+TEST(socket_waitall_waits_for_all) {
+  for (int kind = 0; kind < 4; kind++) {
+    int fds[2];
+    char buf[32];
+    if (kind & 1)
+      s_tcp_pair(fds);
+    else
+      s_unix_pair(SOCK_STREAM, fds);
+    if (kind & 2) s_adopt_pair(fds);
+    int64_t task = s_spawn(send_in_pieces, &fds[1]);
+    CHECK_EQ(gt_recv(fds[0], buf, 12, MSG_WAITALL), 12);
+    CHECK_MEM(buf, "piecepiecepi", 12);
+    CHECK_EQ(gt_recv_until(fds[0], buf, sizeof buf, MSG_WAITALL, IN_MS(30)), 8); /* what came before the deadline */
+    CHECK_MEM(buf, "ecepiece", 8);
+    s_join(task);
+    CHECK_EQ(gt_recv_until(fds[0], buf, sizeof buf, MSG_WAITALL, IN_MS(2)), -ETIMEDOUT);
+    CHECK_EQ(gt_send(fds[1], "half", 4, 0), 4);
+    CHECK_EQ(gt_interrupt_at(gt_self(), 1, IN_MS(3)), 0);
+    CHECK_EQ(gt_recv(fds[0], buf, sizeof buf, MSG_WAITALL), 4); /* the bytes win, and the interrupt is not lost */
+    CHECK_EQ(gt_sleep(MS(1)), -EINTR);
+    CHECK_EQ(gt_sleep(MS(1)), 0);
+    CHECK_EQ(gt_send(fds[1], "end", 3, 0), 3);
+    CHECK_EQ(gt_close(fds[1]), 0);
+    CHECK_EQ(gt_recv(fds[0], buf, sizeof buf, MSG_WAITALL), 3);
+    CHECK_EQ(gt_recv(fds[0], buf, sizeof buf, MSG_WAITALL), 0);
+    CHECK_EQ(gt_close(fds[0]), 0);
+  }
+}
+
 TEST(socket_flags_go_through) {
   int fds[2];
   char buf[8];

@@ -41,6 +41,33 @@ TEST(stats_count_tasks_by_what_they_do) {
   CHECK_GT(stats.stacks_cached, 0);
 }
 
+static void *look_from_inside(void *arg) {
+  gt_stats_t stats = s_stats();
+  CHECK_EQ(stats.tasks_live, 3);
+  CHECK_EQ(stats.tasks_parked, 1);
+  CHECK_EQ(stats.tasks_ready, 1);
+  return arg;
+}
+
+TEST(stats_look_the_same_from_inside_a_task) {
+  int64_t parked = s_spawn(park, NULL);
+  s_settle();
+  int64_t looker = s_spawn(look_from_inside, NULL), ready = s_spawn(yielder, NULL);
+  s_join(looker); /* the root is parked meanwhile */
+  CHECK_EQ(gt_unpark(parked), 0);
+  s_join(parked);
+  s_join(ready);
+  parked = s_spawn(park, NULL);
+  s_settle();
+  looker = s_spawn(look_from_inside, NULL);
+  ready = s_spawn(yielder, NULL);
+  CHECK_EQ(gt_yield(), 0); /* the root is ready meanwhile */
+  CHECK_EQ(gt_unpark(parked), 0);
+  s_join(looker);
+  s_join(parked);
+  s_join(ready);
+}
+
 TEST(stats_count_switches_and_polls) {
   int64_t task = s_spawn(yielder, NULL);
   uint64_t before = s_stats().switches;

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static void *give_back(void *arg) { return arg; }
 
@@ -163,6 +164,38 @@ TEST(task_return_runs_cleanups_too) {
   CHECK_STR(s_logged(), "r21");
 }
 
+static void exit_again(void *arg) {
+  s_log('x');
+  gt_exit(arg);
+}
+
+static void *exit_in_cleanup(void *arg) {
+  CHECK_EQ(gt_cleanup_push(log_it, "1"), 0);
+  CHECK_EQ(gt_cleanup_push(exit_again, arg), 0);
+  CHECK_EQ(gt_cleanup_push(log_it, "2"), 0);
+  return NULL;
+}
+
+TEST(task_exit_in_a_cleanup_handler_runs_the_others_and_counts) {
+  int here;
+  CHECK(s_join(s_spawn(exit_in_cleanup, &here)) == &here);
+  CHECK_STR(s_logged(), "2x1");
+}
+
+static void spawn_and_join(void *arg) { s_join(s_spawn(give_back, arg)); }
+
+static void *work_in_cleanup(void *arg) {
+  CHECK_EQ(gt_cleanup_push(log_it, "1"), 0);
+  CHECK_EQ(gt_cleanup_push(spawn_and_join, arg), 0);
+  return arg;
+}
+
+TEST(task_cleanup_handlers_may_spawn_and_join) {
+  int here;
+  CHECK(s_join(s_spawn(work_in_cleanup, &here)) == &here);
+  CHECK_STR(s_logged(), "1");
+}
+
 TEST(task_exit_of_the_root_is_refused) { CHECK_EQ(gt_exit(NULL), -EPERM); }
 
 static void *pop_some(void *arg) {
@@ -248,6 +281,23 @@ TEST(task_runs_on_the_users_own_stack) {
     s_join(task);
     CHECK(at > (uintptr_t)stack && at < (uintptr_t)stack + sizeof stack);
     CHECK_EQ(s_stats().stacks_in_use, 0);
+  }
+}
+
+static void *print_numbers(void *arg) {
+  char text[64];
+  snprintf(text, sizeof text, "%.3f %Lg", 2.5, 1.25L); /* aligned moves onto the stack */
+  CHECK_STR(text, "2.500 1.25");
+  return arg;
+}
+
+TEST(task_users_stack_need_not_be_aligned) {
+  static char memory[64 * 1024 + 64];
+  for (size_t shift = 0; shift < 64; shift += 7) {
+    gt_spawn_opts_t opts = {.size = sizeof opts, .stack = memory + shift, .stack_size = 64 * 1024 - shift};
+    int64_t task = gt_spawn_with(print_numbers, NULL, &opts);
+    CHECK_GT(task, 0);
+    s_join(task);
   }
 }
 

@@ -61,6 +61,20 @@ TEST(time_sleep_for_ever_can_be_cancelled) {
 }
 
 enum { SLEEPERS = 10000 };
+TEST(time_far_deadlines_are_not_near) {
+  const int64_t far[] = {INT64_MAX - 1, INT64_MAX / 2, INT64_C(1) << 61, IN_MS(1000) * 1000};
+  for (size_t i = 0; i < COUNT(far); i++) {
+    int64_t scope = gt_deadline_push(far[i]);
+    CHECK_GT(scope, 0);
+    CHECK_EQ(gt_interrupt_at(gt_self(), 1, far[i]), 0);
+    CHECK_EQ(gt_park_until(IN_MS(3)), -ETIMEDOUT);
+    CHECK_EQ(gt_sleep(MS(1)), 0);
+    CHECK_EQ(gt_deadline_pop(scope), 0);
+    CHECK_EQ(gt_interrupt_withdraw(gt_self(), 1), 0);
+    CHECK_EQ(s_stats().timers, 0);
+  }
+}
+
 static int64_t base, wakes[SLEEPERS], times[SLEEPERS];
 static int awake;
 

@@ -10,7 +10,7 @@
 //! H3  Sleep: the home sets `asleep`, then looks into the inbox; a sender links first, then looks at `asleep`. Both in
 //!     one total order (SeqCst), so one of them sees the other.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use once_cell::sync::Lazy;
@@ -32,12 +32,44 @@ pub struct Home {
     inbox: AtomicPtr<Link>,
     mail: Mutex<Vec<(i64, i32)>>,
     /// Wakers of its tasks that exist outside: while there are any, silence is no deadlock.
-    pub wakers: AtomicUsize,
+    pub wakers: Tally,
     /// Jobs of its tasks that run on other threads.
-    pub jobs: AtomicUsize,
+    pub jobs: Tally,
+}
+
+/// A count of things that outside code holds for one scheduler. Homes pass from scheduler to scheduler, so it has an
+/// epoch (high half): what comes back after its scheduler has gone is not counted out of the next one's.
+#[derive(Default)]
+pub struct Tally(AtomicU64);
+
+impl Tally {
+    /// Any thread: counts one in; the answer goes into [`Tally::leave`].
+    pub fn enter(&self) -> u32 {
+        (self.0.fetch_add(1, Ordering::SeqCst) >> 32) as u32
+    }
+
+    /// Any thread: counts one out that came in at that epoch.
+    pub fn leave(&self, epoch: u32) {
+        let out = |now: u64| ((now >> 32) as u32 == epoch).then(|| now - 1);
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, out);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst) as u32 as usize
+    }
+
+    /// Home thread: nothing is held for the scheduler that begins.
+    fn begin(&self) {
+        let next = |now: u64| Some(((now >> 32) + 1) << 32);
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+    }
 }
 
 static REGISTER: [AtomicPtr<Home>; MAX_HOMES] = [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_HOMES];
+/// Stands in the register of a forked child for the homes of the parent's other threads: no scheduler takes their place,
+/// or ids of theirs would be given again (L3).
+const ABANDONED: *mut Home = std::ptr::without_provenance_mut(1);
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static REGISTER_LOCK: Lazy<Mutex<()>> = Lazy::new(Mutex::default);
 
@@ -60,6 +92,9 @@ pub fn move_in() -> Result<&'static Home> {
     let _guard = lock();
     for (index, place) in REGISTER.iter().enumerate() {
         let known = place.load(Ordering::Acquire);
+        if known == ABANDONED {
+            continue;
+        }
         // SAFETY: H1.
         let home = match unsafe { known.as_ref() } {
             Some(home) if home.in_use.load(Ordering::Acquire) => continue,
@@ -73,8 +108,8 @@ pub fn move_in() -> Result<&'static Home> {
                     bell: AtomicI32::new(bell()?),
                     inbox: AtomicPtr::default(),
                     mail: Mutex::default(),
-                    wakers: AtomicUsize::new(0),
-                    jobs: AtomicUsize::new(0),
+                    wakers: Tally::default(),
+                    jobs: Tally::default(),
                 };
                 let home: &'static Home = Box::leak(Box::new(home));
                 place.store(std::ptr::from_ref(home).cast_mut(), Ordering::Release);
@@ -83,8 +118,8 @@ pub fn move_in() -> Result<&'static Home> {
         };
         home.in_use.store(true, Ordering::Release);
         home.asleep.store(false, Ordering::SeqCst);
-        home.wakers.store(0, Ordering::Relaxed);
-        home.jobs.store(0, Ordering::Relaxed);
+        home.wakers.begin();
+        home.jobs.begin();
         IN_USE.fetch_add(1, Ordering::SeqCst);
         return Ok(home);
     }
@@ -94,6 +129,9 @@ pub fn move_in() -> Result<&'static Home> {
 /// The home that an id names, if there is one.
 fn of(p: Parts) -> Result<&'static Home> {
     let known = REGISTER.get(p.home as usize).map_or(std::ptr::null_mut(), |h| h.load(Ordering::Acquire));
+    if known == ABANDONED {
+        return Err(Error::new(libc::ESRCH));
+    }
     // SAFETY: H1.
     unsafe { known.as_ref() }.ok_or(Error::new(libc::ESRCH))
 }
@@ -103,11 +141,9 @@ pub fn is_alive(id: i64) -> bool {
     slots::parts(id).is_some_and(|p| of(p).is_ok_and(|h| h.slots.is_alive(p)))
 }
 
-/// Any thread: counts a waker of a live task in or out.
-pub fn count_waker(id: i64, by: isize) {
-    if let Some(Ok(home)) = slots::parts(id).map(of) {
-        home.wakers.fetch_add(by as usize, Ordering::SeqCst);
-    }
+/// Any thread: the count of wakers that a task's belongs to.
+pub fn wakers(id: i64) -> Option<&'static Tally> {
+    slots::parts(id).and_then(|p| of(p).ok()).map(|h| &h.wakers)
 }
 
 /// Any thread: leaves a request with a task (see the request bits of [`slots`]).
@@ -226,22 +262,25 @@ impl Home {
         let _ = crate::sys::fd::close(inherited);
         self.inbox.store(std::ptr::null_mut(), Ordering::Relaxed);
         self.asleep.store(false, Ordering::Relaxed);
-        self.wakers.store(0, Ordering::Relaxed);
-        self.jobs.store(0, Ordering::Relaxed);
+        self.wakers.begin();
+        self.jobs.begin();
         self.take_mail();
         forget_others(Some(self));
         Ok(())
     }
 }
 
-/// Forked child: the threads of the other homes do not exist here. Their ids turn stale; their places are not reused
-/// (their bells are the parent's).
+/// Forked child: the threads of the other homes do not exist here. Their ids turn stale, and their places are not reused.
 pub fn forget_others(keep: Option<&Home>) {
     for place in &REGISTER {
         let known = place.load(Ordering::Relaxed);
-        if !known.is_null() && !keep.is_some_and(|k| std::ptr::eq(k, known)) {
-            place.store(std::ptr::null_mut(), Ordering::Relaxed);
+        if known.is_null() || known == ABANDONED || keep.is_some_and(|k| std::ptr::eq(k, known)) {
+            continue;
         }
+        // SAFETY: H1.
+        let bell = unsafe { (*known).bell() };
+        let _ = crate::sys::fd::close(bell);
+        place.store(ABANDONED, Ordering::Relaxed);
     }
     IN_USE.store(keep.is_some() as usize, Ordering::Relaxed);
 }

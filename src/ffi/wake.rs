@@ -1,7 +1,5 @@
 //! Section: park, unpark, wakers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::guard::{guard, invalid};
 use crate::home;
 use crate::sched::{control, Scheduler};
@@ -11,7 +9,7 @@ use crate::sys::clock::NEVER;
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct gt_waker_t {
     task: i64,
-    counted: AtomicBool,
+    epoch: u32,
 }
 
 /// Waits for the running task's permit and takes it. There is one: gt_unpark() before gt_park() is not lost, two are as
@@ -43,16 +41,15 @@ pub extern "C" fn gt_unpark(task: i64) -> libc::c_int {
 #[no_mangle]
 pub extern "C" fn gt_waker_new(task: i64) -> *mut gt_waker_t {
     let made = std::panic::catch_unwind(|| {
-        if !home::is_alive(task) {
-            return std::ptr::null_mut();
-        }
-        let waker = gt_waker_t { task, counted: AtomicBool::new(true) };
+        let wakers = match home::wakers(task) {
+            Some(wakers) if home::is_alive(task) => wakers,
+            _ => return std::ptr::null_mut(),
+        };
         let mut one = Vec::new();
         if one.try_reserve_exact(1).is_err() {
             return std::ptr::null_mut();
         }
-        one.push(waker);
-        home::count_waker(task, 1);
+        one.push(gt_waker_t { task, epoch: wakers.enter() });
         Box::into_raw(one.into_boxed_slice()).cast::<gt_waker_t>()
     });
     made.unwrap_or(std::ptr::null_mut())
@@ -88,7 +85,7 @@ pub unsafe extern "C" fn gt_waker_free(waker: *mut gt_waker_t) {
     }
     // SAFETY: by the caller: made by gt_waker_new as a boxed slice of one.
     let waker = unsafe { Box::from_raw(waker) };
-    if waker.counted.swap(false, Ordering::Relaxed) {
-        home::count_waker(waker.task, -1);
+    if let Some(wakers) = home::wakers(waker.task) {
+        wakers.leave(waker.epoch);
     }
 }

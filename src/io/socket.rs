@@ -33,6 +33,10 @@ pub unsafe fn recv(
     flags: i32,
     deadline: i64,
 ) -> Result<usize> {
+    if flags & libc::MSG_WAITALL != 0 {
+        // SAFETY: by the caller.
+        return unsafe { recv_all(s, fd, (buf, len), flags, deadline) };
+    }
     patient(flags, deadline, |deadline| {
         until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
             // SAFETY: by the caller.
@@ -40,6 +44,40 @@ pub unsafe fn recv(
             Ok((n, Moved::of(n, len, flags == 0)))
         })
     })
+}
+
+/// recv(2) with MSG_WAITALL, on a stream: the whole buffer, or less at the end of the stream, at an error, and when the
+/// wait is ended. With MSG_PEEK or on datagrams it is one transfer.
+#[cold]
+unsafe fn recv_all(
+    s: &'static Scheduler,
+    fd: i32,
+    (buf, len): (*mut u8, usize),
+    flags: i32,
+    deadline: i64,
+) -> Result<usize> {
+    let each = flags & !libc::MSG_WAITALL;
+    let whole = each & (libc::MSG_PEEK | libc::MSG_DONTWAIT | libc::MSG_OOB | libc::MSG_ERRQUEUE | libc::MSG_TRUNC)
+        == 0
+        && sys::fd::socket_option(fd, libc::SOL_SOCKET, libc::SO_TYPE)? == libc::SOCK_STREAM;
+    let mut got = 0;
+    loop {
+        let delivered = s.delivered_interrupts();
+        // SAFETY: the rest of the caller's buffer.
+        match unsafe { recv(s, fd, buf.wrapping_add(got), len - got, each, deadline) } {
+            Ok(0) => return Ok(got),
+            Ok(n) => got += n,
+            Err(e) if got == 0 => return Err(e),
+            Err(_) => {
+                // The bytes win; an interrupt ends the next call.
+                s.keep_interrupts(delivered);
+                return Ok(got);
+            }
+        }
+        if !whole || got >= len {
+            return Ok(got);
+        }
+    }
 }
 
 /// send(2), never SIGPIPE.

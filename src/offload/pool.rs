@@ -53,6 +53,7 @@ struct Task<R, F> {
     done: AtomicBool,
     id: i64,
     home: &'static home::Home,
+    epoch: u32,
 }
 
 impl<R: Send, F: FnOnce() -> R + Send> Work for Task<R, F> {
@@ -64,7 +65,7 @@ impl<R: Send, F: FnOnce() -> R + Send> Work for Task<R, F> {
             *self.result.lock().unwrap_or_else(|e| e.into_inner()) = result;
         }
         self.done.store(true, Ordering::SeqCst);
-        self.home.jobs.fetch_sub(1, Ordering::SeqCst);
+        self.home.jobs.leave(self.epoch);
         // The task may have gone on without us.
         let _ = home::request(self.id, slots::NUDGE);
     }
@@ -82,10 +83,10 @@ where
         done: AtomicBool::new(false),
         id: s.my_id(),
         home: s.home(),
+        epoch: s.home().jobs.enter(),
     });
-    s.home().jobs.fetch_add(1, Ordering::SeqCst);
     if let Err(e) = submit(task.clone()) {
-        s.home().jobs.fetch_sub(1, Ordering::SeqCst);
+        s.home().jobs.leave(task.epoch);
         return Err(e);
     }
     s.park_for_job(deadline, || task.done.load(Ordering::SeqCst))?;

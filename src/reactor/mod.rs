@@ -338,10 +338,10 @@ impl Reactor {
         let inherited_epoll = self.epoll;
         self.epoll = self.poller.as_raw_fd();
         self.bell = bell;
-        // Dropping a Poller removes registrations from the instance that the parent uses: forget it, and close only
-        // the descriptor of the instance.
-        std::mem::forget(inherited);
-        let _ = sys::fd::close(inherited_epoll);
+        // Dropping a Poller removes registrations from the instance that the parent uses. So its number is made to
+        // stand for something else first (the bell, which refuses such calls), and the drop closes that.
+        sys::fd::replace(inherited_epoll, bell)?;
+        drop(inherited);
         epoll::register_bell(self.epoll, bell, BELL)?;
         self.waiting = 0;
         for (_, entry) in self.table.iter_mut() {

@@ -87,6 +87,25 @@ impl Scheduler {
         }
     }
 
+    /// How many delivered codes wait to be taken.
+    pub fn delivered_interrupts(&self) -> usize {
+        // SAFETY: D2: the reference ends with the statement.
+        unsafe { self.me().extra() }.map_or(0, |e| e.delivered.len())
+    }
+
+    /// Puts codes delivered beyond the first `count` back: their -EINTR was not passed on, and is still to come.
+    pub fn keep_interrupts(&self, count: usize) {
+        let me = self.me();
+        // SAFETY: D2: the reference ends within the block, which calls nobody.
+        if let Some(extra) = unsafe { me.extra() } {
+            while extra.delivered.len() > count {
+                let Some(code) = extra.delivered.pop_back() else { break };
+                extra.queued.push_front(code); // its room is still there
+                me.pending.set(me.pending.get() | pending::INTERRUPT);
+            }
+        }
+    }
+
     /// The oldest delivered code.
     pub fn take_interrupt(&self) -> Result<i32> {
         // SAFETY: D2.

@@ -5,7 +5,6 @@ use super::Scheduler;
 use crate::config::Deadlock;
 use crate::home;
 use crate::sys::complain;
-use std::sync::atomic::Ordering::SeqCst;
 
 impl Scheduler {
     /// Called before a sleep without end. True if it has made the root ready instead.
@@ -13,8 +12,8 @@ impl Scheduler {
     pub(super) fn deadlocked(&self) -> bool {
         let provable = self.config.deadlock != Deadlock::Ignore
             && self.reactor().waiting() == 0
-            && self.home.wakers.load(SeqCst) == 0
-            && self.home.jobs.load(SeqCst) == 0
+            && self.home.wakers.count() == 0
+            && self.home.jobs.count() == 0
             && !self.home.has_post()
             && !self.embedded.get()
             && self.host.get().swap.is_none()

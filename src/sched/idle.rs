@@ -133,7 +133,8 @@ impl Scheduler {
 
     /// When the next timer is due.
     pub fn next_deadline(&self) -> i64 {
-        if self.has_ready() || self.home.has_post() {
+        // The other loop goes to sleep with this answer: from now on other threads must ring.
+        if self.has_ready() || self.home.has_post() || self.embedded.get() && !self.home.fall_asleep() {
             return 0;
         }
         self.timers().next().unwrap_or(clock::NEVER)
@@ -154,6 +155,9 @@ impl Scheduler {
         self.home.wake_up();
         self.read_post();
         self.poll_without_waiting();
+        if self.embedded.get() {
+            self.poll(NO_WAIT); // hears the bell, or the other loop would spin
+        }
         if self.ready.is_empty() && !clock::passed(deadline) {
             self.poll_until(deadline);
         }

@@ -2,7 +2,6 @@
 
 use super::task::State;
 use super::Scheduler;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// A snapshot; see `gt_stats_t` for each figure. The root task is in none.
 #[derive(Default, Clone, Copy, Debug)]
@@ -56,7 +55,7 @@ impl Scheduler {
             stacks_in_use: stacks.in_use as u64,
             stacks_cached: stacks.cached as u64,
             wakes_remote: self.remote.get(),
-            offload_jobs: self.home.jobs.load(Relaxed) as u64,
+            offload_jobs: self.home.jobs.count() as u64,
         }
     }
 }

@@ -66,6 +66,12 @@ pub fn close(fd: i32) -> Result<()> {
     }
 }
 
+/// Makes a number stand for another open file; what it stood for is closed.
+pub fn replace(fd: i32, by: i32) -> Result<()> {
+    // SAFETY: dup3 takes no pointers; the caller owns the number.
+    super::check(unsafe { libc::dup3(by, fd, libc::O_CLOEXEC) } as isize).map(drop)
+}
+
 /// What poll(2) says of one descriptor right now, without waiting. 0: nothing of what was asked.
 pub fn poll_now(fd: i32, events: i16) -> Result<u32> {
     let mut p = libc::pollfd { fd, events, revents: 0 };
