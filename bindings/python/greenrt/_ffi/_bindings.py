@@ -163,6 +163,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_fd_release": (ctypes.c_int, [ctypes.c_int]),
     "gt_close": (ctypes.c_int, [ctypes.c_int]),
     "gt_host_set": (ctypes.c_int, [ctypes.POINTER(gt_host_t)]),
+    "gt_host_notify": (ctypes.c_int, [ctypes.c_int64]),
     "gt_stats": (ctypes.c_int, [ctypes.POINTER(gt_stats_t)]),
     "gt_python_builtins": (ctypes.c_void_p, []),
 }

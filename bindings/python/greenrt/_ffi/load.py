@@ -63,6 +63,12 @@ def declare(library: ctypes.PyDLL) -> None:
         function.argtypes = parameters
 
 
+def configure(library: ctypes.PyDLL) -> None:
+    """No deadlock reports: a Python program that waits for a real thread or a signal looks like one to the library."""
+    config = _bindings.gt_config_t(size=ctypes.sizeof(_bindings.gt_config_t), deadlock=_bindings.GT_DEADLOCK_OFF)
+    library.gt_config(ctypes.byref(config))  # -EBUSY: C code of this process was first and has configured it
+
+
 def load() -> ctypes.PyDLL:
     """The library, or ImportError with the places that were tried."""
     places = candidates()
@@ -70,6 +76,7 @@ def load() -> ctypes.PyDLL:
         if path.is_file():
             library = open_library(path)
             declare(library)
+            configure(library)
             return library
     tried = ", ".join(map(str, places))
     raise ImportError(f"greenrt cannot find its library; looked at {tried}. GREENRT_LIBRARY can name the file.")
