@@ -108,7 +108,7 @@ macro_rules! api {
         /// # Safety
         /// The process runs CPython, and the calling thread holds the GIL.
         unsafe fn look_up() -> Result<Api, &'static str> {
-            // SAFETY (all of them): each symbol has the C type that CPython's headers give it, which is the one
+            // SAFETY: each symbol has the C type that CPython's headers give it, which is the one
             // written in this file; pointer and function pointer have the same representation here.
             Ok(unsafe { Api {
                 $( $name: core::mem::transmute::<*mut c_void, unsafe extern "C" fn($($arg),*) $(-> $ret)?>(

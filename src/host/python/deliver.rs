@@ -29,13 +29,15 @@ pub unsafe fn raise_wake(rc: c_int) -> bool {
             (api.PyErr_SetNone)(task::task_exit());
             return true;
         }
+        if signals::handles_signals() && !signals::run_on_root() {
+            return true;
+        }
         let mut code: c_int = 0;
         while gt::gt_interrupt_take(&mut code) == 0 {
             if code == signals::CODE {
-                if !signals::run_on_root() {
-                    return true;
-                }
-            } else if let Some(exception) = disarm(code) {
+                continue; // done above
+            }
+            if let Some(exception) = disarm(code) {
                 raise_object(exception);
                 drop_ref(exception);
                 return true;

@@ -86,8 +86,17 @@ pub fn next_code() -> c_int {
 
 /// Major and minor version of the interpreter, as 0x030b.
 pub fn version() -> u32 {
-    // SAFETY: a static text that starts with "3.11.7 ".
-    let text = unsafe { core::ffi::CStr::from_ptr((api().Py_GetVersion)()) }.to_bytes();
+    // SAFETY: CPython's own text.
+    unsafe { parse_version((api().Py_GetVersion)()) }
+}
+
+/// 0x030b of "3.11.7 (main, ...".
+///
+/// # Safety
+/// A NUL-terminated text.
+pub unsafe fn parse_version(text: *const core::ffi::c_char) -> u32 {
+    // SAFETY: the caller's promise.
+    let text = unsafe { core::ffi::CStr::from_ptr(text) }.to_bytes();
     let mut parts = text.split(|byte| !byte.is_ascii_digit());
     let mut number =
         || parts.next().map_or(0, |digits| digits.iter().fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0')));
@@ -187,7 +196,7 @@ unsafe fn install() -> bool {
             release: Some(api.PyEval_SaveThread),
             acquire: Some(api.PyEval_RestoreThread),
             stack_bounds: stack::bounds_hook(stack_size),
-            interrupted: None,
+            interrupted: Some(signals::interrupted),
             tls_key,
         };
         let rc = gt::gt_host_set(&hooks);
@@ -237,7 +246,7 @@ unsafe fn gilstate_key() -> Option<u32> {
 }
 
 /// In the child of a fork only the task that forked lives: forgets the other workers (untouched: their states are gone),
-/// and starts the signal listener anew. Uses no Python function.
+/// and handles signals itself. Uses no Python function.
 pub fn after_fork_child() {
     let host = HOME.get();
     if host.is_null() {

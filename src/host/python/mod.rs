@@ -64,10 +64,14 @@ pub(crate) unsafe fn open() -> *mut c_void {
         if !made.is_null() {
             return api::new_ref(made).cast();
         }
-        let api = match api::load() {
+        let api = match version_fits().and_then(|()| {
+            api::load().map_err(|name| {
+                format!("greenrt does not support this interpreter: it lacks {}", name.trim_end_matches('\0'))
+            })
+        }) {
             Ok(api) => api,
-            Err(name) => {
-                refuse(&format!("greenrt does not support this interpreter: it lacks {}", name.trim_end_matches('\0')));
+            Err(text) => {
+                refuse(&text);
                 return null_mut();
             }
         };
@@ -88,13 +92,27 @@ pub(crate) unsafe fn open() -> *mut c_void {
     }
 }
 
+/// Is it CPython 3.9 or later? Asked before the table is loaded, because older ones lack some of its names.
+unsafe fn version_fits() -> Result<(), String> {
+    // SAFETY: a function found under this name has this type, in every CPython.
+    let version = unsafe {
+        let found = libc::dlsym(libc::RTLD_DEFAULT, c"Py_GetVersion".as_ptr());
+        if found.is_null() {
+            return Err("greenrt needs CPython".to_string());
+        }
+        let get: unsafe extern "C" fn() -> *const core::ffi::c_char = core::mem::transmute(found);
+        host::parse_version(get())
+    };
+    if version < 0x0309 {
+        return Err(format!("greenrt needs CPython 3.9 or later, this is CPython {}.{}", version >> 8, version & 0xff));
+    }
+    Ok(())
+}
+
 /// Can tasks run on this interpreter? If not, the text says why.
 unsafe fn supported() -> Result<(), String> {
     let version = host::version();
     let name = format!("CPython {}.{}", version >> 8, version & 0xff);
-    if version < 0x0309 {
-        return Err(format!("greenrt needs CPython 3.9 or later, this is {name}"));
-    }
     // SAFETY: the table is loaded; NUL-terminated names.
     unsafe {
         let free_threaded = !libc::dlsym(libc::RTLD_DEFAULT, c"_Py_DecRefShared".as_ptr()).is_null();

@@ -5,16 +5,15 @@
 //!
 //! 1. `_signal.signal` wraps handlers ("routes"), `_signal.getsignal` unwraps them, and `default_int_handler` is replaced in place. A
 //!    route entered on another task than the root keeps handler and number and notifies the root.
-//! 2. To be notified is to get an interrupt of the code [`CODE`]: the root's blocking call ends with -EINTR, `raise_wake`
-//!    runs what was kept, and when no exception came of it the call goes on with the time left.
-//! 3. A C signal handler in front of CPython's own also writes to an event descriptor on which a gt task listens, which notifies
-//!    the root. So a signal is seen while the thread sleeps in a poll, while another task computes, and in the moment
-//!    between the two.
+//! 2. To be notified is to get an interrupt of the code [`CODE`]: the root's blocking call ends with -EINTR, `raise_wake` runs what
+//!    is due, and when no exception came of it the call goes on with the time left.
+//! 3. A C signal handler in front of CPython's own also calls `gt_host_notify`, which ends the root's blocking call. So a signal is
+//!    seen while the thread sleeps in a poll, while another task computes, and in the moment between the two.
 
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicUsize, Ordering};
 
 use super::api::{
     api, drop_ref, new_ref, none, raise_text, MethodDef, New, Obj, Ssize, METH_FASTCALL, METH_O, METH_VARARGS,
@@ -33,16 +32,12 @@ const SIGNALS: usize = 65;
 static ROOT: AtomicI64 = AtomicI64::new(0);
 /// Is an interrupt of [`CODE`] on its way to the root?
 static NOTIFIED: AtomicBool = AtomicBool::new(false);
-/// The event descriptor that the C handler writes to.
-static EVENT: AtomicI32 = AtomicI32::new(-1);
 /// CPython's own C handlers, behind ours.
 static CHAIN: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
 /// The original C functions of `_signal`.
 static SIGNAL: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 static GETSIGNAL: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 static DEFAULT_INT: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
-/// Calling convention of `default_int_handler` here.
-static DEFAULT_INT_FLAGS: AtomicI32 = AtomicI32::new(0);
 
 /// Handlers entered on another task, in order: (handler or NULL for the default of SIGINT, signal number).
 struct Kept(UnsafeCell<Vec<(Obj, c_int)>>);
@@ -69,9 +64,6 @@ pub unsafe fn install(host: *mut Host) -> bool {
         ROOT.store((*(*host).root).id, Ordering::Relaxed);
         if let Err(text) = replace_functions() {
             raise_text(api.PyExc_ImportError, &text);
-            return false;
-        }
-        if !listen() {
             return false;
         }
         // Handlers set before are routed by setting them again; the default one of SIGINT was replaced in place.
@@ -155,7 +147,6 @@ unsafe fn replace_functions() -> Result<(), String> {
             return Err(format!("_signal.{name:?} has the unknown calling convention {found:#x}"));
         }
     }
-    DEFAULT_INT_FLAGS.store(flags, Ordering::Relaxed);
     // SAFETY: its flags were checked above.
     let original = unsafe { write(c"default_int_handler", new_default)? };
     DEFAULT_INT.store(original.cast_mut(), Ordering::Relaxed);
@@ -365,7 +356,7 @@ unsafe fn chain(number: Obj) {
     unsafe {
         let number = (api().PyLong_AsLong)(number);
         (api().PyErr_Clear)();
-        if !(1..SIGNALS as i64).contains(&number) || EVENT.load(Ordering::Relaxed) < 0 {
+        if !(1..SIGNALS as i64).contains(&number) {
             return;
         }
         let number = number as c_int;
@@ -387,7 +378,7 @@ unsafe fn chain(number: Obj) {
     }
 }
 
-/// The C handler: CPython's own first, then the bell. Only async-signal-safe calls.
+/// The C handler: CPython's own first, then the root. Only async-signal-safe calls.
 unsafe extern "C" fn on_signal(number: c_int) {
     let next = CHAIN[number as usize].load(Ordering::Relaxed);
     // SAFETY: `next` was a plain handler; errno is kept.
@@ -397,74 +388,25 @@ unsafe extern "C" fn on_signal(number: c_int) {
             let next: unsafe extern "C" fn(c_int) = core::mem::transmute(next);
             next(number);
         }
-        let one = 1u64;
-        libc::write(EVENT.load(Ordering::Relaxed), (&raw const one).cast(), 8);
+        gt::gt_host_notify(ROOT.load(Ordering::Relaxed));
         *libc::__errno_location() = errno;
     }
 }
 
-/// Makes the event descriptor and starts the gt task that listens. False: a Python exception is set.
-unsafe fn listen() -> bool {
-    // SAFETY: plain calls; the listener takes no argument.
-    unsafe {
-        let event = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
-        if event < 0 {
-            super::api::raise_errno(-i64::from(*libc::__errno_location()));
-            return false;
-        }
-        EVENT.store(event, Ordering::Relaxed);
-        let opts = gt::SpawnOpts {
-            size: size_of::<gt::SpawnOpts>(),
-            name: c"python signals".as_ptr(),
-            stack_size: 0,
-            stack: null_mut(),
-            guard_size: 0,
-            priority: 0,
-            flags: gt::SPAWN_DETACHED,
-        };
-        let id = gt::gt_spawn_with(Some(listener), null_mut(), &opts);
-        if id < 0 {
-            super::api::raise_errno(id);
-            return false;
-        }
-    }
-    true
+/// The interrupted hook: does the root that was disturbed want its call to end? Only the one that handles signals.
+pub unsafe extern "C" fn interrupted() -> c_int {
+    c_int::from(handles_signals())
 }
 
-/// The listening task. Touches no Python object.
-unsafe extern "C" fn listener(_arg: *mut c_void) -> *mut c_void {
-    let event = EVENT.load(Ordering::Relaxed);
-    // SAFETY: plain calls; ends when it is cancelled or its descriptor was replaced (after a fork).
-    unsafe {
-        while event == EVENT.load(Ordering::Relaxed) {
-            let rc = gt::gt_wait_fd_until(event, libc::POLLIN.into(), gt::NEVER);
-            if rc < 0 && rc != -libc::EINTR {
-                break;
-            }
-            let mut count = 0u64;
-            if libc::read(event, (&raw mut count).cast(), 8) == 8 {
-                notify();
-            }
-        }
-    }
-    null_mut()
+/// Is the running task the one that handles signals?
+pub fn handles_signals() -> bool {
+    ROOT.load(Ordering::Relaxed) == gt::gt_self()
 }
 
-/// In the child of a fork the listener is gone and the descriptor is shared with the parent: makes both anew. The task that forked is the
-/// one that handles signals from now on.
+/// In the child of a fork the task that forked is the one that handles signals.
 pub fn after_fork_child() {
-    if ROOT.load(Ordering::Relaxed) == 0 {
-        return;
-    }
-    // SAFETY: plain calls. The old descriptor is closed in the child only.
-    unsafe {
+    if ROOT.load(Ordering::Relaxed) != 0 {
         ROOT.store(gt::gt_self(), Ordering::Relaxed);
         NOTIFIED.store(false, Ordering::Relaxed);
-        let old = EVENT.swap(-1, Ordering::Relaxed);
-        if old >= 0 {
-            libc::close(old);
-        }
-        let event = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
-        EVENT.store(event, Ordering::Relaxed);
     }
 }
