@@ -56,7 +56,10 @@ header-check: $(CARGO_LIB).so
 
 # ---- tests
 
-test: all test-rust test-c test-python ## every test suite
+# Every suite runs, also behind one that fails.
+test: all ## every test suite
+	@status=0; for suite in test-rust test-c test-python test-bench; do \
+	  $(MAKE) --no-print-directory $$suite || status=1; done; exit $$status
 
 test-rust: ## the Rust tests
 	$(CARGO) test --release
@@ -68,7 +71,7 @@ test-rust: ## the Rust tests
 
 # ---- lint
 
-lint: lint-rust ## rustfmt, clippy, gcc's warnings, ruff, mypy
+lint: lint-rust build-c lint-python ## rustfmt, clippy, gcc -Wall -Wextra -Wpedantic -Werror, ruff, mypy
 
 lint-rust:
 	$(CARGO) fmt --check

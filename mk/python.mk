@@ -1,0 +1,35 @@
+# The Python package's tests and lint, each in a virtual environment of its own under build/.
+#
+#   make test-python                         with python3          make test-python PYTHON=/path/to/python3.12
+#   make test-python PYTEST_ARGS="-k late"   some of them          make lint-python   ruff and mypy --strict
+
+PY_VERSION  = $(shell $(PYTHON) -c 'import sys, sysconfig; d = "-dbg" if sysconfig.get_config_var("Py_DEBUG") else ""; print("%d.%d%s" % (*sys.version_info[:2], d))')
+PY_VENV     = build/venv-$(PY_VERSION)
+LINT_VENV   = build/venv-lint-$(PY_VERSION)
+PYTEST_ARGS ?=
+
+.PHONY: test-python lint-python bindings
+
+$(PY_VENV)/ready:
+	rm -rf $(PY_VENV)
+	$(PYTHON) -m venv $(PY_VENV)
+	$(PY_VENV)/bin/python -m pip install -q --disable-pip-version-check pytest
+	touch $@
+
+test-python: $(CARGO_LIB).so $(PY_VENV)/ready ## the Python tests; PYTHON=… chooses the interpreter
+	cd bindings/python && GREENRT_LIBRARY=$(abspath $(CARGO_LIB).so) \
+	  $(abspath $(PY_VENV))/bin/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)
+
+$(LINT_VENV)/ready:
+	rm -rf $(LINT_VENV)
+	$(PYTHON) -m venv $(LINT_VENV)
+	$(LINT_VENV)/bin/python -m pip install -q --disable-pip-version-check ruff mypy
+	touch $@
+
+lint-python: $(LINT_VENV)/ready
+	$(LINT_VENV)/bin/ruff check bindings/python bench demo examples/python
+	$(LINT_VENV)/bin/ruff format --check --line-length 120 bindings/python bench demo examples/python
+	cd bindings/python && $(abspath $(LINT_VENV))/bin/mypy
+
+bindings: ## regenerate the Python signatures from the header
+	$(PYTHON) bindings/python/gen_bindings.py
