@@ -48,7 +48,9 @@ def build_library() -> Path:
     if ready:
         return Path(ready)
     if shutil.which("cargo") is None:
-        raise RuntimeError("greenrt's library is written in Rust: install cargo (https://rustup.rs), or set GREENRT_LIBRARY")
+        raise RuntimeError(
+            "greenrt's library is written in Rust: install cargo (https://rustup.rs), or set GREENRT_LIBRARY"
+        )
     root = crate()
     subprocess.run(["cargo", "build", "--release", "--lib"], cwd=root, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR") or root / "target")

@@ -31,9 +31,7 @@ def test_script_passes(script: Path) -> None:
     wanted = directives(script)
     flags = wanted.get("flags", "").split()
     extra = dict(pair.split("=", 1) for pair in wanted.get("env", "").split())
-    result = run_python(
-        "-X", "faulthandler", *flags, str(script), timeout=float(wanted.get("timeout", "60")), **extra
-    )
+    result = run_python("-X", "faulthandler", *flags, str(script), timeout=float(wanted.get("timeout", "60")), **extra)
     lines = result.stdout.strip().splitlines()
     assert result.returncode == 0, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert lines and lines[-1] == "pass", f"{result.stdout}\n{result.stderr}"

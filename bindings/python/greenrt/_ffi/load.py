@@ -58,7 +58,9 @@ def declare(library: ctypes.PyDLL) -> None:
         try:
             function = getattr(library, name)
         except AttributeError:
-            raise ImportError(f"this greenrt library lacks {name}: install library and package from the same release") from None
+            raise ImportError(
+                f"this greenrt library lacks {name}: install library and package from the same release"
+            ) from None
         function.restype = result
         function.argtypes = parameters
 

@@ -58,7 +58,7 @@ assert reference() is None
 assert current().name == "root"
 
 # An exception group of references: the traceback of a failed task holds its frames until the task is gone.
-import sys  # noqa: E402
+import sys
 
 sys.stderr = None
 

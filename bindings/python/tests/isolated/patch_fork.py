@@ -91,7 +91,11 @@ def fails():
 
 
 for spawn in (greenrt.spawn, None):
-    cases = [(works, 0, {"works", "thread", "joined", "atexit"}), (lambda: asked(7), 7, {"atexit"}), (lambda: asked(None), 0, {"atexit"})]
+    cases = [
+        (works, 0, {"works", "thread", "joined", "atexit"}),
+        (lambda: asked(7), 7, {"atexit"}),
+        (lambda: asked(None), 0, {"atexit"}),
+    ]
     if spawn:
         cases.append((fails, 1, {"atexit"}))
     for body, code, said in cases:
@@ -100,7 +104,7 @@ for spawn in (greenrt.spawn, None):
         else:
             # in a threading.Thread; SystemExit is swallowed by threading, as without greenrt
             pids = []
-            thread = threading.Thread(target=lambda: pids.append(forks(body)))  # noqa: B023
+            thread = threading.Thread(target=lambda: pids.append(forks(body)))
             thread.start()
             thread.join()
             (pid,) = pids

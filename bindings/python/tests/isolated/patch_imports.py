@@ -42,7 +42,16 @@ with tempfile.TemporaryDirectory() as folder:
             pass
     sys.stderr = sys.__stderr__
     # Everything of the library that was not loaded yet, in ten tasks at once.
-    names = ["xml.dom.minidom", "email.mime.text", "sqlite3", "ctypes.util", "unittest.mock", "http.cookiejar", "csv", "decimal"]
+    names = [
+        "xml.dom.minidom",
+        "email.mime.text",
+        "sqlite3",
+        "ctypes.util",
+        "unittest.mock",
+        "http.cookiejar",
+        "csv",
+        "decimal",
+    ]
     tasks = [greenrt.spawn(load, name) for name in names * 3]
     assert [task.wait(30).__name__ for task in tasks] == names * 3
 assert monkey.native.patch_waiting() == 0

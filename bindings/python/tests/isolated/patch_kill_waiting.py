@@ -74,7 +74,7 @@ for this in (lock, rlock):
         switch = False
 
         def run(self):
-            with this:  # noqa: B023
+            with this:
                 while not self.switch:
                     time.sleep(0.001)
 
@@ -94,7 +94,7 @@ for this in (lock, rlock):
     if this is rlock:
         holding.wait(5)
     assert waiting() == 0
-    assert greenrt.spawn(lambda: this.acquire(False) and (this.release(), True)[1]).wait(5)  # noqa: B023
+    assert greenrt.spawn(lambda: this.acquire(False) and (this.release(), True)[1]).wait(5)
 
     # Timeouts: of the call, and around it
     this.acquire()

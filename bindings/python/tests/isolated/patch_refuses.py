@@ -66,7 +66,13 @@ except RuntimeError as error:
     assert "calling convention" in str(error) and "0x7000" in str(error), error
 definition.flags = 0x8
 assert nothing_patched()
-for thing, name in ((time.sleep, "slumber"), (nothing_patched, "nothing_patched"), (5, "x"), ("text", "upper"), (time, "time")):
+for thing, name in (
+    (time.sleep, "slumber"),
+    (nothing_patched, "nothing_patched"),
+    (5, "x"),
+    ("text", "upper"),
+    (time, "time"),
+):
     try:
         native.patch_definition((thing, name))
         raise AssertionError

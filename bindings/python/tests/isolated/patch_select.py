@@ -95,7 +95,11 @@ a.recv(1)
 # epoll
 e = select.epoll()
 e.register(a, select.EPOLLIN)
-assert e.poll(0) == [] and meanwhile(lambda: e.poll(0.02)) == [] and meanwhile(lambda: e.poll(timeout=0.02, maxevents=3)) == []
+assert (
+    e.poll(0) == []
+    and meanwhile(lambda: e.poll(0.02)) == []
+    and meanwhile(lambda: e.poll(timeout=0.02, maxevents=3)) == []
+)
 later(0.02, b.send, b"y")
 assert meanwhile(e.poll) == [(a.fileno(), select.EPOLLIN)]
 assert e.poll(-1) == e.poll(None) == e.poll(1, 5) == [(a.fileno(), select.EPOLLIN)]
@@ -117,9 +121,9 @@ for call in (lambda: select.select([a], [], []), q.poll):
 for kind in (selectors.SelectSelector, selectors.PollSelector, selectors.EpollSelector):
     with kind() as selector:
         selector.register(a, selectors.EVENT_READ, "data")
-        assert selector.select(0) == [] and meanwhile(lambda: selector.select(0.02)) == []  # noqa: B023
+        assert selector.select(0) == [] and meanwhile(lambda: selector.select(0.02)) == []
         later(0.01, b.send, b"s")
-        ((key, mask),) = meanwhile(lambda: selector.select(5))  # noqa: B023
+        ((key, mask),) = meanwhile(lambda: selector.select(5))
         assert key.data == "data" and mask == selectors.EVENT_READ
         a.recv(1)
 
@@ -128,7 +132,9 @@ child = "import sys, time; data = sys.stdin.read(); time.sleep(0.3); print(data.
 
 
 def run(n):
-    result = subprocess.run([sys.executable, "-S", "-c", child], input=f"job {n}", capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", child], input=f"job {n}", capture_output=True, text=True, timeout=60
+    )
     assert (result.returncode, result.stdout, result.stderr) == (0, f"JOB {n}", "err\n"), result
 
 
@@ -140,6 +146,7 @@ runs = [greenrt.spawn(run, n) for n in range(10)]
 for task in runs:
     task.wait()
 assert time.monotonic() - started < alone * 6, "they waited for each other"
+
 
 # Waiting for a child without pipes lets others run, as do Popen.wait with a timeout, wait for any child, and a bad pid.
 def nap_in_a_child(seconds):

@@ -152,7 +152,7 @@ for call in (
 ):
     a.settimeout(0.05)
     started = time.monotonic()
-    error = meanwhile(lambda: raises(socket.timeout, call))  # noqa: B023
+    error = meanwhile(lambda: raises(socket.timeout, call))
     assert type(error) is socket.timeout and error.args == ("timed out",), repr(error)
     assert 0.045 < time.monotonic() - started < 2
 assert a.gettimeout() == 0.05

@@ -186,7 +186,12 @@ try:
 except queue.Empty:
     pass
 simple = queue.SimpleQueue()
-for call in (lambda: simple.get(timeout=0.01), lambda: simple.get(False), simple.get_nowait, lambda: simple.get(True, 0)):
+for call in (
+    lambda: simple.get(timeout=0.01),
+    lambda: simple.get(False),
+    simple.get_nowait,
+    lambda: simple.get(True, 0),
+):
     try:
         call()
         raise AssertionError

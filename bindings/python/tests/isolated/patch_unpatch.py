@@ -41,7 +41,16 @@ for _ in range(3):
     monkey.patch_all()
     monkey.patch_all()
     assert overlap() and threads_are_tasks()
-    for name in ("time", "thread", "select", "socket", "os", "time.sleep", "_thread.lock.acquire", "_socket.socket.recv"):
+    for name in (
+        "time",
+        "thread",
+        "select",
+        "socket",
+        "os",
+        "time.sleep",
+        "_thread.lock.acquire",
+        "_socket.socket.recv",
+    ):
         assert monkey.is_patched(name), name
 
     # A callable on the original waits for real, and is not the patched one.

@@ -11,7 +11,7 @@ from conftest import PACKAGE, ROOT
 
 gen_bindings = pytest.importorskip("gen_bindings", reason="not in an installed package")
 
-from greenrt._ffi import _bindings, load  # noqa: E402
+from greenrt._ffi import _bindings, load
 
 HEADER = (ROOT / "include" / "greenrt.h").read_text()
 
@@ -42,7 +42,10 @@ def test_every_function_of_the_header_has_a_signature() -> None:
     ("declaration", "expected"),
     [
         ("int64_t gt_f(void);", '"gt_f": (ctypes.c_int64, [])'),
-        ("void gt_f(const char *name, void **out);", '"gt_f": (None, [ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p)])'),
+        (
+            "void gt_f(const char *name, void **out);",
+            '"gt_f": (None, [ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p)])',
+        ),
         ("int gt_f(void (*fn)(void *arg), void *arg);", '"gt_f": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p])'),
         ("int gt_f(struct pollfd *fds, nfds_t nfds);", '"gt_f": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_ulong])'),
         (

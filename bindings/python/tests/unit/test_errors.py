@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
+
 from greenrt import TaskExit, current, spawn
 from greenrt._ffi.errors import check
 from greenrt._ffi.load import library

@@ -66,8 +66,14 @@ def test_a_library_that_lacks_a_function(python: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ('const char *Py_GetVersion(void) { return "3.8.2 (imitation)"; }', "needs CPython 3.9 or later, this is CPython 3.8"),
-        ('const char *Py_GetVersion(void) { return "3.14.0 (imitation)"; }', "PyUnstable_ThreadState_SetStackProtection"),
+        (
+            'const char *Py_GetVersion(void) { return "3.8.2 (imitation)"; }',
+            "needs CPython 3.9 or later, this is CPython 3.8",
+        ),
+        (
+            'const char *Py_GetVersion(void) { return "3.14.0 (imitation)"; }',
+            "PyUnstable_ThreadState_SetStackProtection",
+        ),
         ("void _Py_DecRefShared(void *o) { }", "free-threaded"),
     ],
     ids=["too-old", "3.14-without-stack-protection", "free-threaded"],
@@ -77,17 +83,23 @@ def test_an_unsupported_interpreter(python: Any, tmp_path: Path, source: str, re
     # An executable that has CPython inside comes first in the search for symbols, and cannot be imitated.
     probe = "import ctypes; print(ctypes.CDLL(None).Py_GetVersion)"
     if "Py_GetVersion" in source and python("-c", probe, LD_PRELOAD="").returncode == 0:
-        shared = subprocess.run(["nm", "-D", os.path.realpath(sys.executable)], capture_output=True, text=True, check=False)
+        shared = subprocess.run(
+            ["nm", "-D", os.path.realpath(sys.executable)], capture_output=True, text=True, check=False
+        )
         if " T Py_GetVersion" in shared.stdout:
             pytest.skip("this interpreter is linked statically")
     assert reason in last_line(python, LD_PRELOAD=imitation)
 
 
 def test_a_real_old_interpreter() -> None:
-    old = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.8*/bin/python"))) or [shutil.which("python3.8") or ""]
+    old = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.8*/bin/python"))) or [
+        shutil.which("python3.8") or ""
+    ]
     if not old[0]:
         pytest.skip("no Python 3.8 here")
-    result = subprocess.run([old[0], "-c", "import greenrt"], env=environment(), capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [old[0], "-c", "import greenrt"], env=environment(), capture_output=True, text=True, check=False
+    )
     assert result.returncode == 1
     assert "ImportError: greenrt needs CPython 3.9 or later" in result.stderr
 

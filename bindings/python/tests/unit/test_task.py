@@ -8,8 +8,9 @@ import time
 import weakref
 from typing import Any
 
-import greenrt
 import pytest
+
+import greenrt
 from greenrt import Task, TaskExit, Timeout, current, sleep, spawn, spawn_after
 
 
@@ -321,7 +322,7 @@ def test_thread_locals_of_a_run_are_gone_at_its_end() -> None:
     class Thing:
         pass
 
-    def one() -> "weakref.ref[Thing]":
+    def one() -> weakref.ref[Thing]:
         assert not hasattr(local, "thing")
         local.thing = Thing()
         sleep(0)
@@ -412,7 +413,16 @@ def test_generic_alias_for_annotations() -> None:
 
 
 def test_public_names() -> None:
-    assert set(greenrt.__all__) >= {"spawn", "sleep", "current", "Timeout", "TaskExit", "Task", "spawn_after", "with_timeout"}
+    assert set(greenrt.__all__) >= {
+        "spawn",
+        "sleep",
+        "current",
+        "Timeout",
+        "TaskExit",
+        "Task",
+        "spawn_after",
+        "with_timeout",
+    }
     for name in greenrt.__all__:
         assert getattr(greenrt, name) is not None
     assert issubclass(TaskExit, BaseException) and not issubclass(TaskExit, Exception)

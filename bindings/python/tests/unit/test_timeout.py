@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from greenrt import Timeout, current, sleep, spawn, with_timeout
 
 
