@@ -85,3 +85,22 @@ TEST(link_library_can_be_opened_at_run_time_and_stays) {
   s_child(use_through_dlopen, path, &end);
   if (end.status != 0) FAIL("status %d, signal %d\n%s", end.status, end.signal, end.out);
 }
+
+/* What `make install` leaves, used as its user would: through pkg-config, shared and static. */
+TEST_WITH(link_installed_library_is_found_by_pkg_config, 0, 60) {
+  char root[] = "/tmp/greenrt-install-XXXXXX";
+  if (access("Makefile", R_OK) != 0) SKIP("not run from the top of the tree");
+  if (!s_have_program("pkg-config")) SKIP("no pkg-config here");
+  CHECK(mkdtemp(root) != NULL);
+  shell("make -s install-c PREFIX=%1$s && export PKG_CONFIG_PATH=%1$s/lib/pkgconfig LD_LIBRARY_PATH=%1$s/lib && "
+        "pkg-config --modversion greenrt && "
+        "cc examples/c/hello.c $(pkg-config --cflags --libs greenrt) -o %1$s/shared && %1$s/shared && "
+        "ldd %1$s/shared | grep -q %1$s/lib/libgreenrt.so.1 && rm %1$s/lib/libgreenrt.so* && "
+        "cc examples/c/hello.c $(pkg-config --static --cflags --libs greenrt) -o %1$s/static && %1$s/static", root);
+  char twice[] = GT_VERSION "\nping 1\npong 1\n";
+  CHECK_HAS(end.out, twice);
+  const char *first = strstr(end.out, "both done: 6 lines\n");
+  CHECK(first != NULL);
+  CHECK_HAS(first + 1, "both done: 6 lines\n");
+  shell("rm -r %s", root);
+}
