@@ -345,6 +345,8 @@ TEST(socket_flags_go_through) {
   CHECK_EQ(gt_recv(fds[0], buf, 2, MSG_PEEK), 2);
   CHECK_EQ(gt_recv(fds[0], buf, 8, 0), 3);
   CHECK_EQ(gt_recv(fds[0], buf, 8, MSG_DONTWAIT), -EAGAIN); /* asked not to wait: does not */
+  s_close_pair(fds);
+  s_unix_pair(SOCK_STREAM, fds);
   s_fill(fds[0]);
   CHECK_EQ(gt_send(fds[0], buf, 8, MSG_DONTWAIT), -EAGAIN);
   s_close_pair(fds);

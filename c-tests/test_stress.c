@@ -226,3 +226,72 @@ TEST_WITH(stress_tasks_come_and_go, 0, 60) {
   CHECK_GT(started, PARTIES);
   CHECK_EQ(s_stats().tasks_spawned, started);
 }
+
+enum { TARGETS = 64 };
+static volatile int64_t targets[TARGETS];
+static volatile int calm;
+
+/* Does to foreign tasks whatever any thread may do, with ids that go stale at every moment. */
+static void *torment(void *arg) {
+  uint32_t seed = *(uint32_t *)arg | 1;
+  while (!calm) {
+    int64_t task = targets[draw(&seed) % TARGETS];
+    int got = 0;
+    gt_waker_t *waker;
+    switch (draw(&seed) % 5) {
+    case 0: got = gt_unpark(task); break;
+    case 1: got = gt_interrupt(task, 3); break;
+    case 2: got = draw(&seed) % 8 ? 0 : gt_cancel(task); break;
+    case 3:
+      if ((waker = gt_waker_new(task))) {
+        got = gt_waker_wake(waker);
+        gt_waker_free(waker);
+      }
+      break;
+    default: got = gt_join_until(task, NULL, 0) == 0; break; /* never ours to join */
+    }
+    CHECK(got == 0 || got == -ESRCH);
+  }
+  CHECK_EQ(gt_shutdown(), 0);
+  return NULL;
+}
+
+static void *tormented(void *arg) {
+  uint32_t seed = (uint32_t)(uintptr_t)arg | 1;
+  int code;
+  for (int i = 0; i < 20; i++) {
+    int got = draw(&seed) % 2 ? gt_park_until(gt_now() + draw(&seed) % 50000) : gt_sleep(draw(&seed) % 20000);
+    if (got == -EINTR) CHECK_EQ(gt_interrupt_take(&code), 0);
+    if (got == -EINTR) CHECK_EQ(code, 3);
+    if (got == -ECANCELED) return NULL;
+    CHECK(got == 0 || got == -EINTR || got == -ETIMEDOUT);
+  }
+  return NULL;
+}
+
+static void *home_of_tormented(void *arg) {
+  uint32_t seed = *(uint32_t *)arg | 1;
+  for (int life = 0; life < 60; life++) { /* each in a new scheduler */
+    int64_t tasks[TARGETS];
+    for (int i = 0; i < TARGETS; i++) {
+      tasks[i] = s_spawn(tormented, (void *)(uintptr_t)draw(&seed));
+      if (draw(&seed) % 2) targets[draw(&seed) % TARGETS] = tasks[i];
+    }
+    CHECK_EQ(gt_sleep(MS(1)), 0);
+    if (life % 3) CHECK_EQ(gt_shutdown(), 0);
+    for (int i = 0; i < TARGETS && life % 3 == 0; i++) s_join(tasks[i]);
+  }
+  CHECK_EQ(gt_shutdown(), 0);
+  return NULL;
+}
+
+TEST_WITH(stress_tasks_live_and_die_under_the_hands_of_other_threads, 0, 60) {
+  uint32_t seed = first_seed(), seeds[4];
+  pthread_t homes[2], others[2];
+  for (size_t i = 0; i < COUNT(seeds); i++) seeds[i] = draw(&seed);
+  for (size_t i = 0; i < COUNT(homes); i++) homes[i] = s_thread(home_of_tormented, &seeds[i]);
+  for (size_t i = 0; i < COUNT(others); i++) others[i] = s_thread(torment, &seeds[2 + i]);
+  for (size_t i = 0; i < COUNT(homes); i++) s_thread_join(homes[i]);
+  calm = 1;
+  for (size_t i = 0; i < COUNT(others); i++) s_thread_join(others[i]);
+}
