@@ -23,7 +23,7 @@ test-python: $(CARGO_LIB).so $(PY_VENV)/ready ## the Python tests; PYTHON=… ch
 $(LINT_VENV)/ready:
 	rm -rf $(LINT_VENV)
 	$(PYTHON) -m venv $(LINT_VENV)
-	$(LINT_VENV)/bin/python -m pip install -q --disable-pip-version-check ruff mypy
+	$(LINT_VENV)/bin/python -m pip install -q --disable-pip-version-check ruff==0.14.5 mypy==1.18.2
 	touch $@
 
 lint-python: $(LINT_VENV)/ready

@@ -48,8 +48,7 @@ def strip(text: str) -> str:
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
     text = re.sub(r"//[^\n]*", " ", text)
     text = re.sub(r"^[ \t]*#(?:[^\n\\]|\\\n|\\.)*", " ", text, flags=re.M)
-    text = re.sub(r'extern\s+"C"\s*\{', " ", text)
-    return text
+    return re.sub(r'extern\s+"C"\s*\{', " ", text)
 
 
 def constants(text: str) -> list[tuple[str, str]]:

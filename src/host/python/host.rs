@@ -190,7 +190,7 @@ unsafe fn install() -> bool {
             size: size_of::<gt::Host>(),
             ctx: (api.PyInterpreterState_Get)(),
             state_new: Some(api.PyThreadState_New),
-            swap: Some(api.PyThreadState_Swap),
+            swap: Some(signals::swap),
             state_clear: Some(api.PyThreadState_Clear),
             state_free: Some(api.PyThreadState_Delete),
             release: Some(api.PyEval_SaveThread),
@@ -265,5 +265,6 @@ pub fn after_fork_child() {
         // What was armed for the others is leaked: dropping it could run their code.
         host.armed.retain(|_, (worker, _)| (**worker).id == id);
     }
-    signals::after_fork_child();
+    // SAFETY: this thread's host and its worker, the one that forked.
+    signals::after_fork_child(unsafe { (*(*host).root).state });
 }

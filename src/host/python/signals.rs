@@ -7,6 +7,8 @@
 //!    route entered on another task than the root keeps handler and number and notifies the root.
 //! 2. To be notified is to get an interrupt of the code [`CODE`]: the root's blocking call ends with -EINTR, `raise_wake` runs what
 //!    is due, and when no exception came of it the call goes on with the time left.
+//!    A call whose work is done at that moment keeps its result; the handler then runs right after it, as a pending call that
+//!    the swap hook asks for when it makes the root current.
 //! 3. A C signal handler in front of CPython's own also calls `gt_host_notify`, which ends the root's blocking call. So a signal is
 //!    seen while the thread sleeps in a poll, while another task computes, and in the moment between the two.
 
@@ -16,7 +18,7 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicUsize, Ordering};
 
 use super::api::{
-    api, drop_ref, new_ref, none, raise_text, MethodDef, New, Obj, Ssize, METH_FASTCALL, METH_O, METH_VARARGS,
+    api, drop_ref, new_ref, none, raise_text, MethodDef, New, Obj, Ssize, State, METH_FASTCALL, METH_O, METH_VARARGS,
 };
 use super::gt;
 use super::host::{self, Host};
@@ -32,6 +34,10 @@ const SIGNALS: usize = 65;
 static ROOT: AtomicI64 = AtomicI64::new(0);
 /// Is an interrupt of [`CODE`] on its way to the root?
 static NOTIFIED: AtomicBool = AtomicBool::new(false);
+/// The root's `PyThreadState`.
+static ROOT_STATE: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+/// Handlers were kept since the root last ran.
+static DUE: AtomicBool = AtomicBool::new(false);
 /// CPython's own C handlers, behind ours.
 static CHAIN: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
 /// The original C functions of `_signal`.
@@ -62,6 +68,7 @@ pub unsafe fn install(host: *mut Host) -> bool {
             Some(true) => {}
         }
         ROOT.store((*(*host).root).id, Ordering::Relaxed);
+        ROOT_STATE.store((*(*host).root).state, Ordering::Relaxed);
         if let Err(text) = replace_functions() {
             raise_text(api.PyExc_ImportError, &text);
             return false;
@@ -297,6 +304,7 @@ unsafe fn keep(handler: Obj, number: Obj) {
         (api().PyErr_Clear)();
         (*KEPT.0.get()).push((handler, number));
     }
+    DUE.store(true, Ordering::Relaxed);
     notify();
 }
 
@@ -307,6 +315,35 @@ fn notify() {
         if rc < 0 {
             NOTIFIED.store(false, Ordering::Relaxed);
         }
+    }
+}
+
+/// The swap hook of every OS thread with tasks.
+///
+/// # Safety
+/// Called by the scheduler with a state that it was given; GIL held.
+pub unsafe extern "C" fn swap(incoming: State) -> State {
+    // SAFETY: the caller's promise. A pending call is only noted here; it runs in Python code of the root.
+    unsafe {
+        let outgoing = (api().PyThreadState_Swap)(incoming);
+        if DUE.load(Ordering::Relaxed) && incoming == ROOT_STATE.load(Ordering::Relaxed) {
+            DUE.store((api().Py_AddPendingCall)(due, null_mut()) < 0, Ordering::Relaxed);
+        }
+        outgoing
+    }
+}
+
+/// The pending call: runs what was kept, on the root.
+unsafe extern "C" fn due(_arg: *mut c_void) -> c_int {
+    if !handles_signals() {
+        DUE.store(true, Ordering::Relaxed);
+        return 0;
+    }
+    // SAFETY: CPython makes pending calls with the GIL held and no exception set.
+    if unsafe { run_on_root() } {
+        0
+    } else {
+        -1
     }
 }
 
@@ -404,9 +441,10 @@ pub fn handles_signals() -> bool {
 }
 
 /// In the child of a fork the task that forked is the one that handles signals.
-pub fn after_fork_child() {
+pub fn after_fork_child(state: State) {
     if ROOT.load(Ordering::Relaxed) != 0 {
         ROOT.store(gt::gt_self(), Ordering::Relaxed);
+        ROOT_STATE.store(state, Ordering::Relaxed);
         NOTIFIED.store(false, Ordering::Relaxed);
     }
 }

@@ -16,7 +16,8 @@ with tempfile.TemporaryDirectory() as folder:
     for n in range(4):
         other = (n + 1) % 4
         home.joinpath(f"circle{n}.py").write_text(
-            f"import time\ntime.sleep(0.02)\nimport circle{other}\ntime.sleep(0.01)\nname = 'circle{n}'\ncount = globals().get('count', 0) + 1\n"
+            f"import time\ntime.sleep(0.02)\nimport circle{other}\ntime.sleep(0.01)\n"
+            f"name = 'circle{n}'\ncount = globals().get('count', 0) + 1\n"
         )
     home.joinpath("slow.py").write_text("import time\ntime.sleep(0.1)\nready = True\n")
     home.joinpath("broken.py").write_text("import time\ntime.sleep(0.02)\n1 / 0\n")

@@ -77,6 +77,21 @@ child.wait()
 sleep(0.01)
 assert seen.pop() == (signal.SIGUSR1, "root", True)
 
+# The root's call is done at the same moment, and then the root computes: the handler runs right after the call.
+
+
+def last_act():
+    os.kill(os.getpid(), signal.SIGUSR1)
+    return 5
+
+
+for _ in range(3):
+    assert spawn(last_act).wait() == 5
+    end = time.monotonic() + 20
+    while not seen and time.monotonic() < end:
+        pass
+    assert seen.pop() == (signal.SIGUSR1, "root", True) and not seen
+
 # KeyboardInterrupt, the three ways.
 spawn(compute, 0.2, signal.SIGINT)
 start = time.monotonic()

@@ -28,8 +28,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // SAFETY: our own descriptor; the runtime forgets it too.
-        unsafe { gt::gt_close(self.0) };
+        // Our own descriptor; the runtime forgets it too.
+        gt::gt_close(self.0);
     }
 }
 
