@@ -28,7 +28,7 @@ $(LINT_VENV)/ready:
 
 lint-python: $(LINT_VENV)/ready
 	$(LINT_VENV)/bin/ruff check bindings/python bench demo examples/python
-	$(LINT_VENV)/bin/ruff format --check --line-length 120 bindings/python bench demo examples/python
+	$(LINT_VENV)/bin/ruff format --check bindings/python bench demo examples/python
 	cd bindings/python && $(abspath $(LINT_VENV))/bin/mypy
 
 bindings: ## regenerate the Python signatures from the header

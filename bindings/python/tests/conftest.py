@@ -43,7 +43,9 @@ def python() -> Any:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """The closing line that every runner of this project prints."""
-    count = {kind: len(terminalreporter.stats.get(kind, [])) for kind in ("passed", "failed", "error", "skipped", "xfailed")}
+    count = {
+        kind: len(terminalreporter.stats.get(kind, [])) for kind in ("passed", "failed", "error", "skipped", "xfailed")
+    }
     line = f"{count['passed']} passed, {count['failed'] + count['error']} failed"
     skipped = count["skipped"] + count["xfailed"]
     terminalreporter.write_line(line + (f", {skipped} skipped" if skipped else ""))
