@@ -60,7 +60,7 @@ for this in (lock, rlock):
 
     # Handed to the root by a signal handler that then raises: given back.
     def handler(number, frame):
-        if this is lock:
+        if this is lock:  # noqa: F821 (deleted further down)
             this.release()
         else:
             holder.switch = True
