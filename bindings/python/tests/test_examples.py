@@ -1,0 +1,70 @@
+"""The examples do what their first lines say."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from conftest import ROOT, environment
+
+EXAMPLES = ROOT / "examples" / "python"
+
+
+def test_hello(python: Any) -> None:
+    path = EXAMPLES / "hello.py"
+    promised = re.search(r"prints\n\n(.*?)\"\"\"", path.read_text(), flags=re.S)
+    assert promised is not None
+    expected = [line.strip() for line in promised.group(1).strip().splitlines()]
+    result = python(str(path))
+    assert result.returncode == 0
+    assert result.stdout.splitlines() == expected
+    assert result.stderr.endswith("LookupError: nobody is home\n")
+
+
+def talk(port: int, number: int, failures: list[str]) -> None:
+    """One client: 20 messages, each echoed byte for byte."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        reader = connection.makefile("rb")
+        for turn in range(20):
+            message = f"client {number} turn {turn}\n".encode() * (turn + 1)
+            connection.sendall(message)
+            answer = reader.read(len(message))
+            if answer != message:
+                failures.append(f"client {number}: {answer[:50]!r}")
+
+
+def test_echo_server() -> None:
+    server = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "echo_server.py")],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None and server.stderr is not None
+        match = re.fullmatch(r"port (\d+)\n", server.stdout.readline())
+        assert match is not None
+        port = int(match.group(1))
+        failures: list[str] = []
+        silent = socket.create_connection(("127.0.0.1", port))
+        clients = [threading.Thread(target=talk, args=(port, number, failures)) for number in range(50)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join(60)
+        assert failures == []
+        with open(f"/proc/{server.pid}/status") as status:
+            assert "Threads:\t1\n" in status.read()
+        silent.close()
+        server.send_signal(signal.SIGTERM)
+        output, errors = server.communicate(timeout=30)
+        assert (output, errors, server.returncode) == ("served 51 connections\n", "", 0)
+    finally:
+        server.kill()
+        server.communicate()
