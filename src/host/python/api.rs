@@ -225,6 +225,9 @@ api! {
     fn PyCFunction_NewEx(*const MethodDef, Obj, Obj) -> New;
     fn PyCFunction_GetFunction(Obj) -> *mut c_void;
     fn PyCFunction_GetSelf(Obj) -> Borrowed;
+    /// (pointer, name that lives as long, destructor)
+    fn PyCapsule_New(*mut c_void, *const c_char, unsafe extern "C" fn(Obj)) -> New;
+    fn PyCapsule_GetPointer(Obj, *const c_char) -> *mut c_void;
     fn PyImport_ImportModule(*const c_char) -> New;
     fn PySys_GetObject(*const c_char) -> Borrowed;
     fn PyEval_GetFrame() -> Borrowed;

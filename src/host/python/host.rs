@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::collections::HashMap;
 
 use super::api::{api, raise, raise_errno, raise_text, Obj, State};
+use super::farewell;
 use super::gt;
 use super::patch;
 use super::residue;
@@ -71,6 +72,11 @@ pub fn frozen() -> bool {
 /// No switch from now on: the interpreter is about to end, and parked tasks stay as they are.
 pub fn freeze() {
     FROZEN.store(true, Ordering::Relaxed);
+}
+
+/// This OS thread runs no tasks any more.
+pub fn leave() {
+    HOME.set(null_mut());
 }
 
 /// A fresh code for an interrupt.
@@ -212,7 +218,7 @@ unsafe fn install() -> bool {
         (*host).root = root;
         (*host).workers.insert(id, root);
         HOME.set(host);
-        signals::install(host)
+        signals::install(host) && farewell::arrange(host)
     }
 }
 

@@ -11,6 +11,7 @@
 //! | host.rs | one `Host` per OS thread that runs tasks: the hooks, the pool of workers |
 //! | stack.rs | how much stack a Python task gets |
 //! | worker.rs | a gt task that runs one Python task after another, with its thread state |
+//! | farewell.rs | what happens to the tasks of an OS thread that ends |
 //! | residue.rs | what a run must not leave on a thread state for the next |
 //! | task.rs, tasktype.rs | the Python type `Task` |
 //! | deliver.rs | from -EINTR and -ECANCELED to a Python exception |
@@ -26,6 +27,7 @@
 pub(crate) mod api;
 pub(crate) mod builtins;
 pub(crate) mod deliver;
+pub(crate) mod farewell;
 pub(crate) mod gt;
 pub(crate) mod host;
 pub(crate) mod patch;
