@@ -73,7 +73,6 @@ class Load:
                 break
             lines.append(line)
         else:
-            stop(self.process)
             raise Failed("the load generator stopped: the server hung up or did not answer")
         found = values("".join(lines))
         if found["wrong"] != 0:
@@ -83,7 +82,6 @@ class Load:
     def end(self) -> None:
         self._tell()
         self.process.wait(timeout=READY_SECONDS)
-        stop(self.process)
 
     def _tell(self) -> None:
         assert self.process.stdin is not None, "started with a pipe"
@@ -94,12 +92,14 @@ class Load:
 def run(load: str, command: list[str], extra: dict[str, str], connections: int, seconds: float) -> dict[str, float]:
     """Requests a second and the server's CPU time for each."""
     server, port = server_start(command, extra)
+    client = None
     try:
         client = Load(load, port, connections, seconds, seconds / 5, server.pid)
         found = client.go()
         client.end()
     finally:
-        stop(server)
+        for process in [server] if client is None else [client.process, server]:
+            stop(process)
     return {"req_per_s": found["req_per_s"], "cpu_ns_per_req": found["cpu_ns_per_req"]}
 
 
@@ -133,7 +133,7 @@ def count_calls(
 ) -> dict[str, float]:
     """System calls of the server for each request, over every request made while the counter was attached."""
     server, port = server_start(command, extra)
-    counter = None
+    client = counter = None
     try:
         client = Load(load, port, connections, seconds, 0, server.pid)
         with tempfile.NamedTemporaryFile(mode="r", suffix=".calls") as output:
@@ -155,7 +155,8 @@ def count_calls(
     finally:
         if counter is not None and counter.poll() is None:
             stop(counter)
-        stop(server)
+        for process in [server] if client is None else [client.process, server]:
+            stop(process)
     calls = perf_count(text) if tool == "perf" else strace_count(text)
     if calls == 0:
         raise Failed(f"{tool} counted no system calls")

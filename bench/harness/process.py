@@ -30,6 +30,10 @@ def settle(wanted: int) -> Callable[[], None]:
         os.sched_setaffinity(0, {chosen})
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+        # Where Linux groups processes by session, niceness counts inside a group only: be a group, and set its own.
+        os.setsid()
+        with contextlib.suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as group:
+            group.write(str(NICENESS))
 
     return in_child
 
