@@ -170,6 +170,7 @@ class Reader:
             '"""Signatures of libgreenrt. GENERATED from include/greenrt.h by gen_bindings.py: do not edit."""',
             "",
             "# ruff: noqa",
+            "# fmt: off",
             "from __future__ import annotations",
             "",
             "import ctypes",

@@ -8,6 +8,7 @@ use super::api::{
     METH_NOARGS, METH_O,
 };
 use super::deliver::{self, raise_wake};
+use super::ending;
 use super::gt;
 use super::host;
 use super::residue;
@@ -143,7 +144,7 @@ unsafe extern "C" fn set_report(_this: Obj, report: Obj) -> New {
         if (api().PyCallable_Check)(report) == 0 {
             return raise(api().PyExc_TypeError, c"set_report() needs a callable");
         }
-        task::set_report(report);
+        ending::set_report(report);
         none()
     }
 }

@@ -13,7 +13,7 @@
 //! | worker.rs | a gt task that runs one Python task after another, with its thread state |
 //! | farewell.rs | what happens to the tasks of an OS thread that ends |
 //! | residue.rs | what a run must not leave on a thread state for the next |
-//! | task.rs, tasktype.rs | the Python type `Task` |
+//! | task.rs, tasktype.rs, ending.rs | the Python type `Task`, and what its end sets off |
 //! | deliver.rs | from -EINTR and -ECANCELED to a Python exception |
 //! | signals.rs | signal handlers run in the root task |
 //! | builtins.rs | the table of builtins |
@@ -27,6 +27,7 @@
 pub(crate) mod api;
 pub(crate) mod builtins;
 pub(crate) mod deliver;
+pub(crate) mod ending;
 pub(crate) mod farewell;
 pub(crate) mod gt;
 pub(crate) mod host;

@@ -8,6 +8,7 @@ use super::api::{
     api, drop_ref, new_ref, none, raise, MethodDef, New, Obj, Ssize, TypeSlot, TypeSpec, METH_CLASS, METH_FASTCALL,
     METH_KEYWORDS, METH_O,
 };
+use super::ending;
 use super::task::{self, Stage, Task};
 
 #[repr(C)]
@@ -148,7 +149,7 @@ unsafe extern "C" fn link(this: Obj, args: *const Obj, count: Ssize, keywords: O
             return raise(api().PyExc_TypeError, c"link() needs a callable");
         }
         let Some((tuple, dict)) = pack(args, count, keywords, 1) else { return null_mut() };
-        let fine = task::link(this.cast(), *args, tuple, dict);
+        let fine = ending::link(this.cast(), *args, tuple, dict);
         drop_ref(tuple);
         drop_ref(dict);
         if fine {

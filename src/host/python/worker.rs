@@ -10,11 +10,12 @@ use core::ptr::null_mut;
 
 use super::api::{api, drop_ref, raise_errno, State};
 use super::deliver::{self, take_exception};
+use super::ending;
 use super::gt;
 use super::host::{Host, POOL};
 use super::patch;
 use super::residue;
-use super::task::{self, Task};
+use super::task::Task;
 
 /// A gt task of ours, or the root.
 pub struct Worker {
@@ -157,7 +158,7 @@ unsafe fn run(worker: *mut Worker) {
         }
 
         deliver::withdraw_all(worker);
-        task::finish(task, result, exception);
+        ending::finish(task, result, exception);
 
         if entered && (api.PyContext_Exit)(context) < 0 {
             (api.PyErr_Clear)();
