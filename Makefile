@@ -46,8 +46,9 @@ build/lib/libgreenrt.a: $(CARGO_LIB).a $(CARGO_LIB).so
 
 GENERATED = $$(ls -t target/release/build/greenrt-*/out/greenrt.h | head -n 1)
 
-header: $(CARGO_LIB).so ## regenerate include/greenrt.h
+header: $(CARGO_LIB).so ## regenerate include/greenrt.h and the Python signatures
 	cp "$(GENERATED)" include/greenrt.h
+	$(PYTHON) bindings/python/gen_bindings.py
 
 .PHONY: header-check
 header-check: $(CARGO_LIB).so

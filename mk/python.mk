@@ -8,7 +8,7 @@ PY_VENV     = build/venv-$(PY_VERSION)
 LINT_VENV   = build/venv-lint-$(PY_VERSION)
 PYTEST_ARGS ?=
 
-.PHONY: test-python lint-python bindings
+.PHONY: test-python lint-python
 
 $(PY_VENV)/ready:
 	rm -rf $(PY_VENV)
@@ -30,6 +30,3 @@ lint-python: $(LINT_VENV)/ready
 	$(LINT_VENV)/bin/ruff check bindings/python bench demo examples/python
 	$(LINT_VENV)/bin/ruff format --check bindings/python bench demo examples/python
 	cd bindings/python && $(abspath $(LINT_VENV))/bin/mypy
-
-bindings: ## regenerate the Python signatures from the header
-	$(PYTHON) bindings/python/gen_bindings.py

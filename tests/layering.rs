@@ -62,6 +62,7 @@ fn every_import_goes_down_or_stays_in_its_room() {
         for (number, line) in code(file) {
             for part in line.split("crate::").skip(1) {
                 let to: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                assert!(!to.is_empty(), "{}:{number}: one import a line, please", file.display());
                 if to != from && !may.contains(&to.as_str()) {
                     wrong.push(format!("{}:{number}: {from} imports {to}", file.display()));
                 }

@@ -9,7 +9,8 @@ use std::ffi::c_void;
 use super::task::{State, Task};
 use super::Scheduler;
 use crate::error::{Error, Result};
-use crate::{home, slots};
+use crate::home;
+use crate::slots;
 
 /// The table; see `gt_host_t` for each member.
 #[derive(Clone, Copy, Default)]
