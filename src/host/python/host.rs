@@ -169,7 +169,7 @@ unsafe fn install() -> bool {
             armed: HashMap::new(),
             opts: gt::SpawnOpts {
                 size: size_of::<gt::SpawnOpts>(),
-                name: core::ptr::null(),
+                name: c"python task".as_ptr(),
                 stack_size,
                 stack: null_mut(),
                 guard_size,

@@ -63,6 +63,10 @@ pub(crate) unsafe fn open() -> *mut c_void {
         if initialized() == 0 {
             return null_mut();
         }
+        if !in_main_interpreter() {
+            refuse("greenrt runs in the main interpreter only, not in a subinterpreter");
+            return null_mut();
+        }
         let made = BUILTINS.load(Ordering::Acquire);
         if !made.is_null() {
             return api::new_ref(made).cast();
@@ -92,6 +96,21 @@ pub(crate) unsafe fn open() -> *mut c_void {
         }
         BUILTINS.store(api::new_ref(dict), Ordering::Release);
         dict.cast()
+    }
+}
+
+/// The builtins and their types belong to one interpreter, and so do the thread states of tasks.
+unsafe fn in_main_interpreter() -> bool {
+    // SAFETY: functions found under these names have this type; GIL held.
+    unsafe {
+        let current = libc::dlsym(libc::RTLD_DEFAULT, c"PyInterpreterState_Get".as_ptr());
+        let main = libc::dlsym(libc::RTLD_DEFAULT, c"PyInterpreterState_Main".as_ptr());
+        if current.is_null() || main.is_null() {
+            return true; // too old: refused by its version
+        }
+        let current: unsafe extern "C" fn() -> *mut c_void = core::mem::transmute(current);
+        let main: unsafe extern "C" fn() -> *mut c_void = core::mem::transmute(main);
+        current() == main()
     }
 }
 

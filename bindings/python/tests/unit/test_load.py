@@ -104,6 +104,30 @@ def test_a_real_old_interpreter() -> None:
     assert "ImportError: greenrt needs CPython 3.9 or later" in result.stderr
 
 
+SUBINTERPRETER = """
+import greenrt
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+source = '''
+try:
+    import greenrt
+except ImportError as error:
+    print(error, flush=True)
+else:
+    print("it came in", flush=True)
+'''
+interpreters.run_string(interpreters.create(), source)
+print(greenrt.spawn(lambda: 5).wait())
+"""
+
+
+def test_a_subinterpreter(python: Any) -> None:
+    result = python("-c", SUBINTERPRETER)
+    assert "subinterpreter" in result.stdout.splitlines()[0] and result.stdout.endswith("\n5\n"), result
+
+
 @pytest.mark.parametrize(
     ("size", "reason"),
     [
