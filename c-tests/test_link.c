@@ -86,6 +86,38 @@ TEST(link_library_can_be_opened_at_run_time_and_stays) {
   if (end.status != 0) FAIL("status %d, signal %d\n%s", end.status, end.signal, end.out);
 }
 
+/* The library keeps one word in the C library's small room for initial-exec thread-locals; so may many others. */
+static void open_beside_others(void *arg) {
+  char folder[] = "/tmp/greenrt-tls-XXXXXX", path[64];
+  CHECK(mkdtemp(folder) != NULL);
+  snprintf(path, sizeof path, "%s/block.c", folder);
+  FILE *source = fopen(path, "w");
+  CHECK(source != NULL);
+  fprintf(source, "__attribute__((tls_model(\"initial-exec\"))) __thread long room[2] = {1, 2};\nlong sum(void) { return room[0] + room[1]; }\n");
+  fclose(source);
+  shell("cd %s && cc -shared -fPIC block.c -o 0.so && for i in $(seq 1 24); do cp 0.so $i.so; done", folder);
+  for (int i = 0; i < 25; i++) {
+    snprintf(path, sizeof path, "%s/%d.so", folder, i);
+    void *other = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (other == NULL) FAIL("block %d: %s", i, dlerror());
+    union {
+      void *symbol;
+      long (*call)(void);
+    } sum = {dlsym(other, "sum")};
+    CHECK_EQ(sum.call(), 3);
+  }
+  shell("rm -r %s", folder);
+  use_through_dlopen(arg);
+}
+
+TEST(link_library_is_opened_late_beside_25_that_use_the_same_room) {
+  char path[4096];
+  if (!s_have_program("cc")) SKIP("no compiler here");
+  snprintf(path, sizeof path, "%s", library("libgreenrt.so"));
+  s_child(open_beside_others, path, &end);
+  if (end.status != 0) FAIL("status %d, signal %d\n%s", end.status, end.signal, end.out);
+}
+
 /* What `make install` leaves, used as its user would: through pkg-config, shared and static. */
 TEST_WITH(link_installed_library_is_found_by_pkg_config, 0, 60) {
   char root[] = "/tmp/greenrt-install-XXXXXX";

@@ -1,0 +1,107 @@
+/* What an older kernel or a strict sandbox refuses has a second way: epoll_pwait2 (Linux 5.11), guard markers (6.13). A seccomp
+ * filter plays the old kernel. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "support.h"
+
+enum { GUARD_INSTALL = 102 };
+
+/* Refuses one system call with `error`; if `argument` is not 0 only with that third argument. */
+static int refuse(unsigned number, unsigned argument, unsigned error) {
+  struct sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+      argument ? (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, argument, 0, 1)
+               : (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {.len = COUNT(filter), .filter = filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void *echo_one(void *arg) {
+  char byte;
+  CHECK_EQ(gt_recv(*(int *)arg, &byte, 1, 0), 1);
+  CHECK_EQ(gt_send(*(int *)arg, &byte, 1, 0), 1);
+  return NULL;
+}
+
+static void waits_work(void) {
+  int fds[2];
+  char byte = 'x';
+  int64_t start = gt_now();
+  CHECK_EQ(gt_sleep(1500000), 0);
+  CHECK_GE(gt_now() - start, 1500000);
+  s_unix_pair(SOCK_STREAM, fds);
+  s_adopt_pair(fds);
+  int64_t task = s_spawn(echo_one, &fds[1]);
+  s_settle();
+  CHECK_EQ(gt_send(fds[0], &byte, 1, 0), 1);
+  CHECK_EQ(gt_recv(fds[0], &byte, 1, 0), 1);
+  s_join(task);
+  s_close_pair(fds);
+}
+
+#ifdef SYS_epoll_pwait2
+static void without_pwait2(unsigned error) {
+  if (refuse(SYS_epoll_pwait2, 0, error) != 0) SKIP("no seccomp here");
+  errno = 0;
+  CHECK_EQ(syscall(SYS_epoll_pwait2, -1, NULL, 1, NULL, NULL, 0), -1);
+  CHECK_EQ(errno, error);
+  waits_work();
+}
+
+TEST(oldkernel_without_epoll_pwait2_waits_in_milliseconds) { without_pwait2(ENOSYS); }
+
+TEST(oldkernel_sandbox_that_forbids_epoll_pwait2) { without_pwait2(EPERM); }
+#endif
+
+__attribute__((noinline)) static int recurse(int depth) {
+  volatile char frame[1024];
+  frame[0] = (char)depth;
+  S_KEEP(frame);
+  if (depth < 1000000) recurse(depth + 1);
+  return frame[0];
+}
+
+static void *overflow(void *arg) {
+  recurse(0);
+  return arg;
+}
+
+static void overflow_without_markers(void *arg) {
+  (void)arg;
+  if (refuse(SYS_madvise, GUARD_INSTALL, EINVAL) != 0) exit(77);
+  gt_join(gt_spawn(overflow, NULL), NULL);
+  printf("nobody noticed\n");
+}
+
+TEST(oldkernel_without_guard_markers_still_guards) {
+  static struct s_end end;
+  s_child(overflow_without_markers, NULL, &end);
+  if (end.status == 77) SKIP("no seccomp here");
+  CHECK_EQ(end.signal, SIGSEGV);
+  CHECK_HAS(end.out, "stack overflow");
+}
+
+/* Guards by protection split the mapping: running out says so, and what was there goes on. */
+TEST(oldkernel_running_out_of_mappings_says_so) {
+  if (refuse(SYS_madvise, GUARD_INSTALL, EINVAL) != 0) SKIP("no seccomp here");
+  if (refuse(SYS_mprotect, 0, ENOMEM) != 0) SKIP("no seccomp here");
+  int64_t task = gt_spawn(echo_one, NULL);
+  CHECK_EQ(task, -ENOSPC);
+  CHECK_HAS(gt_strerror((int)task), "vm.max_map_count");
+  CHECK_EQ(gt_sleep(MS(1)), 0);
+}
