@@ -129,3 +129,49 @@ TEST(poll_same_descriptor_twice) {
   s_join(task);
   s_close_pair(fds);
 }
+
+static void *wait_for(void *arg) {
+  int *what = arg; /* descriptor, events */
+  return (void *)(intptr_t)gt_wait_fd(what[0], what[1]);
+}
+
+/* One waits for urgent data or a hang-up, bytes are there: who reads gets them at once. */
+TEST(wait_fd_for_rare_events_hides_no_bytes_from_readers) {
+  const int rare[] = {POLLPRI, POLLRDHUP, POLLPRI | POLLRDHUP};
+  for (size_t i = 0; i < 2 * COUNT(rare); i++) {
+    int fds[2];
+    char buf[16];
+    s_tcp_pair(fds);
+    if (i % 2) s_adopt_pair(fds);
+    CHECK_EQ(gt_recv_until(fds[0], buf, sizeof buf, 0, IN_MS(2)), -ETIMEDOUT); /* registered, if owned */
+    CHECK_EQ(gt_send(fds[1], "abcdef", 6, 0), 6);
+    CHECK_EQ(gt_sleep(MS(2)), 0); /* the edge is heard */
+    int64_t task = s_spawn(wait_for, (int[]){fds[0], rare[i / 2]}), start = gt_now();
+    s_settle();
+    CHECK_EQ(gt_recv(fds[0], buf, 3, 0), 3);
+    s_settle();
+    CHECK_EQ(gt_recv(fds[0], buf, sizeof buf, 0), 3);
+    CHECK_LT(gt_now() - start, MS(900)); /* the runtime looks at long waits again after a second */
+    CHECK_EQ(gt_cancel(task), 0);
+    CHECK_EQ((intptr_t)s_join(task), -ECANCELED);
+    s_close_pair(fds);
+  }
+}
+
+TEST(wait_fd_for_a_hang_up_sleeps_while_bytes_wait) {
+  for (int adopted = 0; adopted < 2; adopted++) {
+    int fds[2];
+    s_tcp_pair(fds);
+    if (adopted) s_adopt_pair(fds);
+    CHECK_EQ(gt_send(fds[1], "unread", 6, 0), 6);
+    CHECK_EQ(gt_sleep(MS(2)), 0);
+    int64_t task = s_spawn(wait_for, (int[]){fds[0], POLLRDHUP});
+    CHECK_EQ(gt_sleep(MS(2)), 0);
+    uint64_t polls = s_stats().polls;
+    CHECK_EQ(gt_sleep(MS(50)), 0);
+    CHECK_LT(s_stats().polls - polls, 20); /* it does not spin */
+    CHECK_OK(shutdown(fds[1], SHUT_WR));
+    CHECK((intptr_t)s_join(task) & POLLRDHUP);
+    s_close_pair(fds);
+  }
+}

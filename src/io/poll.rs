@@ -94,8 +94,11 @@ fn wait_any(s: &'static Scheduler, fds: &[libc::pollfd], nodes: &mut [WaitNode],
     let mut linked = 0;
     for (i, node) in nodes.iter().enumerate() {
         linked = i + 1;
-        let Some((fd, dir, _)) = plan(fds, i) else { continue };
-        s.reactor().drained(fd, dir);
+        let Some((fd, dir, wants)) = plan(fds, i) else { continue };
+        // poll(2) has just said so; a wish for urgent data or a hang-up alone says nothing of the bytes.
+        if wants & dir.event() != 0 {
+            s.reactor().drained(fd, dir);
+        }
         // SAFETY: the nodes outlive this function, and leave below.
         begun = unsafe { s.reactor().begin(fd, dir, node, false) };
         if begun != Ok(Begin::Waiting) {

@@ -157,7 +157,7 @@ impl Reactor {
     #[inline]
     pub fn worth_trying(&mut self, fd: i32, dir: Dir) -> bool {
         match self.table.get(fd) {
-            Some(e) => e.list(dir).is_empty() && (e.kind == Kind::Foreign || e.ready & dir.bit() != 0),
+            Some(e) => (e.kind == Kind::Foreign || e.ready & dir.bit() != 0) && !e.is_wanted(dir),
             None => true,
         }
     }

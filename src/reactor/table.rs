@@ -96,6 +96,22 @@ impl Entry {
         !self.readers.is_empty() || !self.writers.is_empty()
     }
 
+    /// Whether somebody waits to transfer in a direction; who waits for urgent data or a hang-up does not count.
+    #[inline]
+    pub fn is_wanted(&self, dir: Dir) -> bool {
+        let mut at = self.list(dir).first();
+        while !at.is_null() {
+            // SAFETY: W2: linked nodes are alive, and the list is not changed here.
+            let node = unsafe { &*at };
+            if node.wants & dir.event() != 0 {
+                return true;
+            }
+            // SAFETY: as above.
+            at = unsafe { node.next() };
+        }
+        false
+    }
+
     /// Starts a new life for the number.
     pub fn renew(&mut self, kind: Kind) {
         self.generation = self.generation.wrapping_add(1);
