@@ -191,6 +191,8 @@ TEST(descriptor_high_numbers_are_served) {
   s_close_pair(fds);
 }
 
+static int dialled, over;
+
 static void *dial_many(void *arg) {
   uint16_t port = *(uint16_t *)arg;
   int fds[8];
@@ -198,7 +200,8 @@ static void *dial_many(void *arg) {
     fds[i] = gt_dial_tcp("127.0.0.1", port);
     CHECK_OK(fds[i]);
   }
-  CHECK_EQ(gt_sleep(MS(20)), 0);
+  dialled = 1;
+  while (!over) CHECK_EQ(gt_sleep(MS(1)), 0);
   for (size_t i = 0; i < COUNT(fds); i++) CHECK_EQ(gt_close(fds[i]), 0);
   return NULL;
 }
@@ -208,7 +211,7 @@ TEST(descriptor_accept_without_free_numbers_says_emfile_and_recovers) {
   uint16_t port;
   int listener = s_listener(&port), spent[64], count = 0;
   int64_t task = s_spawn(dial_many, &port);
-  for (int i = 0; i < 20; i++) CHECK_EQ(gt_sleep(MS(1)), 0); /* all eight are in the queue */
+  while (!dialled) CHECK_EQ(gt_sleep(MS(1)), 0); /* all eight are in the queue */
   CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));
   limit.rlim_cur = 64;
   CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
@@ -224,6 +227,7 @@ TEST(descriptor_accept_without_free_numbers_says_emfile_and_recovers) {
     CHECK_OK(fd);
     CHECK_EQ(gt_close(fd), 0);
   }
+  over = 1;
   s_join(task);
   CHECK_EQ(gt_close(listener), 0);
 }

@@ -145,6 +145,54 @@ TEST(fork_child_ends_when_its_task_returns) {
   CHECK(strstr(strstr(end_of.out, "root of the parent") + 1, "root of the parent") == NULL);
 }
 
+static void forget(void *arg) { (void)arg; }
+
+static void *fork_and_shut_down(void *arg) {
+  pid_t pid = fork();
+  CHECK_OK(pid);
+  if (pid == 0) {
+    CHECK_EQ(gt_cleanup_push(forget, NULL), 0);
+    CHECK_EQ(gt_shutdown(), 0); /* it is the root here */
+    if (!arg) return NULL;
+    CHECK_EQ(gt_sleep(1000), 0); /* a new scheduler, on this stack */
+    s_join(s_spawn(nap, NULL));
+    gt_exit(NULL);
+    CHECK_EQ(gt_exit(NULL), -EPERM);
+    return arg;
+  }
+  reap(pid);
+  return NULL;
+}
+
+static void *plain_alloc(size_t size, size_t align, void *arg) {
+  (void)arg;
+  return aligned_alloc(align, (size + align - 1) / align * align);
+}
+
+/* Freed memory shows. */
+static void spoiling_dealloc(void *old, size_t size, size_t align, void *arg) {
+  (void)align;
+  (void)arg;
+  memset(old, 0xa5, size);
+  S_KEEP(old); /* or the compiler leaves it out */
+  free(old);
+}
+
+static void *moving_realloc(void *old, size_t old_size, size_t size, size_t align, void *arg) {
+  void *block = plain_alloc(size, align, arg);
+  if (!block) return NULL;
+  memcpy(block, old, old_size < size ? old_size : size);
+  spoiling_dealloc(old, old_size, align, arg);
+  return block;
+}
+
+TEST(fork_child_may_shut_down_and_return) {
+  gt_config_t config = {.size = sizeof config, .alloc = plain_alloc, .realloc = moving_realloc, .dealloc = spoiling_dealloc};
+  CHECK_EQ(gt_config(&config), 0);
+  s_join(s_spawn(fork_and_shut_down, NULL));
+  s_join(s_spawn(fork_and_shut_down, "again"));
+}
+
 static void *other_thread(void *arg) {
   int64_t task = s_spawn(nap, NULL);
   s_join(task);

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static void *echo(void *arg) {
@@ -196,4 +197,42 @@ TEST(threads_start_and_shut_down_schedulers_all_the_time) {
   pthread_t threads[8];
   for (size_t i = 0; i < COUNT(threads); i++) threads[i] = s_thread(in_and_out, NULL);
   for (size_t i = 0; i < COUNT(threads); i++) s_thread_join(threads[i]);
+}
+
+enum { CROWD = 2100 };
+static volatile int served, refused, leave_now;
+
+static void *one_of_many(void *arg) {
+  int64_t self = gt_self();
+  if (self > 0) {
+    s_join(s_spawn(short_life, arg));
+    __atomic_add_fetch(&served, 1, __ATOMIC_SEQ_CST);
+  } else {
+    CHECK_EQ(self, -EAGAIN);
+    CHECK_EQ(gt_yield(), -EAGAIN);
+    CHECK_EQ(gt_spawn(short_life, arg), -EAGAIN);
+    __atomic_add_fetch(&refused, 1, __ATOMIC_SEQ_CST);
+  }
+  while (!leave_now) s_real_sleep(5);
+  return NULL;
+}
+
+/* There is room for 2,048 schedulers at a time. Who comes too late is told, and may try again when others have gone. */
+TEST_WITH(threads_beyond_the_room_for_schedulers_are_told, T_ALONE, 60) {
+  static pthread_t threads[CROWD];
+  struct rlimit limit;
+  pthread_attr_t small;
+  CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));
+  if (limit.rlim_max < 10000) SKIP("%ld descriptors are too few", (long)limit.rlim_max);
+  limit.rlim_cur = limit.rlim_max;
+  CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
+  CHECK_EQ(pthread_attr_init(&small), 0);
+  CHECK_EQ(pthread_attr_setstacksize(&small, 128 * 1024), 0);
+  for (int i = 0; i < CROWD; i++)
+    if (pthread_create(&threads[i], &small, one_of_many, NULL) != 0) SKIP("only %d threads to be had here", i);
+  while (served + refused < CROWD) s_real_sleep(5);
+  CHECK_EQ(served, 2048);
+  leave_now = 1;
+  for (int i = 0; i < CROWD; i++) s_thread_join(threads[i]);
+  CHECK_EQ(gt_sleep(1000), 0);
 }

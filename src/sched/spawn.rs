@@ -238,7 +238,10 @@ extern "C" fn first(t: Transfer) -> ! {
     let entry = me.entry.get().expect("only the root has no entry");
     // SAFETY: the entry and its argument are the program's.
     let result = unsafe { entry(me.value.get()) };
-    // The entry may have brought another scheduler's worth of changes, but never another thread: ask once more only
-    // for the sake of a shutdown and rebuild in a forked child.
-    Scheduler::existing().unwrap_or(scheduler).finish_here(result)
+    // Asked once more: in a forked child this task is the root, and may have shut the scheduler down, or made another.
+    match Scheduler::existing() {
+        Some(scheduler) => scheduler.finish_here(result),
+        // SAFETY: a root's end is the process's; exit has no preconditions here.
+        None => unsafe { libc::exit(0) },
+    }
 }
