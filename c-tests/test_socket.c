@@ -276,6 +276,43 @@ TEST(socket_dial_resolves_beside_running_tasks) {
   CHECK_LT(gt_listen_tcp("203.0.113.7", 0, 1), 0); /* not an address of this machine */
 }
 
+static void *dial_to_nowhere(void *arg) {
+  (void)arg;
+  return (void *)(intptr_t)gt_dial_tcp("no-such-host.invalid", 80);
+}
+
+static void *dial_by_name(void *arg) {
+  int fd = gt_dial_tcp("localhost", *(uint16_t *)arg);
+  CHECK_OK(fd);
+  return (void *)(intptr_t)fd;
+}
+
+static void *accept_many(void *arg) {
+  for (int i = 0; i < 300; i++) {
+    int fd = gt_accept(*(int *)arg, NULL, NULL);
+    CHECK_OK(fd);
+    CHECK_EQ(gt_close(fd), 0);
+  }
+  return NULL;
+}
+
+TEST(socket_dial_resolves_many_names_at_once) {
+  enum { N = 300 };
+  uint16_t port;
+  int listener = s_listener(&port);
+  int64_t tasks[N], acceptor = s_spawn(accept_many, &listener), cancelled[20];
+  for (int i = 0; i < N; i++) tasks[i] = s_spawn(dial_by_name, &port);
+  for (size_t i = 0; i < COUNT(cancelled); i++) cancelled[i] = s_spawn(dial_to_nowhere, NULL);
+  CHECK_EQ(gt_yield(), 0);
+  CHECK_GT(s_stats().offload_jobs, 0);
+  for (size_t i = 0; i < COUNT(cancelled); i++) CHECK_EQ(gt_cancel(cancelled[i]), 0);
+  for (size_t i = 0; i < COUNT(cancelled); i++) CHECK_EQ((intptr_t)s_join(cancelled[i]), -ECANCELED);
+  for (int i = 0; i < N; i++) CHECK_EQ(gt_close((int)(intptr_t)s_join(tasks[i])), 0);
+  s_join(acceptor);
+  CHECK_EQ(gt_close(listener), 0);
+  while (s_stats().offload_jobs) CHECK_EQ(gt_sleep(MS(1)), 0); /* the cancelled ones end by themselves */
+}
+
 TEST(socket_datagrams_keep_their_borders) {
   int fds[2];
   char buf[16];

@@ -65,9 +65,10 @@ impl<R: Send, F: FnOnce() -> R + Send> Work for Task<R, F> {
             *self.result.lock().unwrap_or_else(|e| e.into_inner()) = result;
         }
         self.done.store(true, Ordering::SeqCst);
-        self.home.jobs.leave(self.epoch);
-        // The task may have gone on without us.
+        // The task may have gone on without us. Counted out only then: in between, its home must not call silence a
+        // deadlock.
         let _ = home::request(self.id, slots::NUDGE);
+        self.home.jobs.leave(self.epoch);
     }
 }
 
