@@ -105,6 +105,25 @@ TEST(descriptor_release_wakes_every_waiter) {
   s_close_pair(fds);
 }
 
+/* Whoever waits goes on waiting, only differently. */
+TEST(descriptor_adopt_disturbs_no_waiter) {
+  for (int before = 0; before < 2; before++) {
+    int fds[2];
+    s_unix_pair(SOCK_STREAM, fds);
+    if (before) CHECK_EQ(gt_fd_adopt(fds[0]), 0);
+    int64_t tasks[] = {s_spawn(receive, &fds[0]), s_spawn(receive, &fds[0]), s_spawn(poll_it, &fds[0])};
+    CHECK_EQ(gt_sleep(MS(2)), 0);
+    CHECK_EQ(gt_fd_adopt(fds[0]), 0);
+    CHECK_EQ(gt_sleep(MS(2)), 0);
+    CHECK_EQ(s_stats().tasks_parked, 3);
+    CHECK_EQ(s_stats().descriptors, 1);
+    CHECK_EQ(gt_send(fds[1], "abc", 3, 0), 3);
+    for (int i = 0; i < 2; i++) CHECK_EQ((intptr_t)s_join(tasks[i]), 1);
+    CHECK_EQ((intptr_t)s_join(tasks[2]), POLLIN);
+    s_close_pair(fds);
+  }
+}
+
 TEST(descriptor_number_comes_again_after_gt_close) {
   int first = -1;
   for (int round = 0; round < 50; round++) {

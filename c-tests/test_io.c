@@ -107,6 +107,11 @@ TEST(io_regular_file_reads_though_epoll_refuses_it) {
   struct pollfd entry = {.fd = fd, .events = POLLIN | POLLOUT};
   CHECK_EQ(gt_poll(&entry, 1), 1);
   CHECK_EQ(entry.revents, POLLIN | POLLOUT);
+  CHECK_EQ(gt_fd_adopt(fd), 0); /* owned or not makes no difference */
+  CHECK_OK(lseek(fd, 0, SEEK_SET));
+  CHECK_EQ(gt_read(fd, buf, sizeof buf), 9);
+  CHECK_EQ(gt_read(fd, buf, sizeof buf), 0);
+  CHECK_EQ(gt_wait_fd(fd, POLLIN | POLLOUT), POLLIN | POLLOUT);
   CHECK_EQ(gt_close(fd), 0);
 }
 

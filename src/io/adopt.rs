@@ -10,6 +10,7 @@ pub fn adopt(s: &'static Scheduler, fd: i32) -> Result<()> {
         return Err(Error::new(libc::EBADF));
     }
     sys::fd::set_nonblocking(fd, true)?;
+    s.reactor().stir(fd, &mut s.waker());
     s.reactor().own(fd, true, &mut s.waker())
 }
 

@@ -103,7 +103,7 @@ impl Reactor {
     pub fn own(&mut self, fd: i32, stream: bool, wake: &mut impl FnMut(&WaitNode)) -> Result<()> {
         self.table.ensure(fd)?;
         // Waiters of the number's former life would wait for something that is gone.
-        self.dismiss(fd, wake);
+        self.dismiss(fd, Note::Closed, wake);
         let entry = self.table.ensure(fd)?;
         if entry.kind != Kind::Owned {
             self.owned += 1;
@@ -131,7 +131,7 @@ impl Reactor {
 
     /// Forgets a descriptor that is about to be closed: closing takes it out of epoll. True if it was owned.
     pub fn forget(&mut self, fd: i32, wake: &mut impl FnMut(&WaitNode)) -> bool {
-        self.dismiss(fd, wake);
+        self.dismiss(fd, Note::Closed, wake);
         let Some(entry) = self.table.get(fd) else { return false };
         let was_owned = entry.kind == Kind::Owned;
         entry.renew(Kind::Foreign);
@@ -139,11 +139,16 @@ impl Reactor {
         was_owned
     }
 
-    fn dismiss(&mut self, fd: i32, wake: &mut impl FnMut(&WaitNode)) {
+    /// Has everybody who waits on a descriptor look again: it is about to be waited on in another way.
+    pub fn stir(&mut self, fd: i32, wake: &mut impl FnMut(&WaitNode)) {
+        self.dismiss(fd, Note::Ready, wake);
+    }
+
+    fn dismiss(&mut self, fd: i32, note: Note, wake: &mut impl FnMut(&WaitNode)) {
         let Some(entry) = self.table.get(fd) else { return };
         for dir in [Dir::Read, Dir::Write] {
             while let Some(node) = entry.list(dir).pop_front() {
-                node.note.set(Note::Closed);
+                node.note.set(note);
                 self.waiting -= 1;
                 wake(node);
             }
