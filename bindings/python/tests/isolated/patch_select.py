@@ -82,6 +82,7 @@ assert p.poll() == [(a.fileno(), select.POLLOUT)]
 a.recv(1)
 p.unregister(a)
 raises(TypeError, lambda: p.poll("x"))
+raises(OverflowError, lambda: p.poll(1 << 40))
 later(0.01, os.close, w)
 assert meanwhile(p.poll) == [(r, select.POLLHUP)]
 # Two tasks in one poll object at a time

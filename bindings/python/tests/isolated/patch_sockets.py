@@ -139,7 +139,22 @@ assert meanwhile(lambda: a.recv(10, socket.MSG_WAITALL)) == b"xx" * 5
 pieces.wait()
 b.send(b"peek")
 assert a.recv(10, socket.MSG_PEEK) == b"peek" and a.recv(10) == b"peek"
-raises(BlockingIOError, a.recv, 10, socket.MSG_DONTWAIT)
+for call in (
+    lambda: a.recv(10, socket.MSG_DONTWAIT),
+    lambda: a.recv_into(buffer, 0, socket.MSG_DONTWAIT),
+    lambda: a.recvfrom(10, socket.MSG_DONTWAIT),
+    lambda: a.recvmsg(10, 0, socket.MSG_DONTWAIT),
+    lambda: [a.send(big, socket.MSG_DONTWAIT) for _ in range(100)],
+    lambda: a.sendall(big, socket.MSG_DONTWAIT),
+    lambda: a.sendmsg([big], [], socket.MSG_DONTWAIT),
+):
+    raises(BlockingIOError, call)
+b.settimeout(0)
+try:
+    while b.recv(1 << 20):
+        pass
+except BlockingIOError:
+    b.settimeout(None)
 
 # Timeouts: the class, the text, about the right time; the socket works afterwards
 for call in (

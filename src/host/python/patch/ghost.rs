@@ -14,7 +14,7 @@ use super::super::gt;
 use super::call::{apply, Args};
 use super::seconds::from_now;
 use super::shapes::{self, write};
-use super::socket::{failed, open, Sock};
+use super::socket::{failed, open, says_dontwait, Sock};
 use super::table::{self, Id};
 use super::time::{until_answered, Waited};
 use core::ffi::{c_int, CStr};
@@ -100,7 +100,7 @@ struct Form {
 }
 
 /// The arguments as one tuple with MSG_DONTWAIT in the flags. Nothing when the call does not fit: the original says why.
-unsafe fn with_dontwait(args: &Args, form: &Form) -> Option<New> {
+unsafe fn with_dontwait(args: &Args, sock: &Sock, form: &Form) -> Option<New> {
     let api = api();
     // SAFETY: the arguments are the caller's; the tuple is fresh.
     unsafe {
@@ -115,6 +115,9 @@ unsafe fn with_dontwait(args: &Args, form: &Form) -> Option<New> {
         };
         if flags == -1 && !(api.PyErr_Occurred)().is_null() {
             (api.PyErr_Clear)();
+            return None;
+        }
+        if says_dontwait(sock, flags as c_int) {
             return None;
         }
         let tuple = (api.PyTuple_New)(last as isize + 1);
@@ -160,7 +163,7 @@ unsafe fn verb(args: &Args, form: &Form) -> New {
     // SAFETY: called by CPython on a socket.
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
-        let Some(arguments) = with_dontwait(args, form) else { return args.original() };
+        let Some(arguments) = with_dontwait(args, &sock, form) else { return args.original() };
         carry_on(args, &sock, form.events, arguments)
     }
 }
@@ -228,6 +231,9 @@ pub unsafe fn sendto(args: &Args) -> New {
         };
         if flags == -1 && !(api.PyErr_Occurred)().is_null() {
             (api.PyErr_Clear)();
+            return args.original();
+        }
+        if says_dontwait(&sock, flags as c_int) {
             return args.original();
         }
         let arguments = (api.PyTuple_New)(3);

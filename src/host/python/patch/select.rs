@@ -1,7 +1,7 @@
 //! `select.select`, `poll` and `epoll` objects: CPython's own functions are asked with no timeout before and after a
 //! wait of the task, so that arguments, errors and results are theirs.
 
-use super::super::api::{api, drop_ref, new_ref, raise_errno, New, Obj};
+use super::super::api::{api, drop_ref, new_ref, raise_errno, type_of, New, Obj};
 use super::super::gt::{self, NEVER};
 use super::super::host;
 use super::call::{apply, Args};
@@ -20,6 +20,8 @@ unsafe fn deadline(timeout: Obj, unit: unsafe fn(Obj) -> Span, negative: Option<
         }
         match unit(timeout) {
             Span::Nanos(0) => Some(0),
+            // poll and epoll count milliseconds in an int, and say so.
+            Span::Nanos(nanos) if negative.is_some() && nanos / 1_000_000 > i64::from(c_int::MAX) => None,
             Span::Nanos(nanos) => Some(from_now(nanos)),
             Span::Negative => negative,
             Span::Bad => None,
@@ -88,19 +90,36 @@ unsafe fn length(list: Obj) -> isize {
     unsafe { (api().PyList_Size)(list) }
 }
 
-/// The descriptors of one of select's sequences, with the events that stand for it.
+/// A list or tuple as it is (it may change while its `fileno` methods run, and CPython looks then); anything else, which
+/// can perhaps be read only once, as a tuple. NULL with an exception set when it is not a sequence.
+unsafe fn keep(sequence: Obj) -> New {
+    /// Py_TPFLAGS_LIST_SUBCLASS and Py_TPFLAGS_TUPLE_SUBCLASS
+    const LIST_OR_TUPLE: core::ffi::c_ulong = 1 << 25 | 1 << 26;
+    // SAFETY: a live object.
+    unsafe {
+        if (api().PyType_GetFlags)(type_of(sequence)) & LIST_OR_TUPLE != 0 {
+            return new_ref(sequence);
+        }
+        (api().PySequence_Tuple)(sequence)
+    }
+}
+
+/// The descriptors of one of select's sequences, with the events that stand for it. False with an exception set.
 unsafe fn gather(sequence: Obj, events: i16, into: &mut Vec<libc::pollfd>) -> bool {
     let api = api();
     // SAFETY: a tuple of our own.
     unsafe {
-        for index in 0..(api.PyTuple_Size)(sequence) {
-            let fd = (api.PyObject_AsFileDescriptor)((api.PyTuple_GetItem)(sequence, index));
-            if fd < 0 {
-                return false;
-            }
-            into.push(libc::pollfd { fd, events, revents: 0 });
+        let copy = (api.PySequence_Tuple)(sequence);
+        if copy.is_null() {
+            return false;
         }
-        true
+        let fine = (0..(api.PyTuple_Size)(copy)).all(|index| {
+            let fd = (api.PyObject_AsFileDescriptor)((api.PyTuple_GetItem)(copy, index));
+            into.push(libc::pollfd { fd, events, revents: 0 });
+            fd >= 0
+        });
+        drop_ref(copy);
+        fine
     }
 }
 
@@ -116,8 +135,7 @@ pub unsafe fn select(args: &Args) -> New {
             return args.original();
         }
         let Some(deadline) = deadline(args.at(3), seconds, None) else { return args.original() };
-        // Copies, since an iterator can be read only once.
-        let lists = [0, 1, 2].map(|index| (api.PySequence_Tuple)(args.at(index)));
+        let lists = [0, 1, 2].map(|index| keep(args.at(index)));
         if lists.iter().any(|list| list.is_null()) {
             (api.PyErr_Clear)();
             lists.iter().for_each(|list| drop_ref(*list));

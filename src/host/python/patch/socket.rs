@@ -164,6 +164,11 @@ unsafe fn flags(object: Obj) -> Option<c_int> {
     unsafe { int(object, 0) }.and_then(|number| c_int::try_from(number).ok())
 }
 
+/// Whether CPython's own call would not wait either: the caller said MSG_DONTWAIT, and there is no timeout to wait for first.
+pub fn says_dontwait(sock: &Sock, flags: c_int) -> bool {
+    sock.blocking && flags & libc::MSG_DONTWAIT != 0
+}
+
 /// Receives into `start..start + length` by the socket's rules.
 unsafe fn receive(sock: &Sock, start: *mut u8, length: usize, flags: c_int) -> Waited {
     // The kernel fills the whole buffer of a blocking MSG_WAITALL; so do we, piece by piece.
@@ -203,7 +208,7 @@ pub unsafe fn recv(args: &Args) -> New {
         let Some(sock) = open(args.this) else { return args.original() };
         let count = args.positional();
         let (Some(length), Some(flags)) = (int(args.at(0), -1), flags(args.at(1))) else { return args.original() };
-        if count > 2 || length < 0 {
+        if count > 2 || length < 0 || says_dontwait(&sock, flags) {
             return args.original();
         }
         let mut bytes = (api.PyBytes_FromStringAndSize)(core::ptr::null(), length as Ssize);
@@ -241,7 +246,7 @@ pub unsafe fn recv_into(args: &Args) -> New {
         let (Some(wanted), Some(flags)) = (int(given[1], 0), flags(given[2])) else { return args.original() };
         let Some(view) = Bytes::of(given[0], true) else { return args.original() };
         let room = view.0.length as i64;
-        if wanted < 0 || wanted > room {
+        if wanted < 0 || wanted > room || says_dontwait(&sock, flags) {
             drop(view);
             return args.original();
         }
@@ -289,7 +294,7 @@ pub unsafe fn send(args: &Args) -> New {
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
         let Some(flags) = flags(args.at(1)) else { return args.original() };
-        if !(1..=2).contains(&args.positional()) {
+        if !(1..=2).contains(&args.positional()) || says_dontwait(&sock, flags) {
             return args.original();
         }
         let Some(view) = Bytes::of(args.at(0), false) else { return args.original() };
@@ -320,7 +325,7 @@ pub unsafe fn sendall(args: &Args) -> New {
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
         let Some(flags) = flags(args.at(1)) else { return args.original() };
-        if !(1..=2).contains(&args.positional()) {
+        if !(1..=2).contains(&args.positional()) || says_dontwait(&sock, flags) {
             return args.original();
         }
         let Some(view) = Bytes::of(args.at(0), false) else { return args.original() };
