@@ -655,6 +655,10 @@ int gt_deadline_pop(int64_t token);
  * Receives up to `len` bytes from a socket, letting other tasks run until there are some. Several tasks may wait on
  * one socket: first come, first served.
  *
+ * MSG_DONTWAIT does not wait: -EAGAIN. MSG_WAITALL on a stream waits for the whole buffer; fewer bytes are returned at
+ * the end of the stream, at an error, and when the wait was ended (an interrupt is then still to come). Other flags are
+ * recv(2)'s.
+ *
  * Returns the number of bytes, 0 at the end of the stream, or
  *   -EINVAL     buf is NULL and len is not 0
  * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
@@ -1010,7 +1014,7 @@ int gt_poll_until(struct pollfd *fds, nfds_t nfds, int64_t deadline);
 /**
  * Takes a descriptor into ownership of this OS thread's scheduler: O_NONBLOCK is set, and it is registered once instead
  * of for each wait. Close it with gt_close(), or hand it back with gt_fd_release(). Another OS thread may use it too,
- * as a foreign one. A descriptor that shares its open file with other processes shares O_NONBLOCK with them.
+ * as a foreign one. Tasks that wait on it already go on waiting. A descriptor that shares its open file with other processes shares O_NONBLOCK with them.
  *
  * Returns 0, or -EBADF, -ENOMEM. Does not switch.
  */

@@ -202,7 +202,7 @@ pub unsafe extern "C" fn gt_poll_until(fds: *mut libc::pollfd, nfds: libc::nfds_
 
 /// Takes a descriptor into ownership of this OS thread's scheduler: O_NONBLOCK is set, and it is registered once instead
 /// of for each wait. Close it with gt_close(), or hand it back with gt_fd_release(). Another OS thread may use it too,
-/// as a foreign one. A descriptor that shares its open file with other processes shares O_NONBLOCK with them.
+/// as a foreign one. Tasks that wait on it already go on waiting. A descriptor that shares its open file with other processes shares O_NONBLOCK with them.
 ///
 /// Returns 0, or -EBADF, -ENOMEM. Does not switch.
 #[no_mangle]

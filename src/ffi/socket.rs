@@ -10,6 +10,10 @@ use crate::sys::clock::NEVER;
 /// Receives up to `len` bytes from a socket, letting other tasks run until there are some. Several tasks may wait on
 /// one socket: first come, first served.
 ///
+/// MSG_DONTWAIT does not wait: -EAGAIN. MSG_WAITALL on a stream waits for the whole buffer; fewer bytes are returned at
+/// the end of the stream, at an error, and when the wait was ended (an interrupt is then still to come). Other flags are
+/// recv(2)'s.
+///
 /// Returns the number of bytes, 0 at the end of the stream, or
 ///   -EINVAL     buf is NULL and len is not 0
 /// Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
