@@ -209,3 +209,29 @@ def test_bad_seconds() -> None:
         Timeout("1")  # type: ignore[arg-type]
     with pytest.raises(ValueError):
         Timeout(float("nan"))
+
+
+def test_what_was_armed_for_a_task_does_not_disturb_its_links() -> None:
+    told = []
+
+    def link(_: object) -> None:
+        sleep(0.03)
+        told.append(1)
+
+    def forgetful() -> None:
+        Timeout(0.01)
+
+    task = spawn(forgetful)
+    task.link(link)
+    task.wait()
+    sleep(0.06)
+    assert told == [1]
+
+
+def test_for_ever_is_long_but_not_deaf() -> None:
+    with Timeout(0.01, False):
+        sleep(float("inf"))
+    task = spawn(sleep, 1e300)
+    sleep(0)
+    task.kill()
+    assert task.done
