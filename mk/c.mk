@@ -2,6 +2,7 @@
 # and once with the static library.
 #
 #   make test-c        all tests of c-tests/, both ways        make test-c TESTS="socket order"   those whose name or file says so
+#   make test-c-clang, make test-c-ubsan                       the tests by clang; with checks for undefined behaviour
 #   make test-large    the large programs in full              make examples-c                    the programs of examples/c
 #
 # The Makefile has the rules for the two libraries and the header.
@@ -79,7 +80,7 @@ endef
 $(eval $(call C_PROGRAMS,shared,$(LIB_SHARED)))
 $(eval $(call C_PROGRAMS,static,$(LIB_STATIC)))
 
-.PHONY: build-c test-c test-c-shared test-c-static test-large examples-c install-c
+.PHONY: build-c test-c test-c-shared test-c-static test-c-clang test-c-ubsan test-large examples-c install-c
 .SECONDARY: $(C_OBJ)
 
 build-c: $(C_ALL_shared) $(C_ALL_static)
@@ -98,6 +99,16 @@ test-c: build-c
 	  echo "# c-tests, $$kind library"; \
 	  $(C_BUILD)/$$kind/tests -j $(C_JOBS) $(TESTS) || status=1; \
 	done; exit $$status
+
+# The same tests by another compiler, and with the checks for undefined behaviour, whose runtime must be in the program.
+test-c-clang:
+	@command -v clang >/dev/null || { echo "no clang here" >&2; exit 1; }
+	@$(MAKE) --no-print-directory test-c-static CC=clang CXX=clang++ C_BUILD=build/c-clang
+
+test-c-ubsan:
+	@$(MAKE) --no-print-directory build-c C_BUILD=build/c-ubsan CFLAGS="-fsanitize=undefined -fno-sanitize-recover=all" CXXFLAGS="-fsanitize=undefined"
+	@nm build/c-ubsan/shared/tests | grep -q __ubsan_ || { echo "the checks are not in the program" >&2; exit 1; }
+	@build/c-ubsan/shared/tests -j $(C_JOBS) $(TESTS)
 
 # Full size: 10,000 and 15,000 connections, a million tasks parked in each of two ways.
 test-large: $(addprefix $(C_BUILD)/shared/large/,$(C_LARGE))
