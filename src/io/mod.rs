@@ -58,7 +58,10 @@ pub enum Mode {
 }
 
 /// gt_recv 4. Runs `transfer` until it does not say EAGAIN, parking in between, until `deadline`.
-#[inline]
+///
+/// The transfer stands in one place, so that it is compiled into its verb: behind a deep system call the processor's
+/// return predictor is empty, and each frame between the call and the program costs a miss.
+#[inline(always)]
 pub fn until_ready<T>(
     scheduler: &'static Scheduler,
     fd: i32,
@@ -68,17 +71,33 @@ pub fn until_ready<T>(
     mut transfer: impl FnMut(Mode) -> Result<(T, Moved)>,
 ) -> Result<T> {
     scheduler.check()?;
-    if scheduler.reactor().worth_trying(fd, dir) {
-        match attempt(scheduler, fd, dir, manner, false, &mut transfer) {
-            Err(e) if e.would_block() => {}
-            Ok(value) => {
-                scheduler.charge();
-                return Ok(value);
+    let node = WaitNode::new(scheduler.me().opaque(), dir.event());
+    let mut try_now = scheduler.reactor().worth_trying(fd, dir);
+    let mut waited = Waited::Woken;
+    let mut parked = false;
+    let result = loop {
+        if try_now {
+            // Also when the deadline has passed: bytes that are there win.
+            match attempt(scheduler, fd, dir, manner, waited == Waited::Always, &mut transfer) {
+                Err(e) if e.would_block() && waited == Waited::Late => break Err(Error::new(libc::ETIMEDOUT)),
+                Err(e) if e.would_block() => {}
+                other => break other,
             }
-            Err(e) => return Err(e),
         }
+        try_now = true;
+        let again = parked;
+        parked = true;
+        waited = match wait_once(scheduler, fd, dir, deadline, &node, again) {
+            Ok(waited) => waited,
+            Err(e) => break Err(e),
+        };
+    };
+    if parked {
+        scheduler.reactor().pass(fd, dir, &mut scheduler.waker());
+    } else if result.is_ok() {
+        scheduler.charge();
     }
-    wait_and_retry(scheduler, fd, dir, deadline, manner, &mut transfer)
+    result
 }
 
 #[inline(always)]
@@ -116,34 +135,6 @@ fn attempt<T>(
             }
         }
     }
-}
-
-#[inline(always)]
-fn wait_and_retry<T>(
-    scheduler: &'static Scheduler,
-    fd: i32,
-    dir: Dir,
-    deadline: i64,
-    manner: Manner,
-    transfer: &mut impl FnMut(Mode) -> Result<(T, Moved)>,
-) -> Result<T> {
-    let node = WaitNode::new(scheduler.me().opaque(), dir.event());
-    let mut again = false;
-    let result = loop {
-        let waited = match wait_once(scheduler, fd, dir, deadline, &node, again) {
-            Ok(waited) => waited,
-            Err(e) => break Err(e),
-        };
-        again = true;
-        // A last try even when the deadline has passed: bytes that are there win.
-        match attempt(scheduler, fd, dir, manner, waited == Waited::Always, transfer) {
-            Err(e) if e.would_block() && waited == Waited::Late => break Err(Error::new(libc::ETIMEDOUT)),
-            Err(e) if e.would_block() => {}
-            other => break other,
-        }
-    };
-    scheduler.reactor().pass(fd, dir, &mut scheduler.waker());
-    result
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

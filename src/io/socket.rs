@@ -13,11 +13,11 @@ const QUEUE_FULL_PAUSE: i64 = 2_000_000;
 /// MSG_DONTWAIT from the caller: once, and -EAGAIN instead of a wait.
 #[inline(always)]
 fn patient<T>(flags: i32, deadline: i64, verb: impl FnOnce(i64) -> Result<T>) -> Result<T> {
-    if flags & libc::MSG_DONTWAIT == 0 {
-        return verb(deadline);
+    let once = flags & libc::MSG_DONTWAIT != 0;
+    match verb(if once { 0 } else { deadline }) {
+        Err(e) if once && e == Error::new(libc::ETIMEDOUT) => Err(Error::new(libc::EAGAIN)),
+        other => other,
     }
-    let late = Error::new(libc::ETIMEDOUT);
-    verb(0).map_err(|e| if e == late { Error::new(libc::EAGAIN) } else { e })
 }
 
 /// recv(2). gt_recv 3.
