@@ -86,6 +86,7 @@ impl Scheduler {
         if !self.timers().is_empty() {
             self.fire(clock::now());
         }
+        self.ready.relax();
     }
 
     fn poll(&self, timeout: i64) -> usize {

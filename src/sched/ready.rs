@@ -73,23 +73,32 @@ impl Ready {
         self.resize(tasks.next_power_of_two())
     }
 
-    /// Before sleep: gives the memory of a large ring back when much of it was used since the last time. Its room
-    /// stays.
+    /// Now and then: gives the memory of a large ring back when much of it was used since the last time and little is
+    /// in use. Its room stays.
     #[inline]
     pub fn relax(&self) {
         let capacity = self.mask.get() + 1;
-        if capacity >= SMALL && self.head.get().wrapping_sub(self.relaxed.get()) >= capacity / 2 && self.is_empty() {
-            self.give_back(capacity);
+        let used = self.head.get().wrapping_sub(self.relaxed.get());
+        if capacity >= SMALL && used >= capacity / 2 && self.len() <= capacity / 64 {
+            self.relaxed.set(self.head.get());
+            let (free, end) = (self.tail.get() & self.mask.get(), self.head.get() & self.mask.get());
+            if free < end {
+                self.give_back(free, end);
+            } else {
+                self.give_back(free, capacity);
+                self.give_back(0, end);
+            }
         }
     }
 
+    /// Discards the whole pages among the slots `from..to`, which hold no task.
     #[cold]
-    fn give_back(&self, capacity: usize) {
-        self.relaxed.set(self.head.get());
-        let (start, page) = (self.slots.get() as usize, crate::sys::mem::page());
-        let end = (start + capacity * std::mem::size_of::<*const Task>()) / page * page;
-        let start = start.next_multiple_of(page);
-        // SAFETY: whole pages inside the ring's own block, which holds nothing while the ring is empty.
+    fn give_back(&self, from: usize, to: usize) {
+        let page = crate::sys::mem::page();
+        let size = std::mem::size_of::<*const Task>();
+        let start = (self.slots.get() as usize + from * size).next_multiple_of(page);
+        let end = (self.slots.get() as usize + to * size) / page * page;
+        // SAFETY: whole pages inside the ring's own block, in a part that holds nothing.
         unsafe { crate::sys::mem::discard(start as *mut u8, end.saturating_sub(start)) };
     }
 
@@ -161,5 +170,39 @@ impl Drop for Ready {
     fn drop(&mut self) {
         // SAFETY: the ring is going away.
         unsafe { self.free() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tasks in the ring survive a relaxation, wherever in the ring they stand, and so does its room.
+    #[test]
+    fn giving_memory_back_loses_nobody() {
+        let ready = Ready::new().unwrap();
+        let capacity = 2 * SMALL;
+        ready.reserve(capacity).unwrap();
+        let mut records = Vec::new();
+        records.resize_with(8, || Box::new(std::mem::MaybeUninit::<Task>::uninit()));
+        let tasks: Vec<&'static Task> = records
+            .iter_mut()
+            // SAFETY: the boxes outlive the ring's use of the records.
+            .map(|r| unsafe { Task::write(r.as_mut_ptr(), None, std::ptr::null_mut(), 0) })
+            .collect();
+        for round in 0..40 {
+            for i in 0..capacity / 2 + round * 997 {
+                ready.push(tasks[i % 8]);
+                ready.pop().unwrap();
+            }
+            tasks.iter().for_each(|t| ready.push(t));
+            let before = ready.relaxed.get();
+            ready.relax();
+            assert_ne!(ready.relaxed.get(), before, "it was time");
+            let order: Vec<*const Task> = (0..8).map(|_| std::ptr::from_ref(ready.pop().unwrap())).collect();
+            assert!(order.iter().zip(&tasks).all(|(a, b)| std::ptr::eq(*a, *b)), "round {round}");
+        }
+        (0..capacity).for_each(|i| ready.push(tasks[i % 8]));
+        assert_eq!(ready.len(), capacity);
     }
 }
