@@ -8,7 +8,7 @@ PY_VENV     = build/venv-$(PY_VERSION)
 LINT_VENV   = build/venv-lint-$(PY_VERSION)
 PYTEST_ARGS ?=
 
-.PHONY: test-python lint-python
+.PHONY: test-python test-stdlib lint-python
 
 $(PY_VENV)/ready:
 	rm -rf $(PY_VENV)
@@ -19,6 +19,10 @@ $(PY_VENV)/ready:
 test-python: $(CARGO_LIB).so $(PY_VENV)/ready ## the Python tests; PYTHON=… chooses the interpreter
 	cd bindings/python && GREENRT_LIBRARY=$(abspath $(CARGO_LIB).so) \
 	  $(abspath $(PY_VENV))/bin/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)
+
+test-stdlib: $(CARGO_LIB).so $(PY_VENV)/ready ## CPython's own tests of threads and sockets, patched; some minutes
+	cd bindings/python && GREENRT_STDLIB=1 GREENRT_LIBRARY=$(abspath $(CARGO_LIB).so) \
+	  $(abspath $(PY_VENV))/bin/python -m pytest -q -p no:cacheprovider tests/stdlib
 
 $(LINT_VENV)/ready:
 	rm -rf $(LINT_VENV)

@@ -77,6 +77,10 @@ def works():
         holder = greenrt.spawn(lambda: fresh.acquire())
         greenrt.sleep(0)
     holder.wait()
+    # The tasks that waited for this lock are not in the child: a release opens it for somebody who is.
+    assert lock.locked()
+    lock.release()
+    assert lock.acquire(timeout=5)
     late = threading.Thread(target=lambda: (time.sleep(0.05), say("joined")))
     late.start()
     say("works")

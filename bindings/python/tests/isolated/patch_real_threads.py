@@ -109,6 +109,32 @@ stop = True
 for task in tasks:
     task.wait()
 
+# With the OS thread's turns in between, tasks still take turns: who may wait does not overtake who waits already.
+order = []
+stop = False
+
+
+def take_turns(name):
+    for _ in range(100):
+        with lock:
+            order.append(name)
+            time.sleep(0.0002)
+
+
+def in_between():
+    while not stop:
+        with lock:
+            pass
+
+
+done = real(in_between)
+tasks = [greenrt.spawn(take_turns, name) for name in "ab"]
+for task in tasks:
+    task.wait()
+stop = True
+assert done.wait(10)
+assert "".join(order) in ("ab" * 100, "ba" * 100), order
+
 # An OS thread's try with a timeout, on a lock that is released right then, loses no wake.
 for n in range(50):
     lock.acquire()

@@ -292,6 +292,9 @@ for sock in (a, socket.create_server(("127.0.0.1", 0))):
     waiting = greenrt.spawn(sock.accept if sock is not a else lambda: a.recv(10))
     time.sleep(0.01)
     sock.close()
+    for _ in range(3):
+        greenrt.sleep(0)
+    assert waiting.done, "woken by the close, not by a later look"
     assert raises(OSError, waiting.wait, 5).errno == errno.EBADF
 b.close()
 

@@ -173,6 +173,7 @@ primitives! {
 
     StartNewThread Thread "_thread.start_new_thread" thread::start_new_thread;
     StartNew Thread "_thread.start_new" thread::start_new_thread;
+    Count Thread "_thread._count" thread::live;
     SetSentinel Thread "_thread._set_sentinel" thread::set_sentinel;
     StartJoinableThread Thread "_thread.start_joinable_thread" handle::start_joinable_thread;
     Shutdown Thread "_thread._shutdown" handle::shutdown;

@@ -1,0 +1,53 @@
+"""CPython's own tests that do not pass when everything is patched, each with its reason.
+
+Strict both ways: a failure that is not here fails the run, and so does one that is here and passes on every version it exists
+in. `LEFT_OUT` are not run at all, because they would not come to an end.
+"""
+
+NATIVE_ID = "threads are tasks of one OS thread, so get_native_id is the same for all"
+DUMMY = "what threading remembers of a task that it did not start is forgotten when the task ends, not kept"
+TIGHT = "a loop that never waits is not interrupted: tasks take turns where they wait"
+
+# test -> reason
+FAILS = {
+    "test_poll.PollTests.test_threaded_poll": "two tasks may poll one object at a time; CPython refuses that to threads",
+    "test_threading.ThreadTests.test_foreign_thread": DUMMY,
+    "test_threading.ThreadTests.test_ident_of_no_threading_threads": DUMMY,
+    "test_threading.ThreadTests.test_various_ops": NATIVE_ID,
+    "test_threading.ThreadTests.test_various_ops_large_stack": NATIVE_ID,
+    "test_threading.ThreadTests.test_various_ops_small_stack": NATIVE_ID,
+}
+
+# Those of FAILS that pass on some versions: the first version on which they do.
+PASSES_FROM = {
+    "test_threading.ThreadTests.test_foreign_thread": (3, 13),
+    "test_threading.ThreadTests.test_ident_of_no_threading_threads": (3, 13),
+}
+
+# beginning of a test's name -> reason
+LEFT_OUT = {
+    "test_signal.StressTest.test_stress_modifying_handlers": TIGHT,
+    "test_socket.SendfileUsingSendfileTest": "os.sendfile waits in C and is not patched",
+    "test_socket.ThreadedVSOCKSocketStreamTest": "needs a vsock device; hangs without one on every Python",
+    "test_thread.TestForkInThread": "os.read of a pipe waits in C and is not patched",
+    "test_threading.InterruptMainTests.test_can_interrupt_tight_loops": TIGHT,
+    "test_threading.ThreadTests.test_import_from_another_thread": "fails without greenrt too where a .pth file imports threading",
+}
+
+MODULES = [
+    "test_epoll",
+    "test_httpservers",
+    "test_poll",
+    "test_queue",
+    "test_sched",
+    "test_select",
+    "test_selectors",
+    "test_socket",
+    "test_socketserver",
+    "test_subprocess",
+    "test_thread",
+    "test_threadedtempfile",
+    "test_threading",
+    "test_threading_local",
+    "test_threadsignals",
+]

@@ -1,0 +1,52 @@
+"""CPython's own tests of threads, locks, queues, sockets and selectors, with everything patched.
+
+They take minutes, so they run only when asked for: `make test-stdlib`, or GREENRT_STDLIB=1 with pytest.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import run_python
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from known_failures import FAILS, LEFT_OUT, MODULES, PASSES_FROM  # noqa: E402
+
+LIMIT = 240
+
+pytestmark = pytest.mark.skipif(not os.environ.get("GREENRT_STDLIB"), reason="slow: asked for by make test-stdlib")
+
+
+def present(module: str) -> bool:
+    """Debian ships Python without its tests, and old modules come and go."""
+    try:
+        return importlib.util.find_spec(f"test.{module}") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_cpythons_own_tests_pass_patched(module: str) -> None:
+    if not present(module):
+        pytest.skip(f"this Python comes without test.{module}")
+    result = run_python(str(HERE / "run_patched.py"), module, str(LIMIT), timeout=LIMIT + 30)
+    lines = result.stdout.strip().splitlines()
+    assert lines and lines[-1].startswith("{"), f"{module} did not end\n{result.stderr[-4000:]}"
+    outcome = json.loads(lines[-1])
+    assert outcome["ran"] > 0
+    failed = set(outcome["failed"])
+    mine = {name for name in FAILS if name.startswith(f"{module}.")}
+    expected = {name for name in mine if sys.version_info[:2] < PASSES_FROM.get(name, (9, 9))}
+    assert failed - expected == set(), f"new failures\n{result.stderr[-6000:]}"
+    assert expected - failed == set(), "these pass now: take them out of known_failures.py"
+
+
+def test_every_known_failure_has_its_module() -> None:
+    for name in [*FAILS, *LEFT_OUT]:
+        assert name.split(".")[0] in {*MODULES, "test_signal"}, name
