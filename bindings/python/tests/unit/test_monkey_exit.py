@@ -87,6 +87,47 @@ atexit.register(last)
     assert run(body) == ["last", "1", "False"]
 
 
+def test_a_lock_that_parked_tasks_wait_for_is_free_for_exit_functions_once_released() -> None:
+    # Registered before greenrt was imported, so it runs after the tasks have stopped.
+    body = """
+import atexit, threading
+lock = threading.Lock()
+def last():
+    lock.release()
+    print("last", lock.acquire(timeout=5))
+atexit.register(last)
+import greenrt
+from greenrt import monkey
+monkey.patch_all()
+lock.acquire()
+threading.Thread(target=lock.acquire, daemon=True).start()
+greenrt.spawn(lock.acquire)
+greenrt.sleep(0)
+"""
+    result = run_python("-c", body, timeout=60)
+    assert result.stdout == "last True\n", result.stdout + result.stderr
+
+
+def test_threads_that_cannot_be_started_raise_what_cpython_raises() -> None:
+    body = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, resource.RLIM_INFINITY))
+threads = []
+stop = threading.Event()
+try:
+    while len(threads) < 4096:
+        thread = threading.Thread(target=stop.wait)
+        thread.start()
+        threads.append(thread)
+except RuntimeError as error:
+    print(str(error).replace(" ", "-"), len(threads) > 3)
+stop.set()
+for thread in threads:
+    thread.join()
+"""
+    assert run(body) == ["can't-start-new-thread", "True"]
+
+
 def test_unpatched_before_the_end() -> None:
     body = "monkey.unpatch()\nthreading.Thread(target=lambda: (time.sleep(0.05), print('thread'))).start()"
     assert run(body) == ["thread"]

@@ -164,10 +164,7 @@ pub unsafe fn start_joinable_thread(args: &Args) -> New {
         let id = thread::spawn_thread(function, nothing, core::ptr::null_mut());
         drop_ref(nothing);
         if id < 0 {
-            if (api.PyErr_Occurred)().is_null() {
-                return raise(api.PyExc_RuntimeError, c"can't start new thread");
-            }
-            return core::ptr::null_mut();
+            return thread::not_started();
         }
         // The task has not run yet: a spawned task waits for its turn.
         let handle = make(id);

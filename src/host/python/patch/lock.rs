@@ -125,6 +125,10 @@ pub unsafe fn acquire(args: &Args) -> New {
         if patience == Patience::Wrong {
             return args.original();
         }
+        if INTERRUPTIONS.load(Ordering::Acquire) != 0 {
+            // Whoever acquires did not ask about the interrupted one, and will not.
+            forget_interrupted(|_, who| who == ident::current());
+        }
         let inner: *mut c_void = read(lock, shape.inner);
         let take = || {
             let taken = try_inner(inner);
@@ -194,25 +198,30 @@ static INTERRUPTIONS: AtomicUsize = AtomicUsize::new(0);
 /// still running holds its sentinel, so the answer would be yes for the wrong reason, and a timeout around `join` would
 /// end the joined thread in the eyes of `threading`. The task that was interrupted is told no, once.
 unsafe fn note_interrupted(lock: Obj) {
-    let mut noted = INTERRUPTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     // SAFETY: GIL held, with a current state.
     let me = unsafe { ident::current() };
-    noted.retain(|(_, who)| *who != me);
+    forget_interrupted(|_, who| who == me);
+    let mut noted = INTERRUPTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     noted.push((lock as usize, me));
     INTERRUPTIONS.store(noted.len(), Ordering::Release);
+}
+
+/// Forgets the notes that `which` picks; whether there were any.
+fn forget_interrupted(which: impl Fn(usize, u64) -> bool) -> bool {
+    let mut noted = INTERRUPTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let before = noted.len();
+    noted.retain(|(lock, who)| !which(*lock, *who));
+    INTERRUPTIONS.store(noted.len(), Ordering::Release);
+    noted.len() < before
 }
 
 unsafe fn was_interrupted(lock: Obj) -> bool {
     if INTERRUPTIONS.load(Ordering::Acquire) == 0 {
         return false;
     }
-    let mut noted = INTERRUPTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     // SAFETY: GIL held, with a current state.
-    let note = (lock as usize, unsafe { ident::current() });
-    let before = noted.len();
-    noted.retain(|one| *one != note);
-    INTERRUPTIONS.store(noted.len(), Ordering::Release);
-    noted.len() < before
+    let me = unsafe { ident::current() };
+    forget_interrupted(|noted, who| noted == lock as usize && who == me)
 }
 
 /// An OS thread without tasks waits in CPython's function; it is counted meanwhile, so that releases are shared

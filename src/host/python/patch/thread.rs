@@ -145,6 +145,22 @@ pub unsafe fn spawn_thread(function: Obj, arguments: Obj, named: Obj) -> i64 {
     }
 }
 
+/// No memory for a task: what CPython raises when the system has no more threads. NULL.
+///
+/// # Safety
+/// GIL held, after `spawn_thread` failed.
+pub unsafe fn not_started() -> New {
+    let api = api();
+    // SAFETY: the caller's promise.
+    unsafe {
+        if (api.PyErr_Occurred)().is_null() || (api.PyErr_ExceptionMatches)(api.PyExc_OSError) != 0 {
+            (api.PyErr_Clear)();
+            return raise(api.PyExc_RuntimeError, c"can't start new thread");
+        }
+        core::ptr::null_mut()
+    }
+}
+
 /// `start_new_thread(function, args[, kwargs])`
 ///
 /// # Safety
@@ -163,10 +179,7 @@ pub unsafe fn start_new_thread(args: &Args) -> New {
         }
         let id = spawn_thread(function, arguments, named);
         if id < 0 {
-            if (api.PyErr_Occurred)().is_null() {
-                return raise(api.PyExc_RuntimeError, c"can't start new thread");
-            }
-            return core::ptr::null_mut();
+            return not_started();
         }
         note(id, core::ptr::null_mut(), true);
         (api.PyLong_FromLongLong)(id)

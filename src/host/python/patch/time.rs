@@ -1,6 +1,6 @@
 //! `time.sleep`.
 
-use super::super::api::{none, New};
+use super::super::api::{none, raise_errno, New};
 use super::super::{deliver, gt, host};
 use super::call::Args;
 use super::seconds::{from_now, seconds, Span};
@@ -69,6 +69,7 @@ pub unsafe fn sleep(args: &Args) -> New {
                 let deadline = from_now(nanos);
                 match until_answered(|| gt::gt_sleep_until(deadline).into()) {
                     Waited::Raised => core::ptr::null_mut(),
+                    Waited::Done(rc) if rc < 0 => raise_errno(rc),
                     _ => none(),
                 }
             }

@@ -11,6 +11,7 @@
 //! W3. A granted node is already unlinked, and what was waited for belongs to its task: if the task cannot use it (an
 //!     exception was raised in it) it gives it back at once.
 
+use super::super::api::raise_errno;
 use super::super::deliver;
 use super::super::gt;
 use super::super::host;
@@ -244,8 +245,17 @@ pub unsafe fn wait(
         };
         // No lock is held (W2); the node stays linked or was granted.
         let rc: c_int = gt::gt_park_until(until);
-        // SAFETY: GIL held again after the switch.
-        let raised = (rc == -libc::EINTR || rc == -libc::ECANCELED) && unsafe { deliver::raise_wake(rc) };
+        let raised = match rc {
+            rc if rc >= 0 || rc == -libc::ETIMEDOUT => false,
+            // SAFETY: GIL held again after the switch.
+            rc if rc == -libc::EINTR || rc == -libc::ECANCELED => unsafe { deliver::raise_wake(rc) },
+            // The runtime cannot wait (a deadlock that it was asked to report).
+            rc => {
+                // SAFETY: as above.
+                unsafe { raise_errno(rc.into()) };
+                true
+            }
+        };
         if node.granted.get() {
             if raised {
                 give_back();
