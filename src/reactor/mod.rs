@@ -28,8 +28,9 @@ use crate::wait::{Note, WaitNode};
 pub use table::{Dir, Kind};
 use table::{Entry, Table};
 
-/// Events fetched by one wait.
-const BATCH: usize = 512;
+/// Events fetched by one call. More would save 1/64 of a system call for each, but what the kernel touched of the first
+/// sockets would be out of the cache when their tasks run: with 1,000 connections 64 is faster than 32 and than 512.
+const BATCH: usize = 64;
 /// Event data of the bell; no descriptor has it, and `polling` keeps `usize::MAX` for itself.
 const BELL: u64 = u64::MAX - 1;
 

@@ -143,6 +143,8 @@ impl Ready {
                 _mm_prefetch::<_MM_HINT_T0>(frames);
                 _mm_prefetch::<_MM_HINT_T0>(frames.wrapping_add(64));
                 _mm_prefetch::<_MM_HINT_T0>(frames.wrapping_add(128));
+                _mm_prefetch::<_MM_HINT_T0>(frames.wrapping_add(192));
+                _mm_prefetch::<_MM_HINT_T0>(frames.wrapping_add(256));
                 _mm_prefetch::<_MM_HINT_T0>(after.cast());
             }
         }
