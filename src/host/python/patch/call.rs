@@ -71,30 +71,30 @@ pub struct Entries {
     method: Method,
 }
 
-// C1. CPython calls an entry with the shape that the definition's flags name, which is how the entry was chosen; `green`
+// PC1. CPython calls an entry with the shape that the definition's flags name, which is how the entry was chosen; `green`
 //     gets exactly those arguments.
 unsafe extern "C" fn nothing<P: Primitive>(this: Obj, _: Obj) -> New {
-    // SAFETY: C1.
+    // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::Nothing, row: P::row() }) }
 }
 unsafe extern "C" fn one<P: Primitive>(this: Obj, argument: Obj) -> New {
-    // SAFETY: C1.
+    // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::One(argument), row: P::row() }) }
 }
 unsafe extern "C" fn tuple<P: Primitive>(this: Obj, arguments: Obj) -> New {
-    // SAFETY: C1.
+    // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::Tuple(arguments), row: P::row() }) }
 }
 unsafe extern "C" fn tuple_dict<P: Primitive>(this: Obj, arguments: Obj, named: Obj) -> New {
-    // SAFETY: C1.
+    // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::TupleDict(arguments, named), row: P::row() }) }
 }
 unsafe extern "C" fn vector<P: Primitive>(this: Obj, arguments: *const Obj, count: Ssize) -> New {
-    // SAFETY: C1.
+    // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::Vector(arguments, count), row: P::row() }) }
 }
 unsafe extern "C" fn vector_names<P: Primitive>(this: Obj, arguments: *const Obj, count: Ssize, names: Obj) -> New {
-    // SAFETY: C1.
+    // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::VectorNames(arguments, count, names), row: P::row() }) }
 }
 unsafe extern "C" fn method<P: Primitive>(
@@ -104,7 +104,7 @@ unsafe extern "C" fn method<P: Primitive>(
     count: Ssize,
     names: Obj,
 ) -> New {
-    // SAFETY: C1.
+    // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::Method(class, arguments, count, names), row: P::row() }) }
 }
 

@@ -27,7 +27,7 @@ impl Ghost {
     unsafe fn of(socket: Obj) -> Ghost {
         let shape = shapes::socket();
         const HEAD: usize = 16;
-        // SAFETY: S1: the fields of `_socket.socket` are plain data from the header to its size; a subclass only adds behind.
+        // SAFETY: PS1: the fields of `_socket.socket` are plain data from the header to its size; a subclass only adds behind.
         unsafe {
             let ghost = (api().PyType_GenericAlloc)(shape.class, 0);
             if !ghost.is_null() {
@@ -46,7 +46,7 @@ impl Ghost {
 impl Drop for Ghost {
     fn drop(&mut self) {
         if !self.0.is_null() {
-            // SAFETY: S1: without a descriptor the object closes nothing and warns of nothing.
+            // SAFETY: PS1: without a descriptor the object closes nothing and warns of nothing.
             unsafe {
                 write::<c_int>(self.0, shapes::socket().fd, -1);
                 drop_ref(self.0);
@@ -262,7 +262,7 @@ fn ready_now(fd: c_int, events: i16) -> bool {
 /// Called by CPython on a socket.
 pub unsafe fn accept(args: &Args) -> New {
     let api = api();
-    // SAFETY: S1; GIL held.
+    // SAFETY: PS1; GIL held.
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
         if sock.fd < 0 {
@@ -304,7 +304,7 @@ enum Reached {
 /// One `connect` system call that does not wait: the errno, 0 when connected at once; nothing with an exception set.
 unsafe fn start(args: &Args, sock: &Sock, arguments: Obj) -> Option<c_int> {
     let api = api();
-    // SAFETY: S1; GIL held. O_NONBLOCK, where it is set here, is cleared before anything can switch.
+    // SAFETY: PS1; GIL held. O_NONBLOCK, where it is set here, is cleared before anything can switch.
     unsafe {
         let ghost = Ghost::of(args.this);
         if ghost.0.is_null() {

@@ -7,7 +7,7 @@
 //! and `_shutdown` are replaced.
 //!
 //! Invariant:
-//! H1. The word at `INNER` of every `_ThreadHandle` is its only field, an owned pointer to a record; verified by an exchange
+//! PH1. The word at `INNER` of every `_ThreadHandle` is its only field, an owned pointer to a record; verified by an exchange
 //!     between two specimens that `ident` confirmed.
 
 use super::super::api::{api, drop_ref, new_ref, none, raise, type_of, New, Obj, PyObject};
@@ -52,7 +52,7 @@ unsafe fn of_thread_module(name: &CStr) -> New {
 }
 
 unsafe fn exchange(one: Obj, other: Obj) {
-    // SAFETY: H1.
+    // SAFETY: PH1.
     unsafe {
         let (a, b): (usize, usize) = (read(one, INNER), read(other, INNER));
         write(one, INNER, b);
@@ -88,7 +88,7 @@ unsafe fn make(ident: i64) -> New {
     }
 }
 
-/// Looks the two objects up and verifies H1, once. Before 3.13 there is nothing to do.
+/// Looks the two objects up and verifies PH1, once. Before 3.13 there is nothing to do.
 ///
 /// # Safety
 /// GIL held.
@@ -211,7 +211,7 @@ fn wake(handle: Obj) {
 /// # Safety
 /// GIL held; a handle of a thread-task.
 pub unsafe fn revive(handle: Obj, id: i64) {
-    // SAFETY: H1; the record that is exchanged away is freed with the object that holds it now.
+    // SAFETY: PH1; the record that is exchanged away is freed with the object that holds it now.
     unsafe {
         let fresh = make(id);
         if fresh.is_null() {

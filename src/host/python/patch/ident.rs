@@ -6,7 +6,7 @@
 //! held before belongs to it still.
 //!
 //! Invariant:
-//! N1. The offset in `OFFSET` was verified: `sys._current_frames` showed the made-up ident that we wrote there.
+//! PN1. The offset in `OFFSET` was verified: `sys._current_frames` showed the made-up ident that we wrote there.
 
 use super::super::api::{api, drop_ref, New, State};
 use super::call::Args;
@@ -94,7 +94,7 @@ unsafe fn shown(ident: u64) -> Result<bool, String> {
 pub unsafe fn stamp(state: State, ident: u64) {
     let offset = OFFSET.load(Ordering::Relaxed);
     debug_assert!(offset != 0);
-    // SAFETY: N1.
+    // SAFETY: PN1.
     unsafe { *state.cast::<u8>().add(offset).cast::<u64>() = ident };
 }
 
@@ -104,7 +104,7 @@ pub unsafe fn stamp(state: State, ident: u64) {
 /// After [`prepare`]; GIL held, with a current state.
 #[inline(always)]
 pub unsafe fn current() -> u64 {
-    // SAFETY: N1.
+    // SAFETY: PN1.
     unsafe { *(api().PyThreadState_Get)().cast::<u8>().add(OFFSET.load(Ordering::Relaxed)).cast::<u64>() }
 }
 

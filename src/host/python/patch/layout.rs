@@ -7,9 +7,9 @@
 //! two builtins of our own. Any check that fails refuses, and nothing has been written by then.
 //!
 //! Invariants:
-//! L1. Memory of unknown validity is only read through [`peek`], where the kernel does the reading.
-//! L2. A `PyMethodDef` of a C type or module lives as long as the process: extension modules are never unloaded.
-//! L3. The word written has the calling convention that the definition's flags name; the flags are never changed.
+//! PL1. Memory of unknown validity is only read through [`peek`], where the kernel does the reading.
+//! PL2. A `PyMethodDef` of a C type or module lives as long as the process: extension modules are never unloaded.
+//! PL3. The word written has the calling convention that the definition's flags name; the flags are never changed.
 
 use super::super::api::{api, drop_ref, type_of, MethodDef, New, Obj, METH_NOARGS};
 use core::ffi::{c_int, c_void, CStr};
@@ -20,7 +20,7 @@ const WORDS: usize = 12;
 /// Longest method name that is compared.
 const NAME_MAX: usize = 64;
 
-/// A pipe through which memory is read: `write` answers EFAULT where a load would fault (L1).
+/// A pipe through which memory is read: `write` answers EFAULT where a load would fault (PL1).
 struct Probe {
     read: c_int,
     write: c_int,
@@ -41,7 +41,7 @@ impl Probe {
         if address < 4096 || address.checked_add(out.len()).is_none() {
             return false;
         }
-        // SAFETY: L1: the kernel reads the address and answers EFAULT when it is not readable; the second call fills our
+        // SAFETY: PL1: the kernel reads the address and answers EFAULT when it is not readable; the second call fills our
         // own buffer. A short write (the range ends at a hole) leaves bytes in the pipe, which are drained.
         unsafe {
             let count = libc::write(self.write, address as *const c_void, out.len());
@@ -60,7 +60,7 @@ impl Probe {
 
     /// Whether the word at `address` can be written: it is copied out and back in by the kernel.
     fn writable(&self, address: usize) -> bool {
-        // SAFETY: L1 as in `peek`; the word comes back as it left.
+        // SAFETY: PL1 as in `peek`; the word comes back as it left.
         unsafe {
             libc::write(self.write, address as *const c_void, 8) == 8
                 && match libc::read(self.read, address as *mut c_void, 8) {
@@ -323,7 +323,7 @@ unsafe fn attribute(module: &CStr, name: &CStr) -> Result<New, String> {
 /// # Safety
 /// GIL held.
 pub unsafe fn flags(module: &CStr, name: &CStr) -> Result<c_int, String> {
-    // SAFETY: the caller's promise; the definition outlives the reference (L2).
+    // SAFETY: the caller's promise; the definition outlives the reference (PL2).
     unsafe {
         let object = attribute(module, name)?;
         let found = definition(object, name);
@@ -336,9 +336,9 @@ pub unsafe fn flags(module: &CStr, name: &CStr) -> Result<c_int, String> {
 /// is the result.
 ///
 /// # Safety
-/// GIL held; `new` has that convention and lives for ever (L3).
+/// GIL held; `new` has that convention and lives for ever (PL3).
 pub unsafe fn replace(module: &CStr, name: &CStr, new: *const c_void) -> Result<*const c_void, String> {
-    // SAFETY: the caller's promise; L2.
+    // SAFETY: the caller's promise; PL2.
     unsafe {
         let object = attribute(module, name)?;
         let found = definition(object, name);

@@ -86,7 +86,7 @@ unsafe fn open(lock: Obj) {
     if waiters::hand_over(lock as usize) {
         return;
     }
-    // SAFETY: S1; the lock is taken (its byte said so, under the GIL).
+    // SAFETY: PS1; the lock is taken (its byte said so, under the GIL).
     unsafe {
         (api().PyThread_release_lock)(read::<*mut c_void>(lock, shape.inner));
         write::<c_char>(lock, shape.taken, 0);
@@ -98,7 +98,7 @@ unsafe fn open(lock: Obj) {
 /// # Safety
 /// GIL held; a live `_thread.lock`.
 pub unsafe fn release_if_taken(lock: Obj) {
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe {
         if read::<c_char>(lock, shapes::lock().taken) != 0 {
             open(lock);
@@ -119,7 +119,7 @@ unsafe fn truth(value: bool) -> New {
 pub unsafe fn acquire(args: &Args) -> New {
     let shape = shapes::lock();
     let lock = args.this;
-    // SAFETY: S1; the object lives as long as the call, which holds a reference.
+    // SAFETY: PS1; the object lives as long as the call, which holds a reference.
     unsafe {
         let patience = patience(args);
         if patience == Patience::Wrong {
@@ -248,7 +248,7 @@ unsafe fn acquire_on_thread(args: &Args, take: &dyn Fn() -> bool) -> New {
 /// # Safety
 /// Called by CPython on a `_thread.lock`.
 pub unsafe fn release(args: &Args) -> New {
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe {
         if read::<c_char>(args.this, shapes::lock().taken) == 0 {
             return args.original();
@@ -263,6 +263,6 @@ pub unsafe fn release(args: &Args) -> New {
 /// # Safety
 /// Called by CPython on a `_thread.lock`.
 pub unsafe fn locked(args: &Args) -> New {
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe { truth(!was_interrupted(args.this) && read::<c_char>(args.this, shapes::lock().taken) != 0) }
 }

@@ -26,7 +26,7 @@ pub unsafe fn prepare() -> Result<(), String> {
     if !EMPTY.load(Ordering::Acquire).is_null() {
         return Ok(());
     }
-    // SAFETY: the caller's promise; definitions outlive every object (L2).
+    // SAFETY: the caller's promise; definitions outlive every object (PL2).
     unsafe {
         let object =
             table::attribute(&["_queue", "SimpleQueue", "empty"]).ok_or("there is no _queue.SimpleQueue.empty")?;

@@ -18,18 +18,18 @@ unsafe fn truth(value: bool) -> New {
 }
 
 unsafe fn owner(lock: Obj) -> u64 {
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe { read::<c_ulong>(lock, shapes::rlock().owner) }
 }
 
 unsafe fn count(lock: Obj) -> c_ulong {
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe { read::<c_ulong>(lock, shapes::rlock().count) }
 }
 
 unsafe fn set(lock: Obj, owner: u64, count: c_ulong) {
     let shape = shapes::rlock();
-    // SAFETY: S1, S2.
+    // SAFETY: PS1, PS2.
     unsafe {
         write::<c_ulong>(lock, shape.owner, owner);
         write::<c_ulong>(lock, shape.count, count);
@@ -37,13 +37,13 @@ unsafe fn set(lock: Obj, owner: u64, count: c_ulong) {
 }
 
 unsafe fn mine(lock: Obj, me: u64) -> bool {
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe { count(lock) > 0 && owner(lock) == me }
 }
 
 /// Nobody owns it any more: to the first waiting task (which writes itself as the owner when it runs), or open.
 unsafe fn open(lock: Obj) {
-    // SAFETY: S1; the lock inside is taken.
+    // SAFETY: PS1; the lock inside is taken.
     unsafe {
         set(lock, 0, 0);
         if !waiters::hand_over(lock as usize) {
@@ -54,7 +54,7 @@ unsafe fn open(lock: Obj) {
 
 /// Gets the lock inside. On an OS thread without tasks `on_thread` does the waiting.
 unsafe fn get(lock: Obj, patience: Patience, on_thread: &dyn Fn() -> New) -> Result<Outcome, New> {
-    // SAFETY: S1; the object lives as long as the call.
+    // SAFETY: PS1; the object lives as long as the call.
     unsafe {
         let inner: *mut c_void = read(lock, shapes::rlock().inner);
         let take = || try_inner(inner);
@@ -84,7 +84,7 @@ unsafe fn get(lock: Obj, patience: Patience, on_thread: &dyn Fn() -> New) -> Res
 /// Called by CPython on a `_thread.RLock`.
 pub unsafe fn acquire(args: &Args) -> New {
     let lock = args.this;
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe {
         let patience = patience(args);
         if patience == Patience::Wrong {
@@ -117,7 +117,7 @@ pub unsafe fn acquire(args: &Args) -> New {
 /// Called by CPython on a `_thread.RLock`.
 pub unsafe fn release(args: &Args) -> New {
     let lock = args.this;
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe {
         let me = ident::current();
         if !mine(lock, me) {
@@ -138,7 +138,7 @@ pub unsafe fn release(args: &Args) -> New {
 pub unsafe fn release_save(args: &Args) -> New {
     let api = api();
     let lock = args.this;
-    // SAFETY: S1; the tuple is fresh.
+    // SAFETY: PS1; the tuple is fresh.
     unsafe {
         if count(lock) == 0 {
             return raise(api.PyExc_RuntimeError, c"cannot release un-acquired lock");
@@ -162,7 +162,7 @@ pub unsafe fn release_save(args: &Args) -> New {
 pub unsafe fn acquire_restore(args: &Args) -> New {
     let api = api();
     let lock = args.this;
-    // SAFETY: S1; CPython passes ((count, owner),).
+    // SAFETY: PS1; CPython passes ((count, owner),).
     unsafe {
         let saved = args.at(0);
         if saved.is_null() || (api.PyObject_IsInstance)(saved, api.tuple_type) != 1 || (api.PyTuple_Size)(saved) != 2 {
@@ -194,7 +194,7 @@ pub unsafe fn acquire_restore(args: &Args) -> New {
 /// # Safety
 /// Called by CPython on a `_thread.RLock`.
 pub unsafe fn is_owned(args: &Args) -> New {
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe { truth(mine(args.this, ident::current())) }
 }
 
@@ -203,7 +203,7 @@ pub unsafe fn is_owned(args: &Args) -> New {
 /// # Safety
 /// Called by CPython on a `_thread.RLock`.
 pub unsafe fn recursion_count(args: &Args) -> New {
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe {
         let held = if mine(args.this, ident::current()) { count(args.this) } else { 0 };
         (api().PyLong_FromUnsignedLong)(held)

@@ -177,7 +177,7 @@ pub unsafe fn select(args: &Args) -> New {
 pub unsafe fn poll(args: &Args) -> New {
     let api = api();
     let object = args.this;
-    // SAFETY: S1: after a poll the array is the one of the registered descriptors; it is copied before any switch.
+    // SAFETY: PS1: after a poll the array is the one of the registered descriptors; it is copied before any switch.
     unsafe {
         if !host::home() || args.positional() > 1 || args.keywords() != 0 {
             return args.original();

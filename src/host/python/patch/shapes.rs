@@ -5,8 +5,8 @@
 //! found so is refused, by name.
 //!
 //! Invariants:
-//! S1. An offset in [`Shapes`] was seen to hold its field on this very interpreter.
-//! S2. Fields are read and written with the GIL held (CPython's own rule for them).
+//! PS1. An offset in [`Shapes`] was seen to hold its field on this very interpreter.
+//! PS2. Fields are read and written with the GIL held (CPython's own rule for them).
 
 use super::super::api::{api, drop_ref, type_of, New, Obj};
 use super::layout::peek_words;
@@ -62,7 +62,7 @@ pub struct PollShape {
 /// Reads a field.
 ///
 /// # Safety
-/// S1, S2: `offset` is the field's, of type `T`, in this object.
+/// PS1, PS2: `offset` is the field's, of type `T`, in this object.
 #[inline(always)]
 pub unsafe fn read<T: Copy>(object: Obj, offset: usize) -> T {
     // SAFETY: the caller's promise.

@@ -112,7 +112,7 @@ pub unsafe fn open(this: Obj) -> Option<Sock> {
         return None;
     }
     let shape = shapes::socket();
-    // SAFETY: S1.
+    // SAFETY: PS1.
     unsafe {
         let timeout: i64 = read(this, shape.timeout);
         if timeout == 0 {
@@ -203,7 +203,7 @@ unsafe fn receive(sock: &Sock, start: *mut u8, length: usize, flags: c_int) -> W
 /// Called by CPython on a socket.
 pub unsafe fn recv(args: &Args) -> New {
     let api = api();
-    // SAFETY: S1; the bytes object is ours alone until it is returned.
+    // SAFETY: PS1; the bytes object is ours alone until it is returned.
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
         let count = args.positional();
@@ -236,7 +236,7 @@ pub unsafe fn recv(args: &Args) -> New {
 /// # Safety
 /// Called by CPython on a socket.
 pub unsafe fn recv_into(args: &Args) -> New {
-    // SAFETY: S1; the buffer is held for the time of the call.
+    // SAFETY: PS1; the buffer is held for the time of the call.
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
         let mut given = [core::ptr::null_mut(); 3];
@@ -290,7 +290,7 @@ unsafe fn send_whole(sock: &Sock, start: *const u8, length: usize, flags: c_int)
 /// # Safety
 /// Called by CPython on a socket.
 pub unsafe fn send(args: &Args) -> New {
-    // SAFETY: S1; the buffer is held for the time of the call.
+    // SAFETY: PS1; the buffer is held for the time of the call.
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
         let Some(flags) = flags(args.at(1)) else { return args.original() };
@@ -321,7 +321,7 @@ pub unsafe fn send(args: &Args) -> New {
 /// # Safety
 /// Called by CPython on a socket.
 pub unsafe fn sendall(args: &Args) -> New {
-    // SAFETY: S1; the buffer is held for the time of the call.
+    // SAFETY: PS1; the buffer is held for the time of the call.
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
         let Some(flags) = flags(args.at(1)) else { return args.original() };
@@ -347,7 +347,7 @@ pub unsafe fn sendall(args: &Args) -> New {
 /// Called by CPython on a socket.
 pub unsafe fn close(args: &Args) -> New {
     let shape = shapes::socket();
-    // SAFETY: S1. The object forgets the number before it can be reused.
+    // SAFETY: PS1. The object forgets the number before it can be reused.
     unsafe {
         let fd: c_int = read(args.this, shape.fd);
         if !host::home() || fd < 0 {

@@ -304,7 +304,7 @@ pub enum Found {
 /// # Safety
 /// GIL held.
 pub unsafe fn resolve(row: &'static Row) -> Found {
-    // SAFETY: the caller's promise; the definition outlives every object (L2).
+    // SAFETY: the caller's promise; the definition outlives every object (PL2).
     unsafe {
         if let Some(definition) = row.definition().as_ref() {
             if row.is_written() {
@@ -337,7 +337,7 @@ pub unsafe fn resolve(row: &'static Row) -> Found {
 /// GIL held.
 pub unsafe fn write(wanted: &dyn Fn(&Row) -> bool) -> Result<(), String> {
     let mut ready = Vec::new();
-    // SAFETY: the caller's promise; an entry has the calling convention that the flags name (L3).
+    // SAFETY: the caller's promise; an entry has the calling convention that the flags name (PL3).
     unsafe {
         for row in ROWS.iter().filter(|row| wanted(row) && !row.is_written()) {
             row.family.prepare().map_err(|reason| format!("{}: {reason}", row.family.name()))?;

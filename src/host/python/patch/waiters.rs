@@ -5,10 +5,10 @@
 //! overtake. Real OS threads that wait in CPython's own lock at the same time are counted, and get their turn.
 //!
 //! Invariants:
-//! W1. A node lives on the stack of the task that waits and is unlinked before [`wait`] returns, however it returns.
-//! W2. The table is only touched with its mutex held; the mutex is never held across a gt_ call that may switch, nor
+//! PW1. A node lives on the stack of the task that waits and is unlinked before [`wait`] returns, however it returns.
+//! PW2. The table is only touched with its mutex held; the mutex is never held across a gt_ call that may switch, nor
 //!     across anything that may run Python code.
-//! W3. A granted node is already unlinked, and what was waited for belongs to its task: if the task cannot use it (an
+//! PW3. A granted node is already unlinked, and what was waited for belongs to its task: if the task cannot use it (an
 //!     exception was raised in it) it gives it back at once.
 
 use super::super::api::raise_errno;
@@ -40,7 +40,7 @@ struct Queue {
     threads_turn: bool,
 }
 
-// SAFETY: nodes are plain data of parked tasks, touched under the table's mutex only (W2).
+// SAFETY: nodes are plain data of parked tasks, touched under the table's mutex only (PW2).
 unsafe impl Send for Queue {}
 
 /// Addresses are well spread once multiplied; the default hasher costs more than the rest of a release.
@@ -77,7 +77,7 @@ impl Queue {
     fn push(&mut self, node: &Node) {
         node.previous.set(self.last);
         node.next.set(core::ptr::null());
-        // SAFETY: W1: a linked node is alive.
+        // SAFETY: PW1: a linked node is alive.
         match unsafe { self.last.as_ref() } {
             Some(last) => last.next.set(node),
             None => self.first = node,
@@ -87,7 +87,7 @@ impl Queue {
     }
 
     fn unlink(&mut self, node: &Node) {
-        // SAFETY: W1: neighbours of a linked node are alive.
+        // SAFETY: PW1: neighbours of a linked node are alive.
         unsafe {
             match node.previous.get().as_ref() {
                 Some(previous) => previous.next.set(node.next.get()),
@@ -157,7 +157,7 @@ fn hand_over_in_table(key: usize, share: bool) -> bool {
         if share && queue.threads > 0 && core::mem::replace(&mut queue.threads_turn, false) {
             return false;
         }
-        // SAFETY: W1.
+        // SAFETY: PW1.
         let Some(node) = (unsafe { queue.first.as_ref() }) else { return false };
         queue.threads_turn = true;
         queue.unlink(node);
@@ -243,7 +243,7 @@ pub unsafe fn wait(
             Recheck::Never => deadline,
             Recheck::NowAndThen => deadline.min(super::seconds::from_now(pause)),
         };
-        // No lock is held (W2); the node stays linked or was granted.
+        // No lock is held (PW2); the node stays linked or was granted.
         let rc: c_int = gt::gt_park_until(until);
         let raised = match rc {
             rc if rc >= 0 || rc == -libc::ETIMEDOUT => false,
