@@ -16,14 +16,17 @@ def handler(number, frame):
     seen.append((number, current().name, frame is not None and frame.f_code is not None))
 
 
+def busy(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
 def compute(seconds, number):
     """Keeps the thread busy; the signal comes in the middle."""
-    start = time.monotonic()
-    sent = False
-    while time.monotonic() - start < seconds:
-        if not sent and time.monotonic() - start > seconds / 2:
-            os.kill(os.getpid(), number)
-            sent = True
+    busy(seconds / 2)
+    os.kill(os.getpid(), number)
+    busy(seconds / 2)
     return len(seen)
 
 
