@@ -18,6 +18,7 @@ use super::patch;
 use super::residue;
 use super::signals;
 use super::stack;
+use super::stay;
 use super::worker::Worker;
 
 /// What an OS thread that runs Python tasks keeps.
@@ -200,7 +201,7 @@ unsafe fn install() -> bool {
             state_clear: Some(api.PyThreadState_Clear),
             state_free: Some(api.PyThreadState_Delete),
             release: Some(api.PyEval_SaveThread),
-            acquire: Some(api.PyEval_RestoreThread),
+            acquire: Some(stay::restore),
             stack_bounds: stack::bounds_hook(stack_size),
             interrupted: Some(signals::interrupted),
             tls_key,

@@ -9,6 +9,7 @@
 //! | api.rs | the table of CPython functions, with the reference-count rule of each position |
 //! | gt.rs | the calls into the C face that the room makes |
 //! | host.rs | one `Host` per OS thread that runs tasks: the hooks, the pool of workers |
+//! | stay.rs | OS threads with tasks when the interpreter ends |
 //! | stack.rs | how much stack a Python task gets |
 //! | worker.rs | a gt task that runs one Python task after another, with its thread state |
 //! | farewell.rs | what happens to the tasks of an OS thread that ends |
@@ -35,6 +36,7 @@ pub(crate) mod patch;
 pub(crate) mod residue;
 pub(crate) mod signals;
 pub(crate) mod stack;
+mod stay;
 pub(crate) mod task;
 pub(crate) mod tasktype;
 pub(crate) mod worker;

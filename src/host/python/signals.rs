@@ -325,7 +325,7 @@ fn notify() {
 pub unsafe extern "C" fn swap(incoming: State) -> State {
     // SAFETY: the caller's promise. A pending call is only noted here; it runs in Python code of the root.
     unsafe {
-        let outgoing = (api().PyThreadState_Swap)(incoming);
+        let outgoing = super::stay::swap(incoming);
         if DUE.load(Ordering::Relaxed) && incoming == ROOT_STATE.load(Ordering::Relaxed) {
             DUE.store((api().Py_AddPendingCall)(due, null_mut()) < 0, Ordering::Relaxed);
         }

@@ -150,7 +150,7 @@ unsafe fn run(worker: *mut Worker) {
 
         let mut result = null_mut();
         if (*task).begin() {
-            result = (api.PyObject_Call)((*task).func, (*task).args, (*task).kwargs);
+            result = super::stay::call((*task).func, (*task).args, (*task).kwargs);
         }
         let exception = if result.is_null() { take_exception() } else { null_mut() };
         if !exception.is_null() {

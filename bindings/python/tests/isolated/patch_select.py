@@ -132,35 +132,42 @@ for kind in (selectors.SelectSelector, selectors.PollSelector, selectors.EpollSe
 child = "import sys, time; data = sys.stdin.read(); time.sleep(0.3); print(data.upper(), end=''); print('err', file=sys.stderr)"
 
 
+running = most = 0
+
+
 def run(n):
+    global running, most
+    running += 1
+    most = max(most, running)
     result = subprocess.run(
         [sys.executable, "-S", "-c", child], input=f"job {n}", capture_output=True, text=True, timeout=60
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, f"JOB {n}", "err\n"), result
+    running -= 1
 
 
-started = time.monotonic()
-run(0)
-alone = time.monotonic() - started
-started = time.monotonic()
 runs = [greenrt.spawn(run, n) for n in range(10)]
 for task in runs:
     task.wait()
-assert time.monotonic() - started < alone * 6, "they waited for each other"
+assert most > 5, f"at most {most} children at a time"
 
 
 # Waiting for a child without pipes lets others run, as do Popen.wait with a timeout, wait for any child, and a bad pid.
 def nap_in_a_child(seconds):
+    global running, most
     before = ticks
+    running += 1
+    most = max(most, running)
     subprocess.run([sys.executable, "-S", "-c", f"import time; time.sleep({seconds})"], check=True)
-    assert ticks > before + 5
+    running -= 1
+    assert ticks > before
 
 
-started = time.monotonic()
+most = 0
 runs = [greenrt.spawn(nap_in_a_child, 0.4) for _ in range(6)]
 for task in runs:
     task.wait(60)
-assert time.monotonic() - started < 2.2, "they waited for each other"
+assert most > 3, "they waited for each other"
 child_process = subprocess.Popen([sys.executable, "-S", "-c", "import time, sys; time.sleep(0.3); sys.exit(9)"])
 try:
     child_process.wait(0.05)
@@ -219,8 +226,8 @@ async def serve():
     loop.call_later(0.01, threading.Event().set)
     # A busy loop gives way.
     before = ticks
-    until = time.monotonic() + 0.05
-    while time.monotonic() < until:
+    until = time.monotonic() + 10
+    while ticks == before and time.monotonic() < until:
         await asyncio.sleep(0)
     assert ticks > before
     server.close()

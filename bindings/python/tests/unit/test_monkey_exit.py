@@ -128,6 +128,54 @@ for thread in threads:
     assert run(body) == ["can't-start-new-thread", "True"]
 
 
+@pytest.mark.parametrize(
+    "world",
+    [
+        "time.sleep(0.0001)",
+        "greenrt.spawn(time.sleep, 0).wait()",
+        "greenrt.spawn(sum, range(1000)).wait()",
+        "[task.wait() for task in [greenrt.spawn(lambda: [time.sleep(0) for _ in range(9)]) for _ in range(5)]]",
+    ],
+)
+def test_an_os_thread_with_tasks_of_its_own_may_be_anywhere_when_the_program_ends(world: str) -> None:
+    body = f"""
+def loop():
+    greenrt.sleep(0)
+    while True:
+        {world}
+monkey.original("_thread.start_new_thread")(loop, ())
+time.sleep(0.02)
+print("main")
+"""
+    assert run(body) == ["main"]
+
+
+def test_an_os_thread_without_tasks_may_wait_in_an_original_when_the_program_ends() -> None:
+    body = """
+lock, rlock, box, pair = threading.Lock(), threading.RLock(), queue.SimpleQueue(), socket.socketpair()
+lock.acquire()
+rlock.acquire()
+pair[0].settimeout(0.0001)
+def loop(call):
+    while True:
+        try:
+            call()
+        except (queue.Empty, OSError):
+            pass
+for call in (
+    lambda: time.sleep(0.0001),
+    lambda: lock.acquire(timeout=0.0001),
+    lambda: rlock.acquire(timeout=0.0001),
+    lambda: box.get(timeout=0.0001),
+    lambda: pair[0].recv(1),
+):
+    monkey.original("_thread.start_new_thread")(loop, (call,))
+time.sleep(0.02)
+print("main")
+"""
+    assert run(body) == ["main"]
+
+
 def test_unpatched_before_the_end() -> None:
     body = "monkey.unpatch()\nthreading.Thread(target=lambda: (time.sleep(0.05), print('thread'))).start()"
     assert run(body) == ["thread"]

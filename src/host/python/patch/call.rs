@@ -13,11 +13,11 @@ use core::ffi::{c_int, c_void, CStr};
 /// With METH_FASTCALL | METH_KEYWORDS: the defining class comes second.
 pub const METH_METHOD: c_int = 0x0200;
 
-type Plain = unsafe extern "C" fn(Obj, Obj) -> New;
-type Keywords = unsafe extern "C" fn(Obj, Obj, Obj) -> New;
-type Fast = unsafe extern "C" fn(Obj, *const Obj, Ssize) -> New;
-type FastKeywords = unsafe extern "C" fn(Obj, *const Obj, Ssize, Obj) -> New;
-type Method = unsafe extern "C" fn(Obj, Obj, *const Obj, Ssize, Obj) -> New;
+type Plain = unsafe extern "C-unwind" fn(Obj, Obj) -> New;
+type Keywords = unsafe extern "C-unwind" fn(Obj, Obj, Obj) -> New;
+type Fast = unsafe extern "C-unwind" fn(Obj, *const Obj, Ssize) -> New;
+type FastKeywords = unsafe extern "C-unwind" fn(Obj, *const Obj, Ssize, Obj) -> New;
+type Method = unsafe extern "C-unwind" fn(Obj, Obj, *const Obj, Ssize, Obj) -> New;
 
 /// The arguments as they came, in the shape in which they came. All borrowed from the caller's frame.
 #[derive(Clone, Copy)]
@@ -71,39 +71,66 @@ pub struct Entries {
     method: Method,
 }
 
+/// Aborts when a panic leaves an entry: CPython's frames must not be unwound by one.
+///
+/// The entries, and the calls of saved originals, are "C-unwind" for another reason: when the interpreter ends, CPython ends
+/// OS threads that come back for the GIL with `pthread_exit`, which unwinds their stacks. A thread that waits in an original
+/// which a replacement called has our frames on its stack, and they must let that pass.
+struct NoPanic;
+
+impl Drop for NoPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 // PC1. CPython calls an entry with the shape that the definition's flags name, which is how the entry was chosen; `green`
 //     gets exactly those arguments.
-unsafe extern "C" fn nothing<P: Primitive>(this: Obj, _: Obj) -> New {
+unsafe extern "C-unwind" fn nothing<P: Primitive>(this: Obj, _: Obj) -> New {
+    let _guard = NoPanic;
     // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::Nothing, row: P::row() }) }
 }
-unsafe extern "C" fn one<P: Primitive>(this: Obj, argument: Obj) -> New {
+unsafe extern "C-unwind" fn one<P: Primitive>(this: Obj, argument: Obj) -> New {
+    let _guard = NoPanic;
     // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::One(argument), row: P::row() }) }
 }
-unsafe extern "C" fn tuple<P: Primitive>(this: Obj, arguments: Obj) -> New {
+unsafe extern "C-unwind" fn tuple<P: Primitive>(this: Obj, arguments: Obj) -> New {
+    let _guard = NoPanic;
     // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::Tuple(arguments), row: P::row() }) }
 }
-unsafe extern "C" fn tuple_dict<P: Primitive>(this: Obj, arguments: Obj, named: Obj) -> New {
+unsafe extern "C-unwind" fn tuple_dict<P: Primitive>(this: Obj, arguments: Obj, named: Obj) -> New {
+    let _guard = NoPanic;
     // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::TupleDict(arguments, named), row: P::row() }) }
 }
-unsafe extern "C" fn vector<P: Primitive>(this: Obj, arguments: *const Obj, count: Ssize) -> New {
+unsafe extern "C-unwind" fn vector<P: Primitive>(this: Obj, arguments: *const Obj, count: Ssize) -> New {
+    let _guard = NoPanic;
     // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::Vector(arguments, count), row: P::row() }) }
 }
-unsafe extern "C" fn vector_names<P: Primitive>(this: Obj, arguments: *const Obj, count: Ssize, names: Obj) -> New {
+unsafe extern "C-unwind" fn vector_names<P: Primitive>(
+    this: Obj,
+    arguments: *const Obj,
+    count: Ssize,
+    names: Obj,
+) -> New {
+    let _guard = NoPanic;
     // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::VectorNames(arguments, count, names), row: P::row() }) }
 }
-unsafe extern "C" fn method<P: Primitive>(
+unsafe extern "C-unwind" fn method<P: Primitive>(
     this: Obj,
     class: Obj,
     arguments: *const Obj,
     count: Ssize,
     names: Obj,
 ) -> New {
+    let _guard = NoPanic;
     // SAFETY: PC1.
     unsafe { P::green(&Args { this, raw: Raw::Method(class, arguments, count, names), row: P::row() }) }
 }
