@@ -27,7 +27,7 @@ from harness.rows import ROWS, Row, command, missing, turn
 
 CALL_ROUNDS = 3
 # Seconds that each row may spend on quiet moments and repeated turns.
-PATIENCE = 20.0
+PATIENCE = 45.0
 
 
 def say(text: str) -> None:
