@@ -121,7 +121,7 @@ def main() -> int:
         programs.build_python(say)
 
     facts = report.machine()
-    facts["command"] = "python3 bench/run.py " + " ".join(sys.argv[1:])
+    facts["command"] = " ".join(["python3 bench/run.py", *sys.argv[1:]])
     facts["date"] = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     facts["cores"] = (
         f"program under test on core {core(SERVER_CORE)}, load generator on core {core(CLIENT_CORE)}, "

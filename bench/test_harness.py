@@ -107,7 +107,7 @@ class Verdicts(unittest.TestCase):
 
     def test_a_ratio_is_taken_turn_by_turn(self):
         outcome = report.verdict(Target("ns_per_op", 2.0, "context"), self.samples)
-        self.assertEqual((outcome.reached, outcome.met), ("2", True))
+        self.assertEqual((outcome.reached, outcome.met), ("2.000", True))
 
     def test_a_missed_target_is_missed(self):
         self.assertIs(report.verdict(Target("ns_per_op", 1.9, "context"), self.samples).met, False)

@@ -60,7 +60,7 @@ def verdict(target: Target, subjects: dict[str, Samples]) -> Outcome:
         if not theirs:
             return outcome
         value = middle(ratios(ours, theirs))
-    outcome.reached = f"{value:.3g}" if target.over else number(value)
+    outcome.reached = f"{value:.3f}" if target.over else number(value)
     outcome.met = value >= target.limit if target.at_least else value <= target.limit
     return outcome
 
