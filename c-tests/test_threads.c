@@ -200,7 +200,8 @@ TEST(threads_start_and_shut_down_schedulers_all_the_time) {
 }
 
 enum { CROWD = 2100 };
-static volatile int served, refused, leave_now;
+static volatile int served, refused;
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* closed until all may leave */
 
 static void *one_of_many(void *arg) {
   int64_t self = gt_self();
@@ -213,7 +214,8 @@ static void *one_of_many(void *arg) {
     CHECK_EQ(gt_spawn(short_life, arg), -EAGAIN);
     __atomic_add_fetch(&refused, 1, __ATOMIC_SEQ_CST);
   }
-  while (!leave_now) s_real_sleep(5);
+  CHECK_EQ(pthread_mutex_lock(&gate), 0);
+  CHECK_EQ(pthread_mutex_unlock(&gate), 0);
   return NULL;
 }
 
@@ -228,11 +230,12 @@ TEST_WITH(threads_beyond_the_room_for_schedulers_are_told, T_ALONE, 60) {
   CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
   CHECK_EQ(pthread_attr_init(&small), 0);
   CHECK_EQ(pthread_attr_setstacksize(&small, 128 * 1024), 0);
+  CHECK_EQ(pthread_mutex_lock(&gate), 0);
   for (int i = 0; i < CROWD; i++)
     if (pthread_create(&threads[i], &small, one_of_many, NULL) != 0) SKIP("only %d threads to be had here", i);
   while (served + refused < CROWD) s_real_sleep(5);
   CHECK_EQ(served, 2048);
-  leave_now = 1;
+  CHECK_EQ(pthread_mutex_unlock(&gate), 0);
   for (int i = 0; i < CROWD; i++) s_thread_join(threads[i]);
   CHECK_EQ(gt_sleep(1000), 0);
 }
