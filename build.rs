@@ -45,7 +45,44 @@ fn main() {
 }
 
 /// The files of src/ffi that make the header, in its order.
-const SECTIONS: &[&str] = &["version", "runtime", "task", "wake", "time", "socket", "io", "hooks", "stats", "python"];
+const SECTIONS: &[&str] = &[
+    "version",
+    "runtime",
+    "task",
+    "wake",
+    "time",
+    "mutex",
+    "rwlock",
+    "cond",
+    "sem",
+    "event",
+    "waitgroup",
+    "barrier",
+    "once",
+    "chan",
+    "select",
+    "scope",
+    "local",
+    "generator",
+    "workers",
+    "socket",
+    "io",
+    "offload",
+    "name",
+    "file",
+    "process",
+    "signal",
+    "datagram",
+    "unix",
+    "transfer",
+    "hooks",
+    "stats",
+    "inspect",
+    "watchdog",
+    "collect",
+    "clock",
+    "python",
+];
 
 /// Drops what the doc comments say to Rust: the `# Safety` paragraphs.
 fn for_c(header: &str) -> String {

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! 4  ffi/ (the C face)   host/python/ (a room for CPython, entered only when Python asks)
-//! 3  io/ (descriptors)   offload/ (blocking calls on other threads)
+//! 3  io/ (descriptors)   offload/ (blocking calls on other threads)   sync/ (locks, channels, select)
+//!    structure/ (scopes, generators)   fleet/ (workers)   process/ (children, signals)   debug/ (dumps, watchdog)
 //! 2  sched/ (tasks, park and wake, hooks, fork)
 //! 1  context/ (stacks, the switch)   reactor/   timers   home, slots (what other threads may touch)   config
 //! 0  error   wait (lists of waiters)   sys/ (libc)
@@ -15,15 +16,20 @@
 
 mod config;
 mod context;
+mod debug;
 mod error;
 pub mod ffi;
+mod fleet;
 mod home;
 mod host;
 mod io;
 mod offload;
+mod process;
 mod reactor;
 mod sched;
 mod slots;
+mod structure;
+mod sync;
 mod sys;
 mod timers;
 mod wait;

@@ -5,14 +5,40 @@
 //! `_until` with an absolute deadline as its last parameter; outputs are written on success only, except byte counts of
 //! partial transfers; callbacks take `arg` last. The doc comments are the header's text: written for C.
 
+pub mod barrier;
+pub mod chan;
+pub mod clock;
+pub mod collect;
+pub mod cond;
+pub mod datagram;
+pub mod event;
+pub mod file;
+pub mod generator;
 pub mod guard;
 pub mod hooks;
+pub mod inspect;
 pub mod io;
+pub mod local;
+pub mod mutex;
+pub mod name;
+pub mod offload;
+pub mod once;
+pub mod process;
 pub mod python;
 pub mod runtime;
+pub mod rwlock;
+pub mod scope;
+pub mod select;
+pub mod sem;
+pub mod signal;
 pub mod socket;
 pub mod stats;
 pub mod task;
 pub mod time;
+pub mod transfer;
+pub mod unix;
 pub mod version;
+pub mod waitgroup;
 pub mod wake;
+pub mod watchdog;
+pub mod workers;

@@ -1,0 +1,1 @@
+//! Section: stacks for garbage collectors.

@@ -1,0 +1,1 @@
+//! Section: hand-over and generators.

@@ -1,0 +1,1 @@
+//! Section: sendfile, half close, accept loops.

@@ -1,0 +1,1 @@
+//! Workers: a scheduler on each of several OS threads.

@@ -1,0 +1,1 @@
+//! Structure: scopes, task-local slots, hand-over and generators.

@@ -1,0 +1,1 @@
+//! Synchronisation: fair, cancellation-safe, usable across OS threads.
