@@ -10,7 +10,7 @@
 //! H3  Sleep: the home sets `asleep`, then looks into the inbox; a sender links first, then looks at `asleep`. Both in
 //!     one total order (SeqCst), so one of them sees the other.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use once_cell::sync::Lazy;
@@ -70,12 +70,21 @@ static REGISTER: [AtomicPtr<Home>; MAX_HOMES] = [const { AtomicPtr::new(std::ptr
 /// Stands in the register of a forked child for the homes of the parent's other threads: no scheduler takes their place,
 /// or ids of theirs would be given again (L3).
 const ABANDONED: *mut Home = std::ptr::without_provenance_mut(1);
+/// Forks that lie between the first process and this one.
+static FORKS: AtomicU32 = AtomicU32::new(0);
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static REGISTER_LOCK: Lazy<Mutex<()>> = Lazy::new(Mutex::default);
 
 /// How many schedulers there are in this process.
 pub fn count() -> usize {
     IN_USE.load(Ordering::SeqCst)
+}
+
+/// How many forks lie between the first process and this one: who kept the number from before knows that the tasks of
+/// then, the one that forked excepted, do not exist here.
+#[inline]
+pub fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
 }
 
 fn lock() -> MutexGuard<'static, ()> {
@@ -272,6 +281,7 @@ impl Home {
 
 /// Forked child: the threads of the other homes do not exist here. Their ids turn stale, and their places are not reused.
 pub fn forget_others(keep: Option<&Home>) {
+    FORKS.fetch_add(1, Ordering::Relaxed);
     for place in &REGISTER {
         let known = place.load(Ordering::Relaxed);
         if known.is_null() || known == ABANDONED || keep.is_some_and(|k| std::ptr::eq(k, known)) {

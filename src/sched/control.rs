@@ -294,17 +294,34 @@ impl Scheduler {
 
     /// Waits until `done` says so, with wakes from another thread (`slots::NUDGE`).
     pub fn park_for_job(&self, deadline: i64, done: impl Fn() -> bool) -> Result<()> {
+        self.park_listening(deadline, done, || ())
+    }
+
+    /// Waits until `done` says so; both this thread and others may bring it about, and wake the task with an event or
+    /// with `slots::NUDGE`. A wait that ends without it calls `leave`, which sees to it that nobody brings it about any
+    /// more; if somebody has by then, that wins.
+    #[inline]
+    pub fn park_listening(&self, deadline: i64, done: impl Fn() -> bool, leave: impl FnOnce()) -> Result<()> {
         let me = self.me();
         while !done() {
-            me.set(flags::IN_JOB);
+            me.set(flags::LISTENING);
             let woken = self.park(deadline);
-            me.clear(flags::IN_JOB);
+            me.clear(flags::LISTENING);
             if done() {
-                return Ok(());
+                break;
             }
-            if let Woken::Deadline = self.settle(woken)? {
-                return Err(Error::new(libc::ETIMEDOUT));
+            let delivered = self.delivered_interrupts();
+            let error = match self.settle(woken) {
+                Ok(Woken::Deadline) => Error::new(libc::ETIMEDOUT),
+                Ok(_) => continue,
+                Err(e) => e,
+            };
+            leave();
+            if done() {
+                self.keep_interrupts(delivered);
+                break;
             }
+            return Err(error);
         }
         Ok(())
     }

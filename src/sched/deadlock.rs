@@ -1,4 +1,5 @@
-//! A wait that nothing can end: no timer, no descriptor waited on, no job, no waker, no other scheduler.
+//! A wait that nothing can end: no timer, no descriptor waited on, no job, no waker, no other scheduler; and where tasks
+//! wait for locks and the like, which any OS thread may release, no other thread.
 
 use super::task::{State, Task, Wake};
 use super::Scheduler;
@@ -17,7 +18,8 @@ impl Scheduler {
             && !self.home.has_post()
             && !self.embedded.get()
             && self.host.get().swap.is_none()
-            && home::count() == 1;
+            && home::count() == 1
+            && (self.shared_waits.get() == 0 || only_thread());
         if !provable {
             return false;
         }
@@ -41,4 +43,9 @@ impl Scheduler {
             }
         });
     }
+}
+
+/// Whether the calling OS thread is the only one of the process: proc(5), /proc/self/task. If that cannot be read, no.
+fn only_thread() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
 }

@@ -77,6 +77,7 @@ impl Scheduler {
         me.set(flags::ROOT | flags::DETACHED);
         self.root_is(me);
         self.live.set(0);
+        self.shared_waits.set(0);
         self.embedded.set(false);
         self.emptying.set(false);
         // SAFETY: D2.

@@ -77,6 +77,8 @@ pub struct Scheduler {
     embedded: Cell<bool>,
     emptying: Cell<bool>,
     deadlock_told: Cell<bool>,
+    /// Waits that other OS threads may end, with or without a scheduler of theirs.
+    shared_waits: Cell<usize>,
 }
 
 /// Held while a scheduler is made, and by a fork: a child does not find one half made.
@@ -156,6 +158,7 @@ impl Scheduler {
             embedded: Cell::new(false),
             emptying: Cell::new(false),
             deadlock_told: Cell::new(false),
+            shared_waits: Cell::new(0),
         };
         let place = scheduler.root_record.get().cast::<Task>();
         // SAFETY: the box is pinned, so the record stays where it is written, as long as the scheduler does.
@@ -246,6 +249,13 @@ impl Scheduler {
         }
         // SAFETY: `find` gives records that are there.
         self.home.slots.find(parts).map(|t| unsafe { Task::from_opaque(t) }).ok_or(gone)
+    }
+
+    /// Counts a wait on something that any OS thread may bring about, in or out: only a process without other threads
+    /// can call such silence a deadlock.
+    pub(crate) fn shared_wait(&self, begins: bool) {
+        let now = self.shared_waits.get();
+        self.shared_waits.set(if begins { now + 1 } else { now.saturating_sub(1) });
     }
 
     /// Jobs and wakers that may still wake a task of this home from outside.

@@ -19,7 +19,7 @@ impl Scheduler {
             if asked & slots::UNPARK != 0 {
                 let _ = self.unpark_here(task);
             }
-            if asked & slots::NUDGE != 0 && task.has(flags::IN_JOB) {
+            if asked & slots::NUDGE != 0 && task.has(flags::LISTENING) {
                 self.wake(task, Wake::Event);
             }
             if asked & slots::SIGNAL != 0 {

@@ -68,8 +68,8 @@ pub mod flags {
     pub const PERMIT: u8 = 8;
     /// Waits in `gt_park`.
     pub const IN_PARK: u8 = 16;
-    /// Waits for a job on another thread.
-    pub const IN_JOB: u8 = 32;
+    /// Waits for what another OS thread may bring about: a nudge makes it look again.
+    pub const LISTENING: u8 = 32;
     /// Runs its cleanup handlers: its end has begun.
     pub const ENDING: u8 = 64;
 }
