@@ -86,6 +86,11 @@
 #define GT_NEVER INT64_MAX
 
 /**
+ * A flag of gt_workers_opts_t: each worker stays on one of the processors that the process may use.
+ */
+#define GT_WORKERS_PIN 1
+
+/**
  * The right to wake one task from anywhere. While one exists, the task's scheduler does not call silence a deadlock.
  */
 typedef struct gt_waker_t gt_waker_t;
@@ -172,6 +177,24 @@ typedef struct gt_spawn_opts_t {
      */
     uint32_t flags;
 } gt_spawn_opts_t;
+
+/**
+ * Wishes for gt_workers_start(). Zero means the default in every member but `size`.
+ */
+typedef struct gt_workers_opts_t {
+    /**
+     * sizeof(gt_workers_opts_t)
+     */
+    size_t size;
+    /**
+     * GT_WORKERS_*
+     */
+    uint32_t flags;
+    /**
+     * Reserved: 0.
+     */
+    uint32_t reserved;
+} gt_workers_opts_t;
 
 /**
  * The hooks by which a VM's per-thread state follows its task. Their shapes are those of the VM's own functions; for
@@ -413,11 +436,12 @@ int64_t gt_self(void);
  *   -ESRCH      no such task: joined already, detached and ended, or never made
  *   -EDEADLK    a task cannot join itself; or nothing can ever wake the waiting tasks (root task, GT_DEADLOCK_ERROR)
  *   -EINVAL     another task is joining it, or it is detached, or it is the root
- *   -EXDEV      it lives on another OS thread
+ *   -EXDEV      it lives on another OS thread, and was not made by gt_spawn_on() or gt_spawn_any()
+ *   -ENOMEM     a task made by those could not be started for want of memory
  *   -ECANCELED  the caller was cancelled        -EINTR  the caller was interrupted
  *   -ETIMEDOUT  a deadline scope of the caller expired
  *
- * May switch. The task's home thread.
+ * May switch. The task's home thread; any thread for tasks of gt_spawn_on() and gt_spawn_any().
  */
 int gt_join(int64_t task,
             void **result);
@@ -433,9 +457,9 @@ int gt_join_until(int64_t task, void **result, int64_t deadline);
  * Returns 0, or
  *   -ESRCH   no such task
  *   -EINVAL  it is detached already, or being joined, or the root
- *   -EXDEV   it lives on another OS thread
+ *   -EXDEV   it lives on another OS thread, and was not made by gt_spawn_on() or gt_spawn_any()
  *
- * Does not switch. The task's home thread.
+ * Does not switch. The task's home thread; any thread for tasks of gt_spawn_on() and gt_spawn_any().
  */
 int gt_detach(int64_t task);
 
@@ -650,6 +674,89 @@ int64_t gt_deadline_push(int64_t deadline);
  * Does not switch.
  */
 int gt_deadline_pop(int64_t token);
+
+/**
+ * Starts workers: OS threads that run tasks, each with a scheduler of its own, numbered from 0. `count` 0 means one for
+ * each processor that the process may use. The calling thread is none of them. `opts` may be NULL.
+ *
+ * Returns how many were started, or
+ *   -EALREADY  workers run already, or are being stopped
+ *   -EINVAL    count is above 1,024; opts is too small or has an unknown flag
+ *   -E2BIG     the struct is larger than this library knows and its tail is not zero
+ *   -EAGAIN    an OS thread cannot be had
+ *   -ENOMEM, -EMFILE, -ENFILE  a scheduler cannot be made
+ * After an error no worker runs.
+ *
+ * Does not switch. Any thread.
+ */
+int gt_workers_start(unsigned int count,
+                     const struct gt_workers_opts_t *opts);
+
+/**
+ * Stops the workers: from now on nothing is spawned on them from outside; when all their tasks have ended, their threads
+ * end. A task that never ends keeps it waiting.
+ *
+ * Returns 0, or
+ *   -ESRCH     no workers run
+ *   -EALREADY  another call stops them
+ *   -EDEADLK   called on a worker
+ * and, when all tasks of the workers were cancelled and have ended:
+ *   -ECANCELED  the caller was cancelled        -EINTR  the caller was interrupted
+ *   -ETIMEDOUT  a deadline scope of the caller expired
+ *
+ * May switch. Any thread but the workers.
+ */
+int gt_workers_stop(void);
+
+/**
+ * As gt_workers_stop(); at `deadline` (absolute ns) tasks that have not ended are cancelled, and their end is waited for:
+ * then -ETIMEDOUT. A deadline in the past cancels at once.
+ */
+int gt_workers_stop_until(int64_t deadline);
+
+/**
+ * How many workers there are; 0 when none run. Does not switch. Any thread.
+ */
+int gt_workers_count(void);
+
+/**
+ * The number of the worker that the caller runs on, or -ESRCH: it runs on none. Does not switch. Any thread.
+ */
+int gt_worker_self(void);
+
+/**
+ * Makes a task that runs `entry(arg)` on the worker with that number, behind the tasks that are ready there. Its id is
+ * valid at once, and everywhere: gt_join(), gt_detach(), gt_cancel(), gt_interrupt(), gt_unpark() take it on any thread.
+ *
+ * Returns the id, or
+ *   -EINVAL  entry is NULL; no such worker
+ *   -ESRCH   no workers run, or they are being stopped
+ *   -ENOMEM  out of memory
+ *   -EAGAIN  16,777,215 tasks that were spawned in this way live
+ * Want of memory for the stack is found out later, on the worker: gt_join() says it.
+ *
+ * Does not switch. Any thread.
+ */
+int64_t gt_spawn_on(int worker,
+                    gt_entry_t entry,
+                    void *arg);
+
+/**
+ * As gt_spawn_on(), with wishes as for gt_spawn_with(), and its errors.
+ */
+int64_t gt_spawn_on_with(int worker, gt_entry_t entry, void *arg, const struct gt_spawn_opts_t *opts);
+
+/**
+ * As gt_spawn_on(), on whichever worker comes to it first: until the task has started it can still be taken by a worker
+ * that has nothing to do; from then on it stays.
+ */
+int64_t gt_spawn_any(gt_entry_t entry,
+                     void *arg);
+
+/**
+ * As gt_spawn_any(), with wishes as for gt_spawn_with(), and its errors.
+ */
+int64_t gt_spawn_any_with(gt_entry_t entry, void *arg, const struct gt_spawn_opts_t *opts);
 
 /**
  * Receives up to `len` bytes from a socket, letting other tasks run until there are some. Several tasks may wait on

@@ -38,6 +38,7 @@ mod wait;
 extern "C" fn at_load() {
     sched::at_load();
     offload::pool::at_load();
+    fleet::at_load();
 }
 
 #[used]

@@ -9,7 +9,7 @@
 //!     end a task while QUEUED is set.
 //! L3  Generations of a slot never repeat: a slot whose generations are used up is retired.
 
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -71,6 +71,21 @@ impl Slot {
         self.state.fetch_and(!(QUEUED | REQUESTS), Ordering::AcqRel) & REQUESTS
     }
 
+    /// A guest's order is under way: requests are kept, and the link is nobody's to follow.
+    pub fn hold(&self) {
+        self.state.fetch_or(QUEUED, Ordering::AcqRel);
+    }
+
+    /// The home thread, for a guest that is still held: it ends without having lived.
+    pub fn give_up(&self) {
+        self.state.fetch_and(!(ALIVE | QUEUED | REQUESTS), Ordering::AcqRel);
+    }
+
+    /// The guest's home thread, before it collects for the first time: the link is that of the task's record from now on.
+    pub fn settle(&self, link: *const Link) {
+        self.link.store(link.cast_mut(), Ordering::Release);
+    }
+
     fn next_free(&self) -> u32 {
         (self.link.load(Ordering::Relaxed) as usize >> 1) as u32
     }
@@ -109,12 +124,13 @@ pub fn parts(id: i64) -> Option<Parts> {
 pub struct Slots {
     home: u32,
     chunks: Box<[AtomicPtr<Slot>]>,
-    /// Home thread only: the free list (through `link` as an index), and how many slots were ever used.
+    /// Home thread only: the free list (through `link` as an index).
     free: std::cell::Cell<u32>,
-    used: std::cell::Cell<u32>,
+    /// How many slots were ever used; written by the home thread.
+    used: AtomicU32,
 }
 
-// SAFETY: chunks and slots are atomics; `free` and `used` are touched by the home thread only (every method that does
+// SAFETY: chunks and slots are atomics; `free` is touched by the home thread only (every method that does
 // says so), and a home passes from one OS thread to the next under the registry's lock.
 unsafe impl Sync for Slots {}
 // SAFETY: as above.
@@ -126,7 +142,7 @@ impl Slots {
         let mut chunks = Vec::new();
         chunks.try_reserve_exact(CHUNKS).ok()?;
         chunks.resize_with(CHUNKS, AtomicPtr::default);
-        Some(Slots { home, chunks: chunks.into_boxed_slice(), free: NONE.into(), used: 0.into() })
+        Some(Slots { home, chunks: chunks.into_boxed_slice(), free: NONE.into(), used: AtomicU32::new(0) })
     }
 
     #[inline(always)]
@@ -159,7 +175,7 @@ impl Slots {
 
     #[cold]
     fn fresh(&self) -> Result<u32> {
-        let index = self.used.get();
+        let index = self.used.load(Ordering::Relaxed);
         if index as usize == CHUNK * CHUNKS {
             return Err(Error::new(libc::EAGAIN));
         }
@@ -170,7 +186,7 @@ impl Slots {
             slots.resize_with(CHUNK, || Slot { state: AtomicU64::new(1 << 32), link: AtomicPtr::default() });
             chunk.store(Box::leak(slots.into_boxed_slice()).as_mut_ptr(), Ordering::Release);
         }
-        self.used.set(index + 1);
+        self.used.store(index + 1, Ordering::Release);
         Ok(index)
     }
 
@@ -194,11 +210,16 @@ impl Slots {
         let slot = self.slot(p.slot)?;
         let current = slot.state.load(Ordering::Relaxed) >> 32 == p.generation;
         // A free slot has the generation of its next task already.
-        if !current || p.slot >= self.used.get() || slot.is_free() {
+        if !current || p.slot >= self.used.load(Ordering::Relaxed) || slot.is_free() {
             return None;
         }
         // SAFETY: home thread: the task is not ended meanwhile, so its record is there.
         Some(unsafe { (*slot.link.load(Ordering::Relaxed)).task })
+    }
+
+    /// Any thread: whether an id's slot is not given back yet.
+    pub fn is_taken(&self, p: Parts) -> bool {
+        self.slot(p.slot).is_some_and(|s| s.state.load(Ordering::Acquire) >> 32 == p.generation && !s.is_free())
     }
 
     /// Any thread: leaves a request with a live task. `Ok(Some(link))`: the caller must put the link into the inbox.
@@ -228,7 +249,7 @@ impl Slots {
 
     /// Home thread: calls `f` for each task, ended ones that were not joined included. `f` may free the task it got.
     pub fn for_each(&self, mut f: impl FnMut(*const ())) {
-        for index in 0..self.used.get() {
+        for index in 0..self.used.load(Ordering::Relaxed) {
             let slot = self.slot(index).expect("a slot that was used has a chunk");
             if !slot.is_free() {
                 // SAFETY: home thread: a slot that is not free has a record.
@@ -237,10 +258,22 @@ impl Slots {
         }
     }
 
+    /// As [`Slots::for_each`] for live tasks, where the slots are of several home threads: `f` asks for the task only
+    /// where it may.
+    pub fn for_each_index(&self, mut f: impl FnMut(u32, &dyn Fn() -> *const ())) {
+        for index in 0..self.used.load(Ordering::Acquire) {
+            let slot = self.slot(index).expect("a slot that was used has a chunk");
+            if !slot.is_free() && slot.state.load(Ordering::Acquire) & ALIVE != 0 {
+                // SAFETY: by the caller, who is the home thread of this task.
+                f(index, &|| unsafe { (*slot.link.load(Ordering::Acquire)).task });
+            }
+        }
+    }
+
     /// Forked child, its only thread: every id but `keep` becomes stale, without touching any record.
     pub fn abandon(&self, keep: i64) {
         let keep = parts(keep).map(|p| p.slot);
-        for index in 0..self.used.get() {
+        for index in 0..self.used.load(Ordering::Relaxed) {
             let slot = self.slot(index).expect("a slot that was used has a chunk");
             if Some(index) == keep {
                 slot.state.fetch_and(!(QUEUED | REQUESTS), Ordering::Relaxed);

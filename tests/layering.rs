@@ -19,7 +19,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("io", &["error", "sys", "wait", "reactor", "sched", "offload"]),
     ("sync", &["error", "sys", "wait", "sched", "home", "slots", "reactor", "io"]),
     ("structure", &["error", "sys", "wait", "sched", "home", "slots", "sync"]),
-    ("fleet", &["error", "sys", "wait", "sched", "home", "slots", "config", "sync"]),
+    ("fleet", &["error", "sys", "context", "config", "sched", "home", "slots", "sync"]),
     ("process", &["error", "sys", "wait", "sched", "home", "slots", "reactor", "io", "offload", "sync"]),
     ("debug", &["error", "sys", "wait", "context", "config", "timers", "sched", "home", "slots", "reactor", "sync"]),
     (

@@ -3,6 +3,9 @@
 use std::ffi::c_void;
 
 use super::guard::{guard, invalid, sized, text};
+use crate::error::Result;
+use crate::fleet::order;
+use crate::home::guests::is_guest;
 use crate::sched::{control, Scheduler, SpawnOptions};
 use crate::sys::clock::NEVER;
 
@@ -73,25 +76,34 @@ pub unsafe extern "C" fn gt_spawn_with(entry: gt_entry_t, arg: *mut c_void, opts
         if opts.is_null() {
             return scheduler.spawn(entry, arg);
         }
-        // SAFETY: by the caller; gt_spawn_opts_t is repr(C), starts with `size`, and zeroes are valid.
-        let o = unsafe { sized(opts, SMALLEST)? };
-        if o.priority != 0 || o.flags & !GT_SPAWN_DETACHED != 0 {
-            return Err(invalid());
-        }
-        let name = if o.name.is_null() {
-            None
-        } else {
-            // SAFETY: not NULL, so NUL-terminated by the caller.
-            Some(unsafe { text(o.name)? }.to_bytes())
-        };
-        let options = SpawnOptions {
-            name,
-            stack_size: o.stack_size,
-            guard_size: o.guard_size,
-            stack: if o.stack.is_null() { None } else { Some(o.stack.cast()) },
-            detached: o.flags & GT_SPAWN_DETACHED != 0,
-        };
+        // SAFETY: by the caller.
+        let options = unsafe { wishes(opts)? };
         scheduler.spawn_with(entry, arg, &options)
+    })
+}
+
+/// What the C struct asks for.
+///
+/// # Safety
+/// `opts` is readable for the bytes its first member says; its name is NULL or NUL-terminated and outlives the answer.
+pub(super) unsafe fn wishes<'a>(opts: *const gt_spawn_opts_t) -> Result<SpawnOptions<'a>> {
+    // SAFETY: by the caller; gt_spawn_opts_t is repr(C), starts with `size`, and zeroes are valid.
+    let o = unsafe { sized(opts, SMALLEST)? };
+    if o.priority != 0 || o.flags & !GT_SPAWN_DETACHED != 0 {
+        return Err(invalid());
+    }
+    let name = if o.name.is_null() {
+        None
+    } else {
+        // SAFETY: not NULL, so NUL-terminated by the caller.
+        Some(unsafe { text(o.name)? }.to_bytes())
+    };
+    Ok(SpawnOptions {
+        name,
+        stack_size: o.stack_size,
+        guard_size: o.guard_size,
+        stack: if o.stack.is_null() { None } else { Some(o.stack.cast()) },
+        detached: o.flags & GT_SPAWN_DETACHED != 0,
     })
 }
 
@@ -108,11 +120,12 @@ pub extern "C" fn gt_self() -> i64 {
 ///   -ESRCH      no such task: joined already, detached and ended, or never made
 ///   -EDEADLK    a task cannot join itself; or nothing can ever wake the waiting tasks (root task, GT_DEADLOCK_ERROR)
 ///   -EINVAL     another task is joining it, or it is detached, or it is the root
-///   -EXDEV      it lives on another OS thread
+///   -EXDEV      it lives on another OS thread, and was not made by gt_spawn_on() or gt_spawn_any()
+///   -ENOMEM     a task made by those could not be started for want of memory
 ///   -ECANCELED  the caller was cancelled        -EINTR  the caller was interrupted
 ///   -ETIMEDOUT  a deadline scope of the caller expired
 ///
-/// May switch. The task's home thread.
+/// May switch. The task's home thread; any thread for tasks of gt_spawn_on() and gt_spawn_any().
 ///
 /// # Safety
 /// `result` is NULL or writable.
@@ -129,7 +142,11 @@ pub unsafe extern "C" fn gt_join(task: i64, result: *mut *mut c_void) -> libc::c
 #[no_mangle]
 pub unsafe extern "C" fn gt_join_until(task: i64, result: *mut *mut c_void, deadline: i64) -> libc::c_int {
     guard(|| {
-        let value = Scheduler::current()?.join(task, deadline)?;
+        let s = Scheduler::current()?;
+        let value = match is_guest(task) {
+            true => order::join(s, task, deadline)?,
+            false => s.join(task, deadline)?,
+        };
         if !result.is_null() {
             // SAFETY: writable by the caller.
             unsafe { *result = value };
@@ -143,12 +160,15 @@ pub unsafe extern "C" fn gt_join_until(task: i64, result: *mut *mut c_void, dead
 /// Returns 0, or
 ///   -ESRCH   no such task
 ///   -EINVAL  it is detached already, or being joined, or the root
-///   -EXDEV   it lives on another OS thread
+///   -EXDEV   it lives on another OS thread, and was not made by gt_spawn_on() or gt_spawn_any()
 ///
-/// Does not switch. The task's home thread.
+/// Does not switch. The task's home thread; any thread for tasks of gt_spawn_on() and gt_spawn_any().
 #[no_mangle]
 pub extern "C" fn gt_detach(task: i64) -> libc::c_int {
-    guard(|| Scheduler::current()?.detach(task).map(|()| 0))
+    guard(|| match is_guest(task) {
+        true => order::detach(task).map(|()| 0),
+        false => Scheduler::current()?.detach(task).map(|()| 0),
+    })
 }
 
 /// Lets the other ready tasks run first.

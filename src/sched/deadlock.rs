@@ -1,7 +1,7 @@
 //! A wait that nothing can end: no timer, no descriptor waited on, no job, no waker, no other scheduler; and where tasks
 //! wait for locks and the like, which any OS thread may release, no other thread.
 
-use super::task::{State, Task, Wake};
+use super::task::{State, Wake};
 use super::Scheduler;
 use crate::config::Deadlock;
 use crate::home;
@@ -31,9 +31,7 @@ impl Scheduler {
 
     fn tell_deadlock(&self) {
         complain(b"greenrt: deadlock: every task is parked and nothing can wake one:\n");
-        self.home.slots.for_each(|task| {
-            // SAFETY: the slots give records that are there.
-            let task = unsafe { Task::from_opaque(task) };
+        self.each_task(|task| {
             if task.state.get() != State::Done {
                 let (name, len) = task.name();
                 let name = String::from_utf8_lossy(&name[..len]).into_owned();

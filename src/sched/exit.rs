@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::task::{flags, State, Task};
+use super::guest;
+use super::task::{flags, State};
 use super::{Scheduler, Woken};
 use crate::error::{Error, Result};
 use crate::sys::current;
@@ -39,16 +40,29 @@ unsafe extern "C" fn thread_ends(scheduler: *mut c_void) {
     }
 }
 
+/// What `emptying` says: the root is woken when no task is left.
+pub(super) const TELL: u8 = 1;
+/// And tasks that are spawned meanwhile are cancelled from the start.
+pub(super) const CANCEL: u8 = 2;
+
 impl Scheduler {
+    /// Whether the root is woken when no task is left.
+    pub fn tell_when_empty(&self, tell: bool) {
+        self.emptying.set(if tell { TELL } else { 0 });
+    }
+
+    /// Whether no task lives, and no request is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.live.get() == 0 && !self.home.has_post()
+    }
+
     /// Cancels all tasks, waits until they have ended (at most until `deadline`), frees the scheduler.
     pub fn shutdown(&self, deadline: i64) -> Result<()> {
         if !self.me().has(flags::ROOT) {
             return Err(Error::new(libc::EPERM));
         }
-        self.emptying.set(true);
-        self.home.slots.for_each(|task| {
-            // SAFETY: the slots give records that are there.
-            let task = unsafe { Task::from_opaque(task) };
+        self.emptying.set(CANCEL);
+        self.each_task(|task| {
             if !task.has(flags::ROOT) {
                 let _ = self.cancel_here(task);
             }
@@ -56,7 +70,7 @@ impl Scheduler {
         self.shield_push();
         let ended = self.wait_until_empty(deadline);
         self.shield_pop()?;
-        self.emptying.set(false);
+        self.emptying.set(0);
         ended?;
         // SAFETY: the root runs, nobody else lives; the caller drops its reference with this call.
         unsafe { Scheduler::destroy(std::ptr::from_ref(self).cast_mut()) };
@@ -84,9 +98,7 @@ impl Scheduler {
         // A forked child's root may run on a pool stack: its memory must stay under it.
         let orphans = Cell::new(!root.base.get().is_null());
         let slots = &scheduler.home.slots;
-        slots.for_each(|task| {
-            // SAFETY: the slots give records that are there.
-            let task = unsafe { Task::from_opaque(task) };
+        scheduler.each_task(|task| {
             if task.state.get() == State::Done {
                 scheduler.reap(task);
                 return;
@@ -95,7 +107,10 @@ impl Scheduler {
             while !task.slot().kill() {
                 scheduler.read_post();
             }
-            slots.free(task.slot(), task.id.get());
+            match task.has(flags::GUEST) {
+                true => guest::ended(task.id.get(), Err(Error::new(libc::EOWNERDEAD))),
+                false => slots.free(task.slot(), task.id.get()),
+            }
         });
         scheduler.drop_timed_interrupts(root);
         root.drop_extra();

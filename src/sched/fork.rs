@@ -3,7 +3,7 @@
 use std::cell::UnsafeCell;
 use std::sync::MutexGuard;
 
-use super::task::{flags, Task};
+use super::task::flags;
 use super::Scheduler;
 use crate::error::{Error, Result};
 use crate::home::{self, ForkGuard};
@@ -63,9 +63,7 @@ impl Scheduler {
         self.home.after_fork()?;
         self.reactor().after_fork(self.home.bell())?;
         // The stacks of the others are free memory here: nothing of theirs will run.
-        self.home.slots.for_each(|task| {
-            // SAFETY: the slots give records that are there; in the child as in the parent.
-            let task = unsafe { Task::from_opaque(task) };
+        self.each_task(|task| {
             let pooled = !task.has(flags::USER_STACK) && !task.base.get().is_null();
             if pooled && !std::ptr::eq(task, me) {
                 // SAFETY: the task will never run again.
@@ -73,13 +71,15 @@ impl Scheduler {
             }
         });
         self.home.slots.abandon(me.id.get());
+        home::guests::abandon(me.id.get());
+        self.worker.set(-1);
         me.joiner.set(std::ptr::null());
         me.set(flags::ROOT | flags::DETACHED);
         self.root_is(me);
         self.live.set(0);
         self.shared_waits.set(0);
         self.embedded.set(false);
-        self.emptying.set(false);
+        self.emptying.set(0);
         // SAFETY: D2.
         if let Some(extra) = unsafe { me.extra() } {
             for timed in &extra.timed {

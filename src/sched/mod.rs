@@ -19,6 +19,7 @@ mod deadlock;
 mod exit;
 mod extra;
 mod fork;
+pub mod guest;
 mod hooks;
 mod idle;
 mod overflow;
@@ -45,7 +46,7 @@ use crate::timers::Timers;
 pub use hooks::{notify, Host};
 pub use park::Woken;
 use ready::Ready;
-pub use spawn::SpawnOptions;
+pub use spawn::{SpawnOptions, MIN_USER_STACK};
 use task::{flags, State, Task};
 
 /// How many switches may go by before descriptors, timers and other threads' requests are looked at.
@@ -75,10 +76,11 @@ pub struct Scheduler {
     spawned: Cell<u64>,
     remote: Cell<u64>,
     embedded: Cell<bool>,
-    emptying: Cell<bool>,
+    emptying: Cell<u8>,
     deadlock_told: Cell<bool>,
     /// Waits that other OS threads may end, with or without a scheduler of theirs.
     shared_waits: Cell<usize>,
+    worker: Cell<i32>,
 }
 
 /// Held while a scheduler is made, and by a fork: a child does not find one half made.
@@ -156,9 +158,10 @@ impl Scheduler {
             spawned: Cell::new(0),
             remote: Cell::new(0),
             embedded: Cell::new(false),
-            emptying: Cell::new(false),
+            emptying: Cell::new(0),
             deadlock_told: Cell::new(false),
             shared_waits: Cell::new(0),
+            worker: Cell::new(-1),
         };
         let place = scheduler.root_record.get().cast::<Task>();
         // SAFETY: the box is pinned, so the record stays where it is written, as long as the scheduler does.
@@ -245,6 +248,9 @@ impl Scheduler {
         let gone = Error::new(libc::ESRCH);
         let parts = crate::slots::parts(id).ok_or(gone)?;
         if parts.home != self.home.index {
+            if home::guests::is_guest(id) {
+                return self.find_guest(id);
+            }
             return Err(if home::is_alive(id) { Error::new(libc::EXDEV) } else { gone });
         }
         // SAFETY: `find` gives records that are there.

@@ -8,6 +8,7 @@ use super::task::{flags, pending, Entry, State, Task, Wake};
 use super::Scheduler;
 use crate::context::{self, slab::Shape, Transfer};
 use crate::error::{Error, Result};
+use crate::slots::Slot;
 
 /// What `gt_spawn_with` may ask for; the default asks for nothing.
 #[derive(Default)]
@@ -25,7 +26,7 @@ pub struct SpawnOptions<'a> {
 }
 
 /// The smallest stack of the caller's own.
-const MIN_USER_STACK: usize = crate::context::slab::MIN_STACK;
+pub const MIN_USER_STACK: usize = crate::context::slab::MIN_STACK;
 
 impl Scheduler {
     /// Makes a task ready to run. It runs when the caller blocks.
@@ -52,6 +53,18 @@ impl Scheduler {
 
     #[inline(always)]
     fn spawn_on(&self, shape: Shape, entry: Entry, arg: *mut c_void, flags: u8) -> Result<&'static Task> {
+        let task = self.place(shape, entry, arg, flags)?;
+        if let Err(e) = self.start(task) {
+            // SAFETY: the task never ran.
+            unsafe { self.stacks().give(task.class.get(), task.top.get()) };
+            return Err(e);
+        }
+        Ok(task)
+    }
+
+    /// A record on a stack of the pool, with room in the ready ring.
+    #[inline(always)]
+    pub(super) fn place(&self, shape: Shape, entry: Entry, arg: *mut c_void, flags: u8) -> Result<&'static Task> {
         self.ready.reserve(self.live.get() + 2)?;
         let usual = if shape == self.config.shape { self.stacks().take_usual() } else { ptr::null_mut() };
         let (top, class) = if usual.is_null() { self.stacks().take(shape)? } else { (usual, 0) };
@@ -60,16 +73,24 @@ impl Scheduler {
         task.base.set(top.wrapping_sub(shape.size));
         task.top.set(top);
         task.class.set(class);
-        if let Err(e) = self.start(task) {
-            // SAFETY: the task never ran.
-            unsafe { self.stacks().give(class, top) };
-            return Err(e);
-        }
         Ok(task)
     }
 
     #[cold]
     fn spawn_on_user_stack(
+        &self,
+        base: *mut u8,
+        size: usize,
+        entry: Entry,
+        arg: *mut c_void,
+        flags: u8,
+    ) -> Result<&'static Task> {
+        let task = self.place_on_user_stack(base, size, entry, arg, flags)?;
+        self.start(task)?;
+        Ok(task)
+    }
+
+    pub(super) fn place_on_user_stack(
         &self,
         base: *mut u8,
         size: usize,
@@ -85,25 +106,29 @@ impl Scheduler {
         let task = unsafe { Task::write(Task::place(base.add(size)), Some(entry), arg, flags | flags::USER_STACK) };
         task.base.set(base);
         task.top.set(base.wrapping_add(size));
-        self.start(task)?;
         Ok(task)
     }
 
     #[inline(always)]
     fn start(&self, task: &'static Task) -> Result<()> {
         let (slot, id) = self.home.slots.take(&task.link)?;
+        self.begin(task, slot, id).inspect_err(|_| {
+            slot.kill();
+            self.home.slots.free(slot, id);
+        })
+    }
+
+    /// Starts a task that has an id.
+    #[inline(always)]
+    pub(super) fn begin(&self, task: &'static Task, slot: &'static Slot, id: i64) -> Result<()> {
         task.slot.set(Some(slot));
         task.id.set(id);
         if self.hooked() {
-            if let Err(e) = self.host_new_state(task) {
-                slot.kill();
-                self.home.slots.free(slot, id);
-                return Err(e);
-            }
+            self.host_new_state(task)?;
         }
         // SAFETY: C2: the stack stays until the task is reaped; below the record it is free. `first` never returns.
         task.context.set(unsafe { context::make(task.base.get(), ptr::from_ref(task).cast_mut().cast(), first) });
-        if self.emptying.get() {
+        if self.emptying.get() == super::exit::CANCEL {
             task.pending.set(pending::CANCEL);
         }
         self.live.set(self.live.get() + 1);
@@ -137,13 +162,17 @@ impl Scheduler {
         self.live.set(self.live.get() - 1);
         if me.has(flags::DETACHED) {
             self.note_detached_end();
+            if me.has(flags::GUEST) && self.ready.is_empty() {
+                // Its end is told when its stack is free, which takes a switch: the root, woken for nothing, looks again.
+                self.wake(self.root(), Wake::Event);
+            }
         }
         let joiner = me.joiner.get();
         if !joiner.is_null() {
             // SAFETY: a joiner clears its mark before it goes on or ends.
             self.wake(unsafe { &*joiner }, Wake::Event);
         }
-        if self.emptying.get() && self.live.get() == 0 {
+        if self.emptying.get() != 0 && self.live.get() == 0 {
             self.wake(self.root(), Wake::Event);
         }
         self.switch_for_good(me)
@@ -214,10 +243,25 @@ impl Scheduler {
     /// Frees a task that is Done (D4).
     #[inline(always)]
     pub(super) fn reap(&self, task: &'static Task) {
+        if task.flags.get() & (flags::USER_STACK | flags::GUEST) != 0 {
+            return self.reap_specially(task);
+        }
         self.home.slots.free(task.slot(), task.id.get());
+        // SAFETY: D4: it is Done, and the one that runs is another.
+        unsafe { self.stacks().give(task.class.get(), task.top.get()) };
+    }
+
+    #[cold]
+    fn reap_specially(&self, task: &'static Task) {
+        let (id, slot, value) = (task.id.get(), task.slot(), task.value.get());
+        let guest = task.has(flags::GUEST);
         if !task.has(flags::USER_STACK) {
-            // SAFETY: D4: it is Done, and the one that runs is another.
+            // SAFETY: D4.
             unsafe { self.stacks().give(task.class.get(), task.top.get()) };
+        }
+        match guest {
+            true => super::guest::ended(id, Ok(value)),
+            false => self.home.slots.free(slot, id),
         }
     }
 

@@ -72,6 +72,8 @@ pub mod flags {
     pub const LISTENING: u8 = 32;
     /// Runs its cleanup handlers: its end has begun.
     pub const ENDING: u8 = 64;
+    /// Was ordered by another OS thread; its id is a guest's.
+    pub const GUEST: u8 = 128;
 }
 
 /// Bytes of a name, its NUL included.

@@ -142,7 +142,7 @@ pub struct Wake {
 }
 
 impl Wake {
-    /// Any thread: wakes the task. Not under a lock.
+    /// Any thread: wakes the task. Better after the noun's lock was given back: the woken task may want it.
     #[inline]
     pub fn send(self) {
         if let Some(s) = Scheduler::existing() {

@@ -21,6 +21,7 @@ GT_DEADLOCK_ERROR = 2
 GT_DEADLOCK_OFF = 3
 GT_SPAWN_DETACHED = 1
 GT_NEVER = 9223372036854775807
+GT_WORKERS_PIN = 1
 
 
 class gt_config_t(ctypes.Structure):
@@ -46,6 +47,14 @@ class gt_spawn_opts_t(ctypes.Structure):
         ("guard_size", ctypes.c_size_t),
         ("priority", ctypes.c_int32),
         ("flags", ctypes.c_uint32),
+    ]
+
+
+class gt_workers_opts_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("flags", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
     ]
 
 
@@ -125,6 +134,15 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_sleep_until": (ctypes.c_int, [ctypes.c_int64]),
     "gt_deadline_push": (ctypes.c_int64, [ctypes.c_int64]),
     "gt_deadline_pop": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_workers_start": (ctypes.c_int, [ctypes.c_uint, ctypes.POINTER(gt_workers_opts_t)]),
+    "gt_workers_stop": (ctypes.c_int, []),
+    "gt_workers_stop_until": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_workers_count": (ctypes.c_int, []),
+    "gt_worker_self": (ctypes.c_int, []),
+    "gt_spawn_on": (ctypes.c_int64, [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_spawn_on_with": (ctypes.c_int64, [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_spawn_opts_t)]),
+    "gt_spawn_any": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_spawn_any_with": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_spawn_opts_t)]),
     "gt_recv": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),
     "gt_recv_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int64]),
     "gt_send": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),

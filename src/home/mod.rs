@@ -10,6 +10,8 @@
 //! H3  Sleep: the home sets `asleep`, then looks into the inbox; a sender links first, then looks at `asleep`. Both in
 //!     one total order (SeqCst), so one of them sees the other.
 
+pub mod guests;
+
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -19,6 +21,8 @@ use crate::error::{Error, Result};
 use crate::slots::{self, Link, Parts, Slots};
 
 const MAX_HOMES: usize = 2048;
+/// The last place in the register: the home of [`guests`], which no scheduler lives in.
+const GUESTS: usize = MAX_HOMES - 1;
 
 /// The shared part of one scheduler.
 pub struct Home {
@@ -99,7 +103,7 @@ fn bell() -> Result<i32> {
 /// Finds a home for a new scheduler: one that was left, or a new one.
 pub fn move_in() -> Result<&'static Home> {
     let _guard = lock();
-    for (index, place) in REGISTER.iter().enumerate() {
+    for (index, place) in REGISTER.iter().enumerate().take(GUESTS) {
         let known = place.load(Ordering::Acquire);
         if known == ABANDONED {
             continue;
@@ -109,18 +113,7 @@ pub fn move_in() -> Result<&'static Home> {
             Some(home) if home.in_use.load(Ordering::Acquire) => continue,
             Some(home) => home,
             None => {
-                let home = Home {
-                    index: index as u32,
-                    slots: Slots::new(index as u32).ok_or(Error::new(libc::ENOMEM))?,
-                    in_use: AtomicBool::new(false),
-                    asleep: AtomicBool::new(false),
-                    bell: AtomicI32::new(bell()?),
-                    inbox: AtomicPtr::default(),
-                    mail: Mutex::default(),
-                    wakers: Tally::default(),
-                    jobs: Tally::default(),
-                };
-                let home: &'static Home = Box::leak(Box::new(home));
+                let home = Home::build(index, bell()?)?;
                 place.store(std::ptr::from_ref(home).cast_mut(), Ordering::Release);
                 home
             }
@@ -177,20 +170,54 @@ pub fn mail(id: i64, code: i32) -> Result<()> {
 }
 
 impl Home {
+    fn build(index: usize, bell: i32) -> Result<&'static Home> {
+        let home = Home {
+            index: index as u32,
+            slots: Slots::new(index as u32).ok_or(Error::new(libc::ENOMEM))?,
+            in_use: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+            bell: AtomicI32::new(bell),
+            inbox: AtomicPtr::default(),
+            mail: Mutex::default(),
+            wakers: Tally::default(),
+            jobs: Tally::default(),
+        };
+        let mut one = Vec::new();
+        one.try_reserve_exact(1).map_err(|_| Error::new(libc::ENOMEM))?;
+        one.push(home);
+        Ok(&one.leak()[0])
+    }
+
     fn deliver(&self, p: Parts, what: u64) -> Result<()> {
         if let Some(link) = self.slots.request(p, what)? {
-            let mut head = self.inbox.load(Ordering::Relaxed);
-            loop {
-                // SAFETY: L2: QUEUED was set by us, so the record stays until the home has seen the link.
-                unsafe { (*link).next.store(head, Ordering::Relaxed) };
-                match self.inbox.compare_exchange_weak(head, link, Ordering::SeqCst, Ordering::Relaxed) {
-                    Ok(_) => break,
-                    Err(now) => head = now,
-                }
-            }
-            self.ring();
+            let home = if self.index as usize == GUESTS { guests::owner(p) } else { Some(self) };
+            // SAFETY: L2: QUEUED was set by us, so the record stays until the home has seen the link. G2: a guest that can
+            // be queued has an owner.
+            unsafe { home.ok_or(Error::new(libc::ESRCH))?.post(link) };
         }
         Ok(())
+    }
+
+    /// Any thread: puts a link into the inbox and wakes the home if it sleeps.
+    ///
+    /// # Safety
+    /// The link is in no inbox, and stays until the home has taken it out.
+    pub unsafe fn post(&self, link: *mut Link) {
+        let mut head = self.inbox.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: by the caller.
+            unsafe { (*link).next.store(head, Ordering::Relaxed) };
+            match self.inbox.compare_exchange_weak(head, link, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => head = now,
+            }
+        }
+        self.ring();
+    }
+
+    /// Any thread: whether the home's OS thread sleeps in a poll; only a hint.
+    pub fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Relaxed)
     }
 
     /// Wakes the home's OS thread if it sleeps in a poll.
@@ -251,6 +278,21 @@ impl Home {
         }
     }
 
+    /// Takes the mail that `mine` says is its.
+    pub fn take_mail_of(&self, mine: impl Fn(i64) -> bool) -> Vec<(i64, i32)> {
+        let mut mail = self.mail.lock().unwrap_or_else(|e| e.into_inner());
+        let mut taken = Vec::new();
+        if taken.try_reserve(mail.len()).is_ok() {
+            mail.retain(|&(id, code)| {
+                !mine(id) || {
+                    taken.push((id, code));
+                    false
+                }
+            });
+        }
+        taken
+    }
+
     /// Home thread: takes all mail.
     pub fn take_mail(&self) -> Vec<(i64, i32)> {
         std::mem::take(&mut *self.mail.lock().unwrap_or_else(|e| e.into_inner()))
@@ -282,7 +324,7 @@ impl Home {
 /// Forked child: the threads of the other homes do not exist here. Their ids turn stale, and their places are not reused.
 pub fn forget_others(keep: Option<&Home>) {
     FORKS.fetch_add(1, Ordering::Relaxed);
-    for place in &REGISTER {
+    for place in REGISTER.iter().take(GUESTS) {
         let known = place.load(Ordering::Relaxed);
         if known.is_null() || known == ABANDONED || keep.is_some_and(|k| std::ptr::eq(k, known)) {
             continue;
@@ -298,10 +340,15 @@ pub fn forget_others(keep: Option<&Home>) {
 /// What [`fork_lock`] holds.
 pub struct ForkGuard {
     _register: MutexGuard<'static, ()>,
+    _guests: MutexGuard<'static, ()>,
     _mail: Option<MutexGuard<'static, Vec<(i64, i32)>>>,
 }
 
 /// Around fork(2): no other thread is inside the register, or in the mailbox that the child keeps.
 pub fn fork_lock(keep: Option<&'static Home>) -> ForkGuard {
-    ForkGuard { _register: lock(), _mail: keep.map(|h| h.mail.lock().unwrap_or_else(|e| e.into_inner())) }
+    ForkGuard {
+        _register: lock(),
+        _guests: guests::lock(),
+        _mail: keep.map(|h| h.mail.lock().unwrap_or_else(|e| e.into_inner())),
+    }
 }
