@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 
 use super::guard::{guard, invalid, sized, text};
+use crate::error::Error;
 use crate::error::Result;
 use crate::fleet::order;
 use crate::home::guests::is_guest;
@@ -114,6 +115,14 @@ pub extern "C" fn gt_self() -> i64 {
     guard(|| Ok(Scheduler::current()?.my_id()))
 }
 
+#[cold]
+fn join_ordered(s: &'static Scheduler, task: i64, deadline: i64, e: Error) -> Result<*mut c_void> {
+    match e.errno() {
+        libc::ESRCH | libc::EXDEV | libc::EINVAL if is_guest(task) => order::join(s, task, deadline),
+        _ => Err(e),
+    }
+}
+
 /// Waits until a task has ended, stores its result (`result` may be NULL), and frees it: its id is stale afterwards.
 ///
 /// Returns 0, or
@@ -143,9 +152,10 @@ pub unsafe extern "C" fn gt_join(task: i64, result: *mut *mut c_void) -> libc::c
 pub unsafe extern "C" fn gt_join_until(task: i64, result: *mut *mut c_void, deadline: i64) -> libc::c_int {
     guard(|| {
         let s = Scheduler::current()?;
-        let value = match is_guest(task) {
-            true => order::join(s, task, deadline)?,
-            false => s.join(task, deadline)?,
+        let value = match s.join(task, deadline) {
+            Ok(value) => value,
+            // Not a task of this thread that can be joined as one: it may have been ordered.
+            Err(e) => join_ordered(s, task, deadline, e)?,
         };
         if !result.is_null() {
             // SAFETY: writable by the caller.
