@@ -57,7 +57,8 @@ AT(gt_stats_t, stacks_in_use, 80);
 AT(gt_stats_t, stacks_cached, 88);
 AT(gt_stats_t, wakes_remote, 96);
 AT(gt_stats_t, offload_jobs, 104);
-_Static_assert(sizeof(gt_stats_t) == 112, "gt_stats_t grew");
+AT(gt_stats_t, objects, 112);
+_Static_assert(sizeof(gt_stats_t) == 120, "gt_stats_t grew");
 
 /* Two units of this program (abi/twice_a.c, abi/twice_b.c) include the header, one of them twice. */
 uint32_t abi_seen_by_a(void);

@@ -312,6 +312,10 @@ typedef struct gt_stats_t {
      * Jobs that run on other OS threads for tasks of this scheduler.
      */
     uint64_t offload_jobs;
+    /**
+     * Objects of the whole process that were made and not freed: mutexes, channels, scopes and all the others.
+     */
+    uint64_t objects;
 } gt_stats_t;
 
 #ifdef __cplusplus

@@ -54,12 +54,12 @@ static void look_behind(const struct t_test *test) {
   for (int turn = 0; turn < 16; turn++) {
     int got = gt_stats(&stats);
     if (got < 0) t_fail(test->file, test->line, "gt_stats after the test: %d", got);
-    if (!stats.tasks_live && !stats.stacks_in_use && !stats.descriptors && !stats.timers) return;
+    if (!stats.tasks_live && !stats.stacks_in_use && !stats.descriptors && !stats.timers && !stats.objects) return;
     gt_yield();
   }
-  t_fail(test->file, test->line, "left behind by the test: %llu tasks, %llu stacks, %llu descriptors, %llu timers",
+  t_fail(test->file, test->line, "left behind by the test: %llu tasks, %llu stacks, %llu descriptors, %llu timers, %llu objects",
          (unsigned long long)stats.tasks_live, (unsigned long long)stats.stacks_in_use, (unsigned long long)stats.descriptors,
-         (unsigned long long)stats.timers);
+         (unsigned long long)stats.timers, (unsigned long long)stats.objects);
 }
 
 static _Noreturn void run(const struct t_test *test, FILE *output) {

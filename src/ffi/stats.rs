@@ -2,6 +2,7 @@
 
 use super::guard::{guard, invalid};
 use crate::sched::Scheduler;
+use crate::sync::object;
 
 /// Figures of one scheduler, for gt_stats(). The root task is in none of the task figures.
 #[repr(C)]
@@ -36,6 +37,8 @@ pub struct gt_stats_t {
     pub wakes_remote: u64,
     /// Jobs that run on other OS threads for tasks of this scheduler.
     pub offload_jobs: u64,
+    /// Objects of the whole process that were made and not freed: mutexes, channels, scopes and all the others.
+    pub objects: u64,
 }
 
 /// Takes the figures of this OS thread's scheduler. The caller sets `size`; a smaller struct gets the first members, a
@@ -72,6 +75,7 @@ pub unsafe extern "C" fn gt_stats(stats: *mut gt_stats_t) -> libc::c_int {
             stacks_cached: s.stacks_cached,
             wakes_remote: s.wakes_remote,
             offload_jobs: s.offload_jobs,
+            objects: object::live() as u64,
         };
         let known = std::mem::size_of::<gt_stats_t>();
         let place = stats.cast::<u8>();

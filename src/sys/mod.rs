@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod current;
 pub mod fd;
+pub mod futex;
 pub mod mem;
 
 use crate::error::{Error, Result};

@@ -90,6 +90,7 @@ class gt_stats_t(ctypes.Structure):
         ("stacks_cached", ctypes.c_uint64),
         ("wakes_remote", ctypes.c_uint64),
         ("offload_jobs", ctypes.c_uint64),
+        ("objects", ctypes.c_uint64),
     ]
 
 
