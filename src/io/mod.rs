@@ -12,6 +12,7 @@ pub mod tcp;
 use crate::error::{Error, Result};
 use crate::reactor::Begin;
 pub use crate::reactor::Dir;
+use crate::sched::waits::Kind;
 use crate::sched::{Scheduler, Woken};
 use crate::sys::clock;
 use crate::wait::{Note, WaitNode};
@@ -165,6 +166,7 @@ fn wait_once(
     if unsafe { scheduler.reactor().begin(fd, dir, node, again)? } == Begin::Always {
         return Ok(Waited::Always);
     }
+    scheduler.waits_on(if dir == Dir::Read { Kind::Read } else { Kind::Write }, fd as usize);
     let woken = scheduler.park(deadline);
     let note = node.note.get();
     if note != Note::Closed {

@@ -3,6 +3,7 @@
 use super::Dir;
 use crate::error::{Error, Result};
 use crate::reactor::Begin;
+use crate::sched::waits::Kind;
 use crate::sched::{Scheduler, Woken};
 use crate::sys::{self, clock};
 use crate::wait::{Note, WaitNode};
@@ -106,7 +107,10 @@ fn wait_any(s: &'static Scheduler, fds: &[libc::pollfd], nodes: &mut [WaitNode],
         }
     }
     let woken = match begun {
-        Ok(Begin::Waiting) => Ok(s.park(deadline)),
+        Ok(Begin::Waiting) => {
+            s.waits_on(Kind::Poll, fds.len());
+            Ok(s.park(deadline))
+        }
         // Always ready, and yet poll(2) saw nothing a moment ago: look again.
         Ok(Begin::Always) => Ok(Woken::Event),
         Err(e) => Err(e),

@@ -3,6 +3,7 @@
 use super::{until_ready, Dir, Manner, Moved};
 use crate::error::{Error, Result};
 use crate::reactor::Begin;
+use crate::sched::waits::Kind;
 use crate::sched::{Scheduler, Woken};
 use crate::sys::{self, check};
 use crate::wait::{Note, WaitNode};
@@ -318,6 +319,7 @@ pub unsafe fn connect(
         if unsafe { s.reactor().begin(fd, Dir::Write, &node, false)? } == Begin::Always {
             return sys::fd::socket_error(fd);
         }
+        s.waits_on(Kind::Write, fd as usize);
         let woken = s.park(deadline);
         s.reactor().leave(fd, Dir::Write, &node, &mut s.waker());
         if node.note.get() == Note::Closed {

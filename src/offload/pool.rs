@@ -11,6 +11,7 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::error::{Error, Result};
 use crate::home;
+use crate::sched::waits::Kind;
 use crate::sched::Scheduler;
 use crate::slots;
 
@@ -90,6 +91,7 @@ where
         s.home().jobs.leave(task.epoch);
         return Err(e);
     }
+    s.waits_on(Kind::Offload, 0);
     s.park_for_job(deadline, || task.done.load(Ordering::SeqCst))?;
     let result = task.result.lock().unwrap_or_else(|e| e.into_inner()).take();
     result.ok_or(Error::new(libc::ENOTRECOVERABLE))

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 
 use super::extra::{no_memory, try_box, Cleanup, Scope, TimedInterrupt};
 use super::task::{flags, pending, State, Task, Wake};
+use super::waits::Kind;
 use super::{Scheduler, Woken};
 use crate::error::{Error, Result};
 use crate::home;
@@ -258,6 +259,7 @@ impl Scheduler {
                 return Ok(());
             }
             me.set(flags::IN_PARK);
+            self.waits_on(Kind::Park, 0);
             let woken = self.park(deadline);
             me.clear(flags::IN_PARK);
             if me.has(flags::PERMIT) {
@@ -286,6 +288,7 @@ impl Scheduler {
                 self.give_way();
                 return Ok(());
             }
+            self.waits_on(Kind::Sleep, 0);
             if let Woken::Deadline = self.settle(self.park(deadline))? {
                 return Ok(());
             }
@@ -299,12 +302,14 @@ impl Scheduler {
 
     /// Waits until `done` says so; both this thread and others may bring it about, and wake the task with an event or
     /// with `slots::NUDGE`. A wait that ends without it calls `leave`, which sees to it that nobody brings it about any
-    /// more; if somebody has by then, that wins.
+    /// more; if somebody has by then, that wins. A name given by [`Scheduler::waits_on`] before stands until the end.
     #[inline]
     pub fn park_listening(&self, deadline: i64, done: impl Fn() -> bool, leave: impl FnOnce()) -> Result<()> {
         let me = self.me();
+        let kind = me.waits_kind.get();
         while !done() {
             me.set(flags::LISTENING);
+            me.waits_kind.set(kind);
             let woken = self.park(deadline);
             me.clear(flags::LISTENING);
             if done() {
@@ -323,6 +328,7 @@ impl Scheduler {
             }
             return Err(error);
         }
+        me.waits_kind.set(Kind::Other);
         Ok(())
     }
 }

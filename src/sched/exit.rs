@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::guest;
 use super::task::{flags, State};
+use super::waits::Kind;
 use super::{Scheduler, Woken};
 use crate::error::{Error, Result};
 use crate::sys::current;
@@ -79,6 +80,7 @@ impl Scheduler {
 
     fn wait_until_empty(&self, deadline: i64) -> Result<()> {
         while self.live.get() > 0 {
+            self.waits_on(Kind::Shutdown, 0);
             let woken = self.park(deadline);
             if self.live.get() > 0 {
                 if let Woken::Deadline = self.settle(woken)? {

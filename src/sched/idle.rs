@@ -77,6 +77,7 @@ impl Scheduler {
 
     /// A poll that does not wait, in between switches.
     pub(super) fn poll_without_waiting(&self) {
+        self.note_time();
         if self.home.has_post() {
             self.read_post();
         }
@@ -96,6 +97,7 @@ impl Scheduler {
 
     fn polled(&self, waited: crate::error::Result<usize>) -> usize {
         self.polls.set(self.polls.get() + 1);
+        self.note_time();
         let events = match waited {
             Ok(events) => events,
             Err(e) => {

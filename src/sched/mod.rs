@@ -29,6 +29,7 @@ mod remote;
 mod spawn;
 pub mod stats;
 pub mod task;
+pub mod waits;
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
@@ -80,6 +81,8 @@ pub struct Scheduler {
     deadlock_told: Cell<bool>,
     /// Waits that other OS threads may end, with or without a scheduler of theirs.
     shared_waits: Cell<usize>,
+    /// The clock that waits are dated by.
+    coarse: Cell<i64>,
     worker: Cell<i32>,
 }
 
@@ -161,6 +164,7 @@ impl Scheduler {
             emptying: Cell::new(0),
             deadlock_told: Cell::new(false),
             shared_waits: Cell::new(0),
+            coarse: Cell::new(clock::coarse()),
             worker: Cell::new(-1),
         };
         let place = scheduler.root_record.get().cast::<Task>();

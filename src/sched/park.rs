@@ -3,6 +3,7 @@
 use std::ptr;
 
 use super::task::{pending, State, Task, Wake, BUDGET};
+use super::waits::Kind;
 use super::{Scheduler, SWITCHES_PER_POLL};
 use crate::context::{self, Arrival};
 use crate::error::{Error, Result};
@@ -144,20 +145,24 @@ impl Scheduler {
         if me.pending.get() != 0 && me.shield.get() == 0 {
             let cancelled = me.pending.get() & pending::CANCEL != 0;
             me.wake.set(if cancelled { Wake::Cancelled } else { Wake::Interrupted });
+            me.waits_kind.set(Kind::Other);
             return Woken::Disturbed;
         }
         let scope = if me.shield.get() == 0 { me.scope_deadline.get() } else { NEVER };
         let until = deadline.min(scope);
         if until != NEVER {
             if clock::passed(until) {
+                me.waits_kind.set(Kind::Other);
                 return Scheduler::which(deadline, scope);
             }
             // SAFETY: the record's node is armed here only and removed below, before this wait ends.
             unsafe { self.timers().insert(&me.timer, until) };
         }
         me.budget.set(BUDGET);
+        me.since.set(self.coarse.get());
         me.state.set(State::Parked);
         self.leave(me);
+        me.waits_kind.set(Kind::Other);
         if until != NEVER {
             self.timers().remove(&me.timer);
         }

@@ -5,6 +5,7 @@ use std::ptr;
 
 use super::extra::Cleanup;
 use super::task::{flags, pending, Entry, State, Task, Wake};
+use super::waits::Kind;
 use super::Scheduler;
 use crate::context::{self, slab::Shape, Transfer};
 use crate::error::{Error, Result};
@@ -212,6 +213,7 @@ impl Scheduler {
         }
         while task.state.get() != State::Done {
             task.joiner.set(me);
+            self.waits_on(Kind::Join, id as usize);
             let woken = self.park(deadline);
             task.joiner.set(ptr::null());
             if task.state.get() == State::Done {

@@ -7,6 +7,7 @@ use std::ptr;
 use std::sync::atomic::AtomicPtr;
 
 use super::extra::Extra;
+use super::waits::Kind;
 use crate::context::slab::colour;
 use crate::context::Saved;
 use crate::slots::{Link, Slot};
@@ -102,10 +103,16 @@ pub struct Task {
     pub pending: Cell<u8>,
     /// What it is.
     pub flags: Cell<u8>,
-    /// Its slot.
-    pub slot: Cell<Option<&'static Slot>>,
+    /// What it waits on: the kind, [`Kind::Other`] when it does not wait.
+    pub waits_kind: Cell<Kind>,
     /// Its id.
     pub id: Cell<i64>,
+    /// What it waits on: the object.
+    pub waits_object: Cell<usize>,
+    /// When it parked last, by the scheduler's coarse clock.
+    pub since: Cell<i64>,
+    /// Its slot.
+    pub slot: Cell<Option<&'static Slot>>,
     /// What it runs.
     pub entry: Cell<Option<Entry>>,
     /// The argument; after the end the result.
@@ -147,8 +154,11 @@ impl Task {
                 wake: Cell::new(Wake::Event),
                 pending: Cell::new(0),
                 flags: Cell::new(flags),
-                slot: Cell::new(None),
+                waits_kind: Cell::new(Kind::Other),
                 id: Cell::new(0),
+                waits_object: Cell::new(0),
+                since: Cell::new(0),
+                slot: Cell::new(None),
                 entry: Cell::new(entry),
                 value: Cell::new(arg),
                 joiner: Cell::new(ptr::null()),
@@ -233,6 +243,8 @@ mod tests {
     #[test]
     fn record_and_frames_of_every_colour_share_the_top_page() {
         assert!(size_of::<Task>() <= 384, "{}", size_of::<Task>());
+        // What a park writes shares the first cache line.
+        assert!(std::mem::offset_of!(Task, since) + 8 <= 64);
         for page in 256..512 {
             let top = (page * 4096) as *mut u8;
             let place = Task::place(top) as usize;

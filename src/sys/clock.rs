@@ -14,6 +14,15 @@ pub fn now() -> i64 {
     ts.tv_sec * 1_000_000_000 + ts.tv_nsec
 }
 
+/// As [`now`], behind by up to some milliseconds, and read in a quarter of the time: CLOCK_MONOTONIC_COARSE.
+#[inline]
+pub fn coarse() -> i64 {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `ts` is a valid place to write to; the clock exists since Linux 2.6.32.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut ts) };
+    ts.tv_sec * 1_000_000_000 + ts.tv_nsec
+}
+
 /// Whether a deadline has passed. Deadlines of 0 and below always have, and cost no clock read.
 #[inline]
 pub fn passed(deadline: i64) -> bool {
