@@ -69,6 +69,7 @@ test-rust: ## the Rust tests
 -include mk/python.mk
 -include mk/bench.mk
 -include mk/demo.mk
+-include mk/tools.mk
 
 # ---- lint
 

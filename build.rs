@@ -13,6 +13,9 @@ fn main() {
         println!("cargo:rerun-if-changed={path}");
     }
     cc::Build::new().file("src/sys/current.c").flag_if_supported("-fvisibility=hidden").compile("greenrt_current");
+    if env::var_os("CARGO_FEATURE_VALGRIND").is_some() {
+        cc::Build::new().file("src/context/valgrind.c").compile("greenrt_valgrind");
+    }
 
     let abi = abi_version(&root);
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libgreenrt.so.{abi}");

@@ -3,10 +3,10 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Mutex;
 
 use crate::context::slab::{Shape, DEFAULT_GUARD, DEFAULT_STACK};
 use crate::error::{Error, Result};
+use crate::sys::sync::Mutex;
 
 /// What to do when nothing can ever wake anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

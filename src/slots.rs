@@ -9,7 +9,7 @@
 //!     end a task while QUEUED is set.
 //! L3  Generations of a slot never repeat: a slot whose generations are used up is retired.
 
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 

@@ -1,6 +1,8 @@
 /* The runner of the C suite: each test in a child process with a time limit, TAP on stdout, output shown only when a test failed.
  *
- *   tests [--list] [--timeout SECONDS] [-j N] [NAME...]     NAME: any part of a test's name or of its file's name
+ *   tests [--list] [--timeout SECONDS] [-j N] [--tool TOOL] [NAME...]     NAME: any part of a test's name or of its file's name
+ *
+ * TOOL: asan, tsan, valgrind, ubsan: what the program runs under. Time limits grow, and tests that cannot run there are skipped.
  *
  * A test that returns is looked at once more from inside its process: gt_stats must show that it left nothing behind. Exit status of a
  * test: 0 passed, 77 skipped (the last line "skip: reason" says why), anything else failed. */
@@ -26,6 +28,22 @@ struct job {
   int timed_out;
 };
 
+/* What a tool does to time, and to tests with certain flags. */
+struct tool {
+  const char *name;
+  int slower;
+  unsigned skips;
+};
+
+static const struct tool tools[] = {
+    {"none", 1, 0},
+    {"ubsan", 2, 0},
+    {"asan", 6, T_FIGURES | T_FAULTS | T_LIMITS},
+    {"tsan", 10, T_FIGURES | T_FAULTS | T_LIMITS},
+    {"valgrind", 25, T_FIGURES | T_FAULTS | T_LIMITS},
+};
+
+static const struct tool *tool = &tools[0];
 static struct t_test *tests;
 static struct job jobs[JOBS_MAX];
 static int passed, failed, skipped, printed;
@@ -87,7 +105,7 @@ static void start(struct job *job, const struct t_test *test, int seconds) {
   }
   fflush(stdout);
   fflush(stderr);
-  job->limit = now() + (test->seconds > seconds ? test->seconds : seconds);
+  job->limit = now() + (test->seconds > seconds ? test->seconds : seconds) * tool->slower;
   job->pid = fork();
   if (job->pid < 0) {
     perror("fork");
@@ -149,6 +167,24 @@ static void finish(struct job *job, int status) {
   fflush(stdout);
 }
 
+/* Why a test cannot run under the tool; NULL if it can. */
+static const char *obstacle(const struct t_test *test) {
+  unsigned skips = test->flags & tool->skips;
+  if (skips & T_FIGURES) return "it measures memory, stack use or time, which the tool changes";
+  if (skips & T_FAULTS) return "it provokes a fault that the tool would report in its own way";
+  if (skips & T_LIMITS) return "it sets limits that the tool cannot live with";
+  return NULL;
+}
+
+static int passed_over(const struct t_test *test) {
+  const char *why = obstacle(test);
+  if (!why) return 0;
+  printed++;
+  skipped++;
+  printf("ok %d - %s # SKIP under %s: %s\n", printed, test->name, tool->name, why);
+  return 1;
+}
+
 /* Waits until a child ended or a limit passed. Children are found by waitpid on each, so nothing else is reaped by mistake. */
 static void wait_for_any(int count) {
   const struct timespec pause = {0, 2000000};
@@ -186,7 +222,7 @@ static void run_all(char **names, int name_count, int width, int seconds) {
   for (int alone = 0; alone < 2; alone++) {
     int most = alone ? 1 : width;
     for (const struct t_test *test = tests; test; test = test->next) {
-      if (!wanted(test, names, name_count) || !(test->flags & T_ALONE) != !alone) continue;
+      if (!wanted(test, names, name_count) || !(test->flags & T_ALONE) != !alone || passed_over(test)) continue;
       while (busy(width) >= most) wait_for_any(width);
       int slot = 0;
       while (jobs[slot].pid) slot++;
@@ -196,8 +232,14 @@ static void run_all(char **names, int name_count, int width, int seconds) {
   }
 }
 
+static const struct tool *tool_named(const char *name) {
+  for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++)
+    if (strcmp(tools[i].name, name) == 0) return &tools[i];
+  return NULL;
+}
+
 static int usage(void) {
-  fprintf(stderr, "usage: tests [--list] [--timeout SECONDS] [-j N] [NAME...]\n");
+  fprintf(stderr, "usage: tests [--list] [--timeout SECONDS] [-j N] [--tool TOOL] [NAME...]\n");
   return 2;
 }
 
@@ -210,6 +252,8 @@ int main(int argc, char **argv) {
       seconds = atoi(argv[++at]);
     else if (strcmp(argv[at], "-j") == 0 && at + 1 < argc)
       width = atoi(argv[++at]);
+    else if (strcmp(argv[at], "--tool") == 0 && at + 1 < argc && tool_named(argv[at + 1]))
+      tool = tool_named(argv[++at]);
     else
       return usage();
   }

@@ -22,6 +22,10 @@ struct t_test {
 #define T_LEAVES 1u
 /* The test takes the whole machine (memory, descriptors, timing): never run beside another one. */
 #define T_ALONE 2u
+/* What a test is about that is not the same under a tool; there the runner skips it and says why. */
+#define T_FIGURES 4u /* memory, stack use or time are measured */
+#define T_FAULTS 8u  /* a fault is provoked and must be seen as it is */
+#define T_LIMITS 16u /* the process gets limits that the tool itself cannot live with, or uses up what the tool needs */
 
 void t_register(struct t_test *test);
 _Noreturn void t_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));

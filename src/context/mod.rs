@@ -25,6 +25,7 @@
 //! C2  Its stack stays mapped from `make` until the last switch away from it has arrived elsewhere.
 //! C3  A context is resumed on the OS thread that made it.
 
+pub mod annotate;
 pub mod slab;
 
 use context::stack::Stack;

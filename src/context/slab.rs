@@ -11,6 +11,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::annotate;
 use crate::error::{Error, Result};
 use crate::sys::mem;
 
@@ -125,6 +126,7 @@ impl Pool {
             Some(top) => {
                 c.trimmed = c.trimmed.min(c.free.len());
                 c.in_use += 1;
+                annotate::open(top.wrapping_sub(c.shape.size), top);
                 top
             }
             None => std::ptr::null_mut(),
@@ -143,6 +145,7 @@ impl Pool {
             None => c.fresh()?,
         };
         c.in_use += 1;
+        annotate::open(top.wrapping_sub(c.shape.size), top);
         Ok((top, class as u16))
     }
 
@@ -162,6 +165,7 @@ impl Pool {
     pub unsafe fn give(&mut self, class: u16, top: *mut u8) {
         let c = &mut self.classes[class as usize];
         c.in_use -= 1;
+        annotate::close(top.wrapping_sub(c.shape.size), top);
         debug_assert!(c.free.len() < c.free.capacity());
         c.free.push(top);
     }
@@ -258,7 +262,9 @@ impl Class {
         }
         slab.touched += 1;
         // SAFETY: the end of the slot.
-        Ok(unsafe { guard.add(stride) })
+        let top = unsafe { guard.add(stride) };
+        annotate::stack_made(top.wrapping_sub(shape.size), top);
+        Ok(top)
     }
 
     fn grow(&mut self) -> Result<()> {
@@ -308,6 +314,10 @@ impl Drop for Pool {
     fn drop(&mut self) {
         for c in &self.classes {
             for slab in &c.slabs {
+                for slot in 1..=slab.touched {
+                    let top = slab.base.wrapping_add(slot * c.shape.stride());
+                    annotate::stack_gone(top.wrapping_sub(c.shape.size), top);
+                }
                 // SAFETY: the owner drops the pool when no task is left on its stacks.
                 unsafe { mem::unmap(slab.base, slab.slots * c.shape.stride()) };
             }

@@ -12,12 +12,12 @@
 pub mod order;
 pub mod worker;
 
-use std::sync::{Mutex, MutexGuard};
-
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::sched::Scheduler;
 use crate::sync::queue::{Waiter, Waiters};
+use crate::sys::sync::Mutex;
+use crate::sys::sync::MutexGuard;
 use order::Queue;
 
 /// What a start may ask for.

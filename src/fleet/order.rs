@@ -9,7 +9,6 @@
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
 use super::{fleet, Stage};
 use crate::config;
@@ -21,6 +20,8 @@ use crate::sched::task::{Entry, NAME};
 use crate::sched::{Scheduler, SpawnOptions, MIN_USER_STACK};
 use crate::slots::Link;
 use crate::sync::queue::{Waiter, Waiters};
+use crate::sys::sync::Mutex;
+use crate::sys::sync::MutexGuard;
 
 /// How a task ended, and who waits for it.
 struct End {

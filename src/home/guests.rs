@@ -9,12 +9,13 @@
 //!     found and queued by its owner's thread only, as if it were its own.
 //! G2  The owner is set before QUEUED is cleared for the first time, and stays until the slot is given back.
 
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use crate::sys::atomic::{AtomicPtr, Ordering};
 
 use super::{Home, GUESTS, REGISTER};
 use crate::error::{Error, Result};
 use crate::slots::{self, Link, Parts, Slot};
+use crate::sys::sync::Mutex;
+use crate::sys::sync::MutexGuard;
 
 const CHUNK: usize = 4096;
 const CHUNKS: usize = 4096;

@@ -12,13 +12,14 @@
 
 pub mod guests;
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use crate::sys::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use once_cell::sync::Lazy;
 
 use crate::error::{Error, Result};
 use crate::slots::{self, Link, Parts, Slots};
+use crate::sys::sync::Mutex;
+use crate::sys::sync::MutexGuard;
 
 const MAX_HOMES: usize = 2048;
 /// The last place in the register: the home of [`guests`], which no scheduler lives in.

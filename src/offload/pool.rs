@@ -4,7 +4,7 @@
 //! by whoever comes last. The threads block all signals: handlers run where the program expects them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
@@ -14,6 +14,9 @@ use crate::home;
 use crate::sched::waits::Kind;
 use crate::sched::Scheduler;
 use crate::slots;
+use crate::sys::sync::Condvar;
+use crate::sys::sync::Mutex;
+use crate::sys::sync::MutexGuard;
 
 /// Threads at most.
 const THREADS: usize = 16;

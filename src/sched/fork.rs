@@ -1,12 +1,12 @@
 //! fork(2): the child keeps only the task that forked; the parent never notices.
 
 use std::cell::UnsafeCell;
-use std::sync::MutexGuard;
 
 use super::task::flags;
 use super::Scheduler;
 use crate::error::{Error, Result};
 use crate::home::{self, ForkGuard};
+use crate::sys::sync::MutexGuard;
 use crate::sys::{complain, current};
 
 /// Locks held from before a fork until after it, by the forking thread.

@@ -5,6 +5,7 @@ use std::ffi::c_void;
 
 use super::task::{flags, Entry, Task, NAME};
 use super::Scheduler;
+use crate::context::annotate;
 use crate::context::slab::Shape;
 use crate::error::{Error, Result};
 use crate::home::guests;
@@ -83,9 +84,10 @@ impl Scheduler {
         guests::settle(o.id, self.home);
         o.slot.settle(&task.link);
         if let Err(e) = self.begin(task, o.slot, o.id) {
-            if o.stack.is_null() {
+            match o.stack.is_null() {
                 // SAFETY: the task never ran.
-                unsafe { self.stacks().give(task.class.get(), task.top.get()) };
+                true => unsafe { self.stacks().give(task.class.get(), task.top.get()) },
+                false => annotate::stack_gone(task.base.get(), task.top.get()),
             }
             return Err(e);
         }

@@ -35,13 +35,14 @@ use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
 use crate::config::{self, Config};
 use crate::context::slab::Pool;
 use crate::error::{Error, Result};
 use crate::home::{self, Home};
 use crate::reactor::Reactor;
+use crate::sys::sync::Mutex;
+use crate::sys::sync::MutexGuard;
 use crate::sys::{clock, current};
 use crate::timers::Timers;
 pub use hooks::{notify, Host};
@@ -171,6 +172,7 @@ impl Scheduler {
         // SAFETY: the box is pinned, so the record stays where it is written, as long as the scheduler does.
         let root = unsafe { Task::write(place, None, std::ptr::null_mut(), flags::ROOT | flags::DETACHED) };
         root.state.set(State::Running);
+        root.seat.this_thread();
         root.set_name(b"root");
         let (slot, id) = home.slots.take(&root.link)?;
         root.slot.set(Some(slot));

@@ -5,7 +5,7 @@ use std::ptr;
 use super::task::{pending, State, Task, Wake, BUDGET};
 use super::waits::Kind;
 use super::{Scheduler, SWITCHES_PER_POLL};
-use crate::context::{self, Arrival};
+use crate::context::{self, annotate, Arrival};
 use crate::error::{Error, Result};
 use crate::sys::clock::{self, NEVER};
 
@@ -232,9 +232,11 @@ impl Scheduler {
         self.switches.set(self.switches.get() + 1);
         // SAFETY: the address is this thread's errno.
         let errno = unsafe { *self.errno };
+        let leaving = annotate::leave(&next.seat, next.base.get(), next.top.get());
         // SAFETY: C1: `next` was popped from the ring, so it is not running and its saved context was not resumed;
         // C2: it has not ended; C3: tasks never leave their thread.
         let t = unsafe { context::switch(next.context.get(), ptr::from_ref(me) as usize) };
+        leaving.back();
         self.arrived(t);
         // SAFETY: as above.
         unsafe { *self.errno = errno };
@@ -248,6 +250,7 @@ impl Scheduler {
                 next.state.set(State::Running);
                 self.current.set(next);
                 self.switches.set(self.switches.get() + 1);
+                annotate::leave_for_good(&next.seat, next.base.get(), next.top.get());
                 // SAFETY: as in `switch`. Nobody resumes `me`: it is Done.
                 unsafe { context::switch(next.context.get(), ptr::from_ref(me) as usize) };
                 finished_task_resumed();

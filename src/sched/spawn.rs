@@ -7,7 +7,7 @@ use super::extra::Cleanup;
 use super::task::{flags, pending, Entry, State, Task, Wake};
 use super::waits::Kind;
 use super::Scheduler;
-use crate::context::{self, slab::Shape, Transfer};
+use crate::context::{self, annotate, slab::Shape, Transfer};
 use crate::error::{Error, Result};
 use crate::slots::Slot;
 
@@ -87,7 +87,7 @@ impl Scheduler {
         flags: u8,
     ) -> Result<&'static Task> {
         let task = self.place_on_user_stack(base, size, entry, arg, flags)?;
-        self.start(task)?;
+        self.start(task).inspect_err(|_| annotate::stack_gone(base, base.wrapping_add(size)))?;
         Ok(task)
     }
 
@@ -103,6 +103,8 @@ impl Scheduler {
             return Err(Error::new(libc::EINVAL));
         }
         self.ready.reserve(self.live.get() + 2)?;
+        annotate::stack_made(base, base.wrapping_add(size));
+        annotate::open(base, base.wrapping_add(size));
         // SAFETY: the caller of the C function promises a writable block of that size, unused until the task is joined.
         let task = unsafe { Task::write(Task::place(base.add(size)), Some(entry), arg, flags | flags::USER_STACK) };
         task.base.set(base);
@@ -129,6 +131,7 @@ impl Scheduler {
         }
         // SAFETY: C2: the stack stays until the task is reaped; below the record it is free. `first` never returns.
         task.context.set(unsafe { context::make(task.base.get(), ptr::from_ref(task).cast_mut().cast(), first) });
+        task.seat.begin();
         if self.emptying.get() == super::exit::CANCEL {
             task.pending.set(pending::CANCEL);
         }
@@ -156,6 +159,7 @@ impl Scheduler {
         while !slot.kill() {
             // A request of another thread is on its way to us: let it arrive.
             self.read_post();
+            me.drop_extra(); // where an interrupt code went that nobody will take
             std::hint::spin_loop();
         }
         me.value.set(result);
@@ -249,6 +253,7 @@ impl Scheduler {
             return self.reap_specially(task);
         }
         self.home.slots.free(task.slot(), task.id.get());
+        task.seat.end();
         // SAFETY: D4: it is Done, and the one that runs is another.
         unsafe { self.stacks().give(task.class.get(), task.top.get()) };
     }
@@ -257,7 +262,11 @@ impl Scheduler {
     fn reap_specially(&self, task: &'static Task) {
         let (id, slot, value) = (task.id.get(), task.slot(), task.value.get());
         let guest = task.has(flags::GUEST);
-        if !task.has(flags::USER_STACK) {
+        task.seat.end();
+        if task.has(flags::USER_STACK) {
+            annotate::stack_gone(task.base.get(), task.top.get());
+            annotate::open(task.base.get(), task.top.get());
+        } else {
             // SAFETY: D4.
             unsafe { self.stacks().give(task.class.get(), task.top.get()) };
         }
@@ -275,6 +284,7 @@ impl Scheduler {
 
 /// Where a task's stack begins.
 extern "C" fn first(t: Transfer) -> ! {
+    annotate::entered();
     let Some(scheduler) = Scheduler::existing() else {
         crate::sys::complain(b"greenrt: invariant C3 broken: a task was resumed on an OS thread without a scheduler\n");
         std::process::abort();

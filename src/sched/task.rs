@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicPtr;
 
 use super::extra::Extra;
 use super::waits::Kind;
+use crate::context::annotate::Seat;
 use crate::context::slab::colour;
 use crate::context::Saved;
 use crate::slots::{Link, Slot};
@@ -133,6 +134,8 @@ pub struct Task {
     pub class: Cell<u16>,
     /// NUL-terminated.
     pub name: Cell<[u8; NAME]>,
+    /// What tools know it by; empty without one.
+    pub seat: Seat,
 }
 
 impl Task {
@@ -169,6 +172,7 @@ impl Task {
                 top: Cell::new(ptr::null_mut()),
                 class: Cell::new(0),
                 name: Cell::new([0; NAME]),
+                seat: Seat::new(),
             });
             &*place
         }

@@ -12,9 +12,9 @@
 //! Q3  A waiter is not touched after `granted` was set, save by its own task: its frame may be gone.
 //! Q4  After a fork the lists of the parent's tasks are forgotten untouched: their stacks are free memory.
 
+use crate::sys::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::error::Result;
 use crate::home;

@@ -2,11 +2,13 @@
 //!
 //! One call per function; a failure becomes an [`crate::error::Error`] at once.
 
+pub mod atomic;
 pub mod clock;
 pub mod current;
 pub mod fd;
 pub mod futex;
 pub mod mem;
+pub mod sync;
 
 use crate::error::{Error, Result};
 

@@ -1,0 +1,159 @@
+//! Locks. They are the standard library's.
+//!
+//! Under ThreadSanitizer they are the C library's instead: the tool knows those, but not the slow path of std's, which
+//! comes compiled and without its marks; it would take every hand-over of a contended lock for a race.
+
+#[cfg(not(feature = "tsan"))]
+pub use std::sync::{Condvar, Mutex, MutexGuard};
+
+#[cfg(feature = "tsan")]
+pub use seen::{Condvar, Mutex, MutexGuard};
+
+#[cfg(feature = "tsan")]
+mod seen {
+    use std::cell::UnsafeCell;
+    use std::ops::{Deref, DerefMut};
+    use std::sync::{LockResult, TryLockError, TryLockResult};
+    use std::time::Duration;
+
+    /// As std's, without poison.
+    pub struct Mutex<T: ?Sized> {
+        raw: UnsafeCell<libc::pthread_mutex_t>,
+        value: UnsafeCell<T>,
+    }
+
+    // SAFETY: the value is reached with the lock held only.
+    unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
+    // SAFETY: a mutex that is moved is not held.
+    unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
+
+    /// Holds the lock.
+    pub struct MutexGuard<'a, T: ?Sized>(&'a Mutex<T>);
+
+    impl<T> Mutex<T> {
+        /// A mutex that nobody holds.
+        pub const fn new(value: T) -> Mutex<T> {
+            Mutex { raw: UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER), value: UnsafeCell::new(value) }
+        }
+    }
+
+    impl<T: Default> Default for Mutex<T> {
+        fn default() -> Mutex<T> {
+            Mutex::new(T::default())
+        }
+    }
+
+    impl<T: ?Sized> Mutex<T> {
+        /// Takes the lock.
+        pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+            // SAFETY: initialised by `new`; it stays where it is while it is held.
+            unsafe { libc::pthread_mutex_lock(self.raw.get()) };
+            Ok(MutexGuard(self))
+        }
+
+        /// Takes the lock if it is free.
+        pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+            // SAFETY: as above.
+            match unsafe { libc::pthread_mutex_trylock(self.raw.get()) } {
+                0 => Ok(MutexGuard(self)),
+                _ => Err(TryLockError::WouldBlock),
+            }
+        }
+
+        /// The value, by an exclusive reference.
+        pub fn get_mut(&mut self) -> LockResult<&mut T> {
+            Ok(self.value.get_mut())
+        }
+    }
+
+    impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            // SAFETY: the lock is held.
+            unsafe { &*self.0.value.get() }
+        }
+    }
+
+    impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            // SAFETY: the lock is held, and this guard is borrowed exclusively.
+            unsafe { &mut *self.0.value.get() }
+        }
+    }
+
+    impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+        fn drop(&mut self) {
+            // SAFETY: held by this guard.
+            unsafe { libc::pthread_mutex_unlock(self.0.raw.get()) };
+        }
+    }
+
+    /// As std's.
+    pub struct Condvar(UnsafeCell<libc::pthread_cond_t>);
+
+    // SAFETY: made to be shared.
+    unsafe impl Sync for Condvar {}
+    // SAFETY: one that is moved is not waited on.
+    unsafe impl Send for Condvar {}
+
+    impl Default for Condvar {
+        fn default() -> Condvar {
+            Condvar::new()
+        }
+    }
+
+    /// What a wait with a limit says.
+    pub struct WaitTimeoutResult(bool);
+
+    impl WaitTimeoutResult {
+        /// Whether the time was up.
+        pub fn timed_out(&self) -> bool {
+            self.0
+        }
+    }
+
+    impl Condvar {
+        /// Nobody waits.
+        pub const fn new() -> Condvar {
+            Condvar(UnsafeCell::new(libc::PTHREAD_COND_INITIALIZER))
+        }
+
+        /// Waits for a wake.
+        pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+            // SAFETY: the guard holds the lock.
+            unsafe { libc::pthread_cond_wait(self.0.get(), guard.0.raw.get()) };
+            Ok(guard)
+        }
+
+        /// Waits for a wake, no longer than told.
+        pub fn wait_timeout<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            limit: Duration,
+        ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+            let mut until = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            // SAFETY: `until` is writable; the guard holds the lock.
+            let r = unsafe {
+                libc::clock_gettime(libc::CLOCK_REALTIME, &mut until);
+                let ns = until.tv_nsec + limit.subsec_nanos() as i64;
+                until.tv_sec = until.tv_sec.saturating_add(limit.as_secs() as i64 + ns / 1_000_000_000);
+                until.tv_nsec = ns % 1_000_000_000;
+                libc::pthread_cond_timedwait(self.0.get(), guard.0.raw.get(), &until)
+            };
+            Ok((guard, WaitTimeoutResult(r == libc::ETIMEDOUT)))
+        }
+
+        /// Wakes one.
+        pub fn notify_one(&self) {
+            // SAFETY: initialised by `new`.
+            unsafe { libc::pthread_cond_signal(self.0.get()) };
+        }
+
+        /// Wakes all.
+        pub fn notify_all(&self) {
+            // SAFETY: as above.
+            unsafe { libc::pthread_cond_broadcast(self.0.get()) };
+        }
+    }
+}
