@@ -53,6 +53,13 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// Free, and the last of the list: `fresh` hands it out alone.
+    fn unused() -> Slot {
+        let slot = Slot { state: AtomicU64::new(1 << 32), link: AtomicPtr::default() };
+        slot.set_free(NONE);
+        slot
+    }
+
     fn is_free(&self) -> bool {
         self.link.load(Ordering::Relaxed) as usize & 1 == 1
     }
@@ -158,19 +165,29 @@ impl Slots {
     /// Home thread: takes a slot for a task; returns the slot and the task's id.
     #[inline(always)]
     pub fn take(&self, link: *const Link) -> Result<(&'static Slot, i64)> {
-        let index = match self.free.get() {
-            NONE => self.fresh()?,
-            index => index,
-        };
-        let slot = self.slot(index).expect("a slot that was used has a chunk");
-        if index == self.free.get() {
-            self.free.set(slot.next_free());
+        let mut index = self.free.get();
+        if index == NONE {
+            index = self.fresh()?;
         }
+        // SAFETY: slots on the free list have a chunk, and `fresh` makes one.
+        let slot = unsafe { self.known(index) };
+        self.free.set(slot.next_free());
         let generation = slot.state.load(Ordering::Relaxed) >> 32;
         slot.link.store(link.cast_mut(), Ordering::Relaxed);
         slot.state.store(generation << 32 | ALIVE, Ordering::Release);
         let place = (self.home as u64) << SLOT_BITS | index as u64;
         Ok((slot, (place << GENERATION_BITS | generation) as i64))
+    }
+
+    /// # Safety
+    /// The slot's chunk is there.
+    #[inline(always)]
+    unsafe fn known(&self, index: u32) -> &'static Slot {
+        // SAFETY: by the caller; L1; a chunk has CHUNK slots.
+        unsafe {
+            let chunk = self.chunks.get_unchecked(index as usize / CHUNK).load(Ordering::Relaxed);
+            &*chunk.add(index as usize % CHUNK)
+        }
     }
 
     #[cold]
@@ -183,7 +200,7 @@ impl Slots {
         if chunk.load(Ordering::Relaxed).is_null() {
             let mut slots = Vec::new();
             slots.try_reserve_exact(CHUNK).map_err(|_| Error::new(libc::ENOMEM))?;
-            slots.resize_with(CHUNK, || Slot { state: AtomicU64::new(1 << 32), link: AtomicPtr::default() });
+            slots.resize_with(CHUNK, Slot::unused);
             chunk.store(Box::leak(slots.into_boxed_slice()).as_mut_ptr(), Ordering::Release);
         }
         self.used.store(index + 1, Ordering::Release);
@@ -210,7 +227,7 @@ impl Slots {
         let slot = self.slot(p.slot)?;
         let current = slot.state.load(Ordering::Relaxed) >> 32 == p.generation;
         // A free slot has the generation of its next task already.
-        if !current || p.slot >= self.used.load(Ordering::Relaxed) || slot.is_free() {
+        if !current || slot.is_free() {
             return None;
         }
         // SAFETY: home thread: the task is not ended meanwhile, so its record is there.
