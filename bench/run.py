@@ -4,6 +4,7 @@
     python3 bench/run.py                 every row, results to bench/RESULTS.md
     python3 bench/run.py --quick         short turns, few rounds; results to bench/out/RESULTS.md only
     python3 bench/run.py --only yield2   one row (may be repeated); results to bench/out/RESULTS.md only
+    python3 bench/run.py --rows chan     the rows with that in their name (may be repeated); likewise
 
 The samples of each run are kept as JSON in bench/out. A peer that is not installed is named with the reason; no row is
 dropped. Only the standard library is used; what the peers need is listed in bench/README.md.
@@ -37,7 +38,7 @@ def say(text: str) -> None:
 def cores_of(row: Row) -> set[int]:
     """The cores that have to be left alone while the row runs."""
     both = {core(SERVER_CORE), core(CLIENT_CORE)}
-    return both if row.name.startswith("echo-") else {core(SERVER_CORE)}
+    return both if row.both_cores or row.name.startswith("echo-") else {core(SERVER_CORE)}
 
 
 def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict[str, Any]:
@@ -45,8 +46,8 @@ def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict[str,
     record: dict[str, Any] = {"subjects": {}, "reasons": {}, "others": []}
     alive = []
     for subject in row.subjects:
-        reason = missing(subject, programs)
-        if row.name.startswith("echo-") and "load" in programs.missing:
+        reason = missing(subject, programs, row)
+        if row.name.startswith(("echo-", "workers-")) and "load" in programs.missing:
             reason = programs.missing["load"]
         if reason:
             record["reasons"][subject] = f"skipped: {reason}"
@@ -94,18 +95,24 @@ def count_calls(row: Row, alive: list[str], programs: Programs, quick: bool, rec
                 record["subjects"][subject].setdefault(metric, []).append(value)
 
 
-def rows_asked(names: list[str] | None) -> list[Row]:
+def rows_asked(names: list[str] | None, parts: list[str] | None) -> list[Row]:
     known = {row.name: row for row in ROWS}
     for name in names or []:
         if name not in known:
             sys.exit(f"no row {name}; there are: {' '.join(known)}")
-    return [known[name] for name in names] if names else list(ROWS)
+    for part in parts or []:
+        if not any(part in name for name in known):
+            sys.exit(f"no row has {part} in its name; there are: {' '.join(known)}")
+    if not names and not parts:
+        return list(ROWS)
+    return [row for row in ROWS if row.name in (names or []) or any(part in row.name for part in parts or [])]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="greenrt's benchmarks, beside its peers")
     parser.add_argument("--quick", action="store_true", help="short turns and few rounds")
     parser.add_argument("--only", metavar="ROW", action="append", help="measure this row only (may be repeated)")
+    parser.add_argument("--rows", metavar="PART", action="append", help="measure the rows whose name has this in it")
     parser.add_argument("--rounds", type=int, help="turns of each subject, instead of the row's own number")
     parser.add_argument("--render", metavar="JSON", type=pathlib.Path, help="write RESULTS.md again from a kept run")
     arguments = parser.parse_args()
@@ -113,7 +120,7 @@ def main() -> int:
         (BENCH / "RESULTS.md").write_text(report.render(json.loads(arguments.render.read_text())))
         return 0
 
-    rows = rows_asked(arguments.only)
+    rows = rows_asked(arguments.only, arguments.rows)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     programs = Programs().build(say)
@@ -138,7 +145,7 @@ def main() -> int:
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     (out / f"{stamp}.json").write_text(json.dumps(result, indent=1))
     text = report.render(result)
-    whole = not arguments.quick and not arguments.only
+    whole = not (arguments.quick or arguments.only or arguments.rows)
     place = BENCH / "RESULTS.md" if whole else out / "RESULTS.md"
     place.write_text(text)
     for row in rows:

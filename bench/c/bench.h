@@ -7,7 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
+
+/* How often each task of the row "sleepers" sleeps, and the longest sleep. */
+enum { BENCH_SLEEPS = 10, BENCH_LONGEST_SLEEP = 1000000000 };
 
 struct bench_memory {
 	long rss;
@@ -24,6 +29,56 @@ static inline int64_t bench_now(void)
 static inline void bench_report(int64_t start, uint64_t operations)
 {
 	printf("ns_per_op %.3f\n", (double)(bench_now() - start) / (double)operations);
+	fflush(stdout);
+}
+
+/* What the operations came to: the harness knows what it has to be. */
+static inline void bench_sum(uint64_t sum)
+{
+	printf("sum %llu\n", (unsigned long long)sum);
+	fflush(stdout);
+}
+
+/* The length of one sleep, from its numbers alone, so that every library's tasks sleep the same (the finaliser of
+ * splitmix64, Steele, Lea and Flood 2014). */
+static inline int64_t bench_sleep_ns(uint64_t task, uint64_t turn)
+{
+	uint64_t mixed = (task * BENCH_SLEEPS + turn + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return (int64_t)((mixed ^ (mixed >> 31)) % BENCH_LONGEST_SLEEP);
+}
+
+/* What a request of the workers rows costs to answer. */
+__attribute__((noinline, unused)) static void bench_work(uint64_t rounds)
+{
+	volatile uint64_t kept;
+	uint64_t state = 1;
+	while (rounds-- != 0) {
+		state ^= state << 13;
+		state ^= state >> 7;
+		state ^= state << 17;
+	}
+	kept = state;
+	(void)kept;
+}
+
+/* CPU seconds of the process, and by how much the last task was later than the longest row of sleeps. */
+__attribute__((unused)) static void bench_report_sleepers(int64_t start, uint64_t tasks)
+{
+	int64_t wall = bench_now() - start, longest = 0, all = 0;
+	struct rusage used;
+	getrusage(RUSAGE_SELF, &used);
+	for (uint64_t task = 0; task < tasks; task++) {
+		int64_t total = 0;
+		for (unsigned turn = 0; turn < BENCH_SLEEPS; turn++)
+			total += bench_sleep_ns(task, turn);
+		all += total;
+		longest = total > longest ? total : longest;
+	}
+	printf("cpu_s %.3f\n", (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+				    (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
+	printf("overrun_s %.3f\nslept_s %.0f\n", (double)(wall - longest) / 1e9, (double)all / 1e9);
 	fflush(stdout);
 }
 

@@ -57,7 +57,8 @@ class Programs:
         cc = os.environ.get("CC", "cc")
         self.attempt(["raw epoll"], [cc, *FLAGS, "raw/echo.c", "-o", self.path("raw-echo")])
         self.attempt(["load"], [cc, *FLAGS, "load/load.c", "-o", self.path("load")])
-        self.attempt(["state-threads"], [cc, *FLAGS, "peers/st/st.c", "-o", self.path("st"), "-lst"])
+        self.attempt(["state-threads"], [cc, *FLAGS, "peers/st/main.c", "peers/st/channel.c", "-o", self.path("st"), "-lst"])
+        self.attempt(["OS threads"], [cc, *FLAGS, "peers/threads/threads.c", "-o", self.path("threads"), "-lpthread"])
         boost = ["peers/boost/boost.cpp", "-o", self.path("boost"), "-lboost_fiber", "-lboost_context", "-lpthread"]
         self.attempt(["boost.context", "boost.fiber"], [os.environ.get("CXX", "c++"), "-std=c++17", *FLAGS, *boost])
         say("building the Go program")
@@ -65,7 +66,7 @@ class Programs:
         self.attempt(["Go"], go, BENCH / "peers" / "go", GO111MODULE="off")
         say("building the Rust programs")
         self.attempt(
-            ["context", "corosensei", "tokio", "may"],
+            ["context", "corosensei", "tokio", "may", "crossbeam-channel", "ring by hand", "ring by hand, inlined"],
             ["cargo", "build", "--release", "--quiet"],
             BENCH / "peers" / "rust",
             CARGO_TARGET_DIR=str(OUT / "rust"),
@@ -79,21 +80,11 @@ class Programs:
         cc = os.environ.get("CC", "cc")
         include = ["-I", str(ROOT / "include")]
         shared = ["-L", str(LIBRARIES), f"-Wl,-rpath,{LIBRARIES}", "-lgreenrt"]
-        for source, out in (("c/tasks.c", "tasks"), ("c/echo.c", "echo")):
-            self.attempt(["greenrt"], [cc, *FLAGS, *include, source, "-o", self.path(out), *shared])
-            self.attempt(
-                ["greenrt (static)"],
-                [
-                    cc,
-                    *FLAGS,
-                    *include,
-                    source,
-                    "-o",
-                    self.path(out + "-static"),
-                    str(LIBRARIES / "libgreenrt.a"),
-                    *STATIC_LIBS,
-                ],
-            )
+        for program in ("tasks", "echo", "chan", "locks", "timers", "offload"):
+            line = [cc, *FLAGS, *include, f"c/{program}.c", "-o"]
+            archive = [str(LIBRARIES / "libgreenrt.a"), *STATIC_LIBS]
+            self.attempt([f"greenrt: {program}"], [*line, self.path(program), *shared])
+            self.attempt([f"greenrt (static): {program}"], [*line, self.path(f"{program}-static"), *archive])
 
     def build_python(self, say: Callable[[str], None]) -> Programs:
         say("making the virtual environment of the Python peers")

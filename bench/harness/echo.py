@@ -15,16 +15,18 @@ import tempfile
 import time
 from typing import IO, Any
 
-from .process import CLIENT_CORE, SERVER_CORE, Failed, environment, settle, values
+from .process import BOTH_CORES, CLIENT_CORE, SERVER_CORE, Failed, environment, settle, values
 
 READY_SECONDS = 30
 
 
-def server_start(command: list[str], extra: dict[str, str]) -> tuple[subprocess.Popen[str], int]:
+def server_start(
+    command: list[str], extra: dict[str, str], both_cores: bool = False
+) -> tuple[subprocess.Popen[str], int]:
     server = subprocess.Popen(
         command,
         env=environment(extra),
-        preexec_fn=settle(SERVER_CORE),
+        preexec_fn=settle(*BOTH_CORES) if both_cores else settle(SERVER_CORE),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -53,10 +55,19 @@ def stop(process: subprocess.Popen[Any]) -> None:
 class Load:
     """The load generator, step by step: it connects, and then runs and hangs up when told."""
 
-    def __init__(self, program: str, port: int, connections: int, seconds: float, warm_up: float, pid: int):
+    def __init__(
+        self,
+        program: str,
+        port: int,
+        connections: int,
+        seconds: float,
+        warm_up: float,
+        pid: int,
+        both_cores: bool = False,
+    ):
         self.process = subprocess.Popen(
             [program, str(port), str(connections), str(seconds), str(warm_up), str(pid)],
-            preexec_fn=settle(CLIENT_CORE),
+            preexec_fn=settle(*BOTH_CORES) if both_cores else settle(CLIENT_CORE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -89,12 +100,14 @@ class Load:
         self.process.stdin.flush()
 
 
-def run(load: str, command: list[str], extra: dict[str, str], connections: int, seconds: float) -> dict[str, float]:
-    """Requests a second and the server's CPU time for each."""
-    server, port = server_start(command, extra)
+def run(
+    load: str, command: list[str], extra: dict[str, str], connections: int, seconds: float, both_cores: bool = False
+) -> dict[str, float]:
+    """Requests a second and the server's CPU time for each. With `both_cores` the server and the load share them."""
+    server, port = server_start(command, extra, both_cores)
     client = None
     try:
-        client = Load(load, port, connections, seconds, seconds / 5, server.pid)
+        client = Load(load, port, connections, seconds, seconds / 5, server.pid, both_cores)
         found = client.go()
         client.end()
     finally:

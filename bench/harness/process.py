@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 SERVER_CORE = 1
 CLIENT_CORE = 0
+BOTH_CORES = (CLIENT_CORE, SERVER_CORE)
 NICENESS = -20
 
 
@@ -22,12 +23,12 @@ def core(wanted: int) -> int:
     return allowed[min(wanted, len(allowed) - 1)]
 
 
-def settle(wanted: int) -> Callable[[], None]:
-    """What a child does before it becomes the measured program: one core, and ahead of other work where allowed."""
-    chosen = core(wanted)
+def settle(*wanted: int) -> Callable[[], None]:
+    """What a child does before it becomes the measured program: its cores, and ahead of other work where allowed."""
+    chosen = {core(one) for one in wanted}
 
     def in_child() -> None:
-        os.sched_setaffinity(0, {chosen})
+        os.sched_setaffinity(0, chosen)
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
         # Where Linux groups processes by session, niceness counts inside a group only: be a group, and set its own.
@@ -69,13 +70,13 @@ def last_words(text: str) -> str:
     return lines[-1].replace("|", "/")[:160]
 
 
-def run(command: list[str], extra: dict[str, str], timeout: float) -> dict[str, float]:
-    """Runs one measured program to its end, on the server's core."""
+def run(command: list[str], extra: dict[str, str], timeout: float, both_cores: bool = False) -> dict[str, float]:
+    """Runs one measured program to its end, on the server's core, or on both."""
     try:
         done = subprocess.run(
             command,
             env=environment(extra),
-            preexec_fn=settle(SERVER_CORE),
+            preexec_fn=settle(*BOTH_CORES) if both_cores else settle(SERVER_CORE),
             timeout=timeout,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -6,58 +6,17 @@ figure that has a target is a ratio between two programs in the same turn; the r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from . import echo
+from . import echo, waits
 from .build import BENCH, RUST_OUT, Programs
 from .process import run
+from .row import BASE, OURS, OURS_PYTHON, RAW, STATIC, Row, Target, ahead
 
-BASE = "context"
-RAW = "raw epoll"
-OURS = "greenrt"
-STATIC = "greenrt (static)"
-OURS_PYTHON = "greenrt (Python)"
 MEMORY = ("bytes_per_task", "rss_per_task", "pte_per_task")
 TASK_PEERS = ("state-threads", "boost.fiber", "may", "tokio", "Go")
 ECHO_PEERS = ("tokio", "may", "Go", "state-threads")
 PYTHON_PEERS = ("eventlet", "gevent", "asyncio", "uvloop")
 # The longest one program may take. A first touch of a page costs microseconds, and a million tasks touch a million.
 PATIENCE = 180.0
-
-
-@dataclass
-class Target:
-    """`subject`'s `metric`, over that of `over` if given, must be at most `limit`, or at least."""
-
-    metric: str
-    limit: float
-    over: str | None = None
-    at_least: bool = False
-    subject: str = OURS
-
-    def text(self) -> str:
-        sign = "≥" if self.at_least else "≤"
-        unit = f" × {self.over}" if self.over else ""
-        return f"{self.metric.replace('_', ' ')} {sign} {self.limit:g}{unit}"
-
-
-@dataclass
-class Row:
-    name: str
-    title: str
-    metrics: tuple[str, ...]
-    subjects: tuple[str, ...]
-    targets: tuple[Target, ...] = ()
-    baseline: str | None = None
-    rounds: int = 7
-    note: str = ""
-    size: int = 0
-    contended: bool = field(default=False)
-
-
-def ahead(metric: str, peers: tuple[str, ...], subject: str = OURS, at_least: bool = False) -> tuple[Target, ...]:
-    """The peers have to be behind: the ratio to each is under (or over) 1."""
-    return tuple(Target(metric, 1.0, peer, at_least, subject) for peer in peers)
 
 
 def task_row(name: str, title: str, limit: float) -> Row:
@@ -101,9 +60,30 @@ def echo_row(name: str, connections: int, throughput: float) -> Row:
             *ahead("cpu_ns_per_req", ECHO_PEERS),
         ),
         RAW,
-        rounds=9,
+        rounds=7,
         size=connections,
         note="The server has one core, the load generator the other. CPU time is the server's alone, all its threads.",
+    )
+
+
+# What a server of the workers rows computes for each request, in rounds of some two nanoseconds.
+ROUNDS_OF_WORK = 10_000
+
+
+def workers_row(name: str, title: str, targets: tuple[Target, ...], work: int) -> Row:
+    servers = tuple(f"{library}, {workers}" for library in (OURS, "tokio", "Go") for workers in (1, 2))
+    return Row(
+        name,
+        f"{title}, 50 connections, on 1 worker and on 2",
+        ("req_per_s", "cpu_ns_per_req"),
+        servers,
+        targets,
+        servers[0],
+        rounds=3,
+        note="The server and the load generator share both cores, so two workers cannot be twice as fast.",
+        size=50,
+        work=work,
+        both_cores=True,
     )
 
 
@@ -149,6 +129,19 @@ ROWS = (
     memory_row("memory-1m", 1_000_000),
     echo_row("echo-50", 50, 0.97),
     echo_row("echo-1000", 1000, 1.0),
+    *waits.ROWS,
+    workers_row(
+        "workers-echo", "echo 64 B", (Target("cpu_ns_per_req", 1.25, f"{OURS}, 1", subject=f"{OURS}, 2"),), 0
+    ),
+    workers_row(
+        "workers-busy",
+        "echo 64 B with some 20 us of work",
+        (
+            Target("req_per_s", 1.5, f"{OURS}, 1", at_least=True, subject=f"{OURS}, 2"),
+            *ahead("req_per_s", ("tokio, 2", "Go, 2"), f"{OURS}, 2", at_least=True),
+        ),
+        ROUNDS_OF_WORK,
+    ),
     python_row("py-switch", "Python: `sleep(0)` between 2 tasks (ns a switch)", SWITCH),
     python_row(
         "py-switch-contended", "Python: `sleep(0)`, 2 tasks, one contending OS thread (ns a switch)", BEHIND, True
@@ -177,35 +170,65 @@ OPERATIONS = {
 USUAL = {"yield2": 6_000_000, "yield1000": 8_000_000, "spawn": 2_000_000}
 
 
-def missing(subject: str, programs: Programs) -> str | None:
+# Our programs, by the row that uses them; every other row is one of tasks'.
+OUR_PROGRAMS = {
+    "chan": ("chan-round", "chan-item", "chan-shared", "chan-cross", "select8", "select8-wait"),
+    "locks": ("mutex", "sem"),
+    "timers": ("sleepers", "timer-cancel"),
+    "offload": ("offload",),
+    "echo": ("echo",),
+}
+PROGRAM_OF = {row: program for program, rows in OUR_PROGRAMS.items() for row in rows}
+KINDS_OF_RING = {waits.RING: "calls", waits.INLINED: "inlined"}
+
+
+def library(subject: str) -> str:
+    """The library of a subject of a workers row, else the subject itself."""
+    return subject.rpartition(", ")[0] if subject.endswith((", 1", ", 2")) else subject
+
+
+def row_word(row: Row) -> str:
+    """What a program calls the row."""
+    return "echo" if row.name.startswith(("echo-", "workers-")) else row.name
+
+
+def missing(subject: str, programs: Programs, row: Row) -> str | None:
     """Why a subject cannot run here, or None."""
-    return programs.missing.get(subject)
+    name = library(subject)
+    if name in (OURS, STATIC):
+        program = PROGRAM_OF.get(row_word(row), "tasks")
+        return programs.missing.get(name) or programs.missing.get(f"{name}: {program}")
+    return programs.missing.get(name)
 
 
 def command(subject: str, row: str, programs: Programs) -> tuple[list[str], dict[str, str]]:
-    """The program of a subject and its first argument, with the variables it needs."""
+    """The program of a subject and its first arguments, with the variables it needs."""
     if subject == BASE or subject == "corosensei":
         return [str(RUST_OUT / "bare"), subject], {}
     if subject == "boost.context":
         return [programs.path("boost"), "bare"], {}
-    echoes = row == "echo"
-    if subject == OURS:
-        return ([programs.path("echo")] if echoes else [programs.path("tasks"), row]), {}
-    if subject == STATIC:
-        return ([programs.path("echo-static")] if echoes else [programs.path("tasks-static"), row]), {}
+    if subject in KINDS_OF_RING:
+        return [str(RUST_OUT / "ring"), KINDS_OF_RING[subject]], {}
+    if subject in (OURS, STATIC):
+        program = PROGRAM_OF.get(row, "tasks") + ("-static" if subject == STATIC else "")
+        return [programs.path(program), *([] if row == "echo" else [row])], {}
     if subject == RAW:
         return [programs.path("raw-echo")], {}
     if subject in ("tokio", "may"):
         return [str(RUST_OUT / subject), row], {}
-    program = {"state-threads": "st", "boost.fiber": "boost", "Go": "go-peer"}[subject]
-    return [programs.path(program), row], {"GOMAXPROCS": "1"}
+    if subject == waits.CROSSBEAM:
+        return [str(RUST_OUT / "crossbeam"), row], {}
+    program = {"state-threads": "st", "boost.fiber": "boost", "Go": "go-peer", waits.THREADS: "threads"}[subject]
+    return [programs.path(program), row], {"GOMAXPROCS": "2" if row == "chan-cross" else "1"}
 
 
 def turn(row: Row, subject: str, programs: Programs, quick: bool) -> dict[str, float]:
     """One turn of one subject; raises process.Failed."""
     if row.name.startswith("echo-"):
         line, extra = command(subject, "echo", programs)
-        return echo.run(programs.path("load"), line, extra, row.size, 0.5 if quick else 2.0)
+        return echo.run(programs.path("load"), line, extra, row.size, 0.5 if quick else 1.6)
+    if row.name.startswith("workers-"):
+        return workers_turn(row, subject, programs, 0.5 if quick else 1.5)
     if row.name.startswith("py-"):
         return python_turn(row, subject, programs, 0.15 if quick else 0.6)
     if row.name.startswith("memory-"):
@@ -213,9 +236,22 @@ def turn(row: Row, subject: str, programs: Programs, quick: bool) -> dict[str, f
         found = run([*line, str(row.size)], extra, PATIENCE)
         return memory_figures(found)
     line, extra = command(subject, row.name, programs)
+    if row in waits.ROWS:
+        found = run([*line, *waits.arguments(row, subject, quick)], extra, PATIENCE, row.both_cores)
+        if subject != BASE:
+            waits.check(row, waits.operations(row, subject, quick), found)
+        return {metric: found[metric] for metric in row.metrics}
     count = OPERATIONS[row.name].get(subject) or USUAL[row.name]
     found = run([*line, str(count // 8 if quick else count)], extra, PATIENCE)
     return {"ns_per_op": found["ns_per_op"]}
+
+
+def workers_turn(row: Row, subject: str, programs: Programs, seconds: float) -> dict[str, float]:
+    """The subject's name ends in the number of workers."""
+    workers = subject[-1]
+    line, extra = command(library(subject), "echo", programs)
+    extra = {**extra, "GOMAXPROCS": workers}
+    return echo.run(programs.path("load"), [*line, workers, str(row.work)], extra, row.size, seconds, both_cores=True)
 
 
 def python_turn(row: Row, subject: str, programs: Programs, seconds: float) -> dict[str, float]:

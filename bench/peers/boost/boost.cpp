@@ -1,5 +1,5 @@
 // Boost.Context's bare switch, and Boost.Fiber with its round-robin scheduler.
-// usage: boost bare|yield2|yield1000|spawn|memory COUNT
+// usage: boost bare|yield2|yield1000|spawn|memory|chan-round|chan-item|mutex COUNT
 #include <boost/context/fiber.hpp>
 #include <boost/context/protected_fixedsize_stack.hpp>
 #include <boost/fiber/all.hpp>
@@ -89,6 +89,58 @@ static void parked(uint64_t count)
 	_Exit(0);
 }
 
+// The capacity has to be a power of two, and the channel holds one item less.
+static uint64_t buffered(uint64_t count)
+{
+	fibers::buffered_channel<uint64_t> there(128);
+	uint64_t sum = 0;
+	fibers::fiber producer(std::allocator_arg, boost::context::fixedsize_stack(64 * 1024), [&] {
+		for (uint64_t index = 0; index < count; index++)
+			there.push(index);
+	});
+	for (uint64_t left = count; left != 0; left--)
+		sum += there.value_pop();
+	producer.join();
+	return sum;
+}
+
+static uint64_t rounds_there_and_back(uint64_t count)
+{
+	fibers::unbuffered_channel<uint64_t> there, back;
+	uint64_t sum = 0;
+	fibers::fiber partner(std::allocator_arg, boost::context::fixedsize_stack(64 * 1024), [&] {
+		for (uint64_t left = count; left != 0; left--)
+			back.push(there.value_pop());
+	});
+	for (uint64_t index = 0; index < count; index++) {
+		there.push(index);
+		sum += back.value_pop();
+	}
+	partner.join();
+	return sum;
+}
+
+static uint64_t mutex(uint64_t count)
+{
+	fibers::mutex lock;
+	volatile uint64_t held = 0;
+	for (uint64_t left = count; left != 0; left--) {
+		lock.lock();
+		held = held + 1;
+		lock.unlock();
+	}
+	return held;
+}
+
+static void measured(uint64_t (*pass)(uint64_t), uint64_t operations)
+{
+	pass(operations / 20 + 1);
+	int64_t start = bench_now();
+	uint64_t sum = pass(operations);
+	bench_report(start, operations);
+	bench_sum(sum);
+}
+
 int main(int argc, char **argv)
 {
 	std::string row = argc > 1 ? argv[1] : "";
@@ -104,6 +156,12 @@ int main(int argc, char **argv)
 		spawns(count);
 	else if (row == "memory")
 		parked(count);
+	else if (row == "chan-round")
+		measured(rounds_there_and_back, count);
+	else if (row == "chan-item")
+		measured(buffered, count);
+	else if (row == "mutex")
+		measured(mutex, count);
 	else
 		bench_fail("row", 0);
 	return 0;

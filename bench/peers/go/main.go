@@ -1,5 +1,6 @@
 // Go on one OS thread (GOMAXPROCS=1, set by run.py): yield, spawn + join, parked goroutines, and an echo server.
-// usage: go-peer yield2|yield1000|spawn|memory COUNT, or go-peer echo
+// usage: go-peer yield2|yield1000|spawn|memory|chan-…|select8…|mutex|sem|sleepers COUNT, go-peer timer-cancel COUNT ARMED,
+// or go-peer echo
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -106,7 +108,22 @@ func parked(count int) {
 	os.Exit(0)
 }
 
-func echo() {
+var worked uint64
+
+// What a request of the workers rows costs to answer, as bench_work in c/bench.h.
+//
+//go:noinline
+func work(rounds int) {
+	state := uint64(1)
+	for ; rounds > 0; rounds-- {
+		state ^= state << 13
+		state ^= state >> 7
+		state ^= state << 17
+	}
+	atomic.StoreUint64(&worked, state)
+}
+
+func echo(rounds int) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -125,6 +142,7 @@ func echo() {
 				if err != nil {
 					return
 				}
+				work(rounds)
 				if _, err := peer.Write(buffer[:length]); err != nil {
 					return
 				}
@@ -134,9 +152,13 @@ func echo() {
 }
 
 func main() {
-	row, count := os.Args[1], 0
+	// The last is the number of armed timers, or the rounds of work for each request.
+	row, count, extra := os.Args[1], 0, 0
 	if len(os.Args) > 2 {
 		count, _ = strconv.Atoi(os.Args[2])
+	}
+	if len(os.Args) > 3 {
+		extra, _ = strconv.Atoi(os.Args[3])
 	}
 	switch row {
 	case "yield2":
@@ -147,8 +169,24 @@ func main() {
 		spawns(count)
 	case "memory":
 		parked(count)
+	case "chan-round":
+		measured(count, chanRound)
+	case "chan-item", "chan-shared", "chan-cross":
+		measured(count, chanItems)
+	case "select8":
+		measured(count, func(count int) uint64 { return select8(count, armRoom) })
+	case "select8-wait":
+		measured(count, func(count int) uint64 { return select8(count, 0) })
+	case "mutex":
+		measured(count, mutex)
+	case "sem":
+		measured(count, semaphore)
+	case "sleepers":
+		sleepers(count)
+	case "timer-cancel":
+		timerCancel(count, extra)
 	case "echo":
-		echo()
+		echo(extra)
 	default:
 		panic("unknown row " + row)
 	}

@@ -1,6 +1,55 @@
 //! What the Rust peers share: the clock, the report lines that `bench/run.py` reads, and the memory counters.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Items a buffered channel has room for; channels of the select rows, and the room in each of them.
+pub const ROOM: usize = 128;
+pub const ARMS: usize = 8;
+pub const ARM_ROOM: usize = 16;
+
+/// How often each task of the row "sleepers" sleeps.
+pub const SLEEPS: u64 = 10;
+const LONGEST_SLEEP: u64 = 1_000_000_000;
+
+/// Operations of the pass before the one that counts.
+pub fn warm_up(operations: u64) -> u64 {
+    operations / 20 + 1
+}
+
+/// What a request of the workers rows costs to answer, as `bench_work` in `c/bench.h`.
+#[inline(never)]
+pub fn work(rounds: u64) {
+    let mut state = 1u64;
+    for _ in 0..rounds {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+    }
+    std::hint::black_box(state);
+}
+
+/// The length of one sleep, as `bench_sleep_ns` in `c/bench.h` has it.
+pub fn sleep_for(task: u64, turn: u64) -> Duration {
+    let mut mixed = (task * SLEEPS + turn + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    Duration::from_nanos((mixed ^ (mixed >> 31)) % LONGEST_SLEEP)
+}
+
+/// CPU seconds of the process, and by how much the last task was later than the longest row of sleeps.
+pub fn report_sleepers(start: Instant, tasks: u64) {
+    let wall = start.elapsed();
+    // The scheduler's own accounting, in nanoseconds, of each thread there is.
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let cpu: u64 = threads
+        .map(|thread| std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap())
+        .map(|line| line.split(' ').next().unwrap().parse::<u64>().unwrap())
+        .sum();
+    let totals = || (0..tasks).map(|task| (0..SLEEPS).map(|turn| sleep_for(task, turn)).sum::<Duration>());
+    println!("cpu_s {:.3}", cpu as f64 / 1e9);
+    println!("overrun_s {:.3}", wall.as_secs_f64() - totals().max().unwrap().as_secs_f64());
+    println!("slept_s {:.0}", totals().sum::<Duration>().as_secs_f64());
+}
 
 /// The arguments of a peer: which row, and how many operations.
 pub fn arguments() -> (String, u64) {

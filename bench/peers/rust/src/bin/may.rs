@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use greenrt_bench_peers::{arguments, memory, report, report_memory, use_frames};
+use greenrt_bench_peers::{arguments, memory, report, report_memory, use_frames, warm_up};
 use may::coroutine::{self, yield_now};
 use may::net::TcpListener;
 
@@ -73,6 +73,33 @@ fn parked(count: u64) {
     std::process::exit(0);
 }
 
+/// may's channels have no bound: nobody waits to send.
+fn rounds(operations: u64) {
+    for count in [warm_up(operations), operations] {
+        let start = Instant::now();
+        let (to, there) = may::sync::mpsc::channel::<u64>();
+        let (from, back) = may::sync::mpsc::channel::<u64>();
+        may::go!(move || {
+            for item in there.iter() {
+                from.send(item).unwrap();
+            }
+        });
+        let asker = may::go!(move || {
+            let mut sum = 0;
+            for index in 0..count {
+                to.send(index).unwrap();
+                sum += back.recv().unwrap();
+            }
+            sum
+        });
+        let sum = asker.join().unwrap();
+        if count == operations {
+            report(start, operations);
+            println!("sum {sum}");
+        }
+    }
+}
+
 fn echo() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("port {}", listener.local_addr().unwrap().port());
@@ -102,6 +129,7 @@ fn main() {
         "yield1000" => yields(1000, count),
         "spawn" => spawns(count),
         "memory" => parked(count),
+        "chan-round" => rounds(count),
         "echo" => echo(),
         _ => panic!("unknown row {row}"),
     }

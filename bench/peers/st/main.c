@@ -1,14 +1,12 @@
 /* state-threads: threads that hand over to each other, spawn + join, parked threads, and an echo server.
- * usage: st yield2|yield1000|spawn|memory COUNT, or st echo */
+ * usage: st yield2|yield1000|spawn|memory|chan-round|chan-item COUNT, or st echo */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <st.h>
 #include <sys/socket.h>
 
-#include "../../c/bench.h"
-
-enum { STACK = 64 * 1024 };
+#include "channel.h"
 
 static uint64_t rounds, started;
 static unsigned members;
@@ -138,6 +136,10 @@ int main(int argc, char **argv)
 		spawns(count);
 	else if (strcmp(row, "memory") == 0)
 		parked(count);
+	else if (strcmp(row, "chan-round") == 0)
+		channel(0, count);
+	else if (strcmp(row, "chan-item") == 0)
+		channel(1, count);
 	else if (strcmp(row, "echo") == 0)
 		echo();
 	else

@@ -1,8 +1,10 @@
-//! tokio, on its current-thread runtime.
+//! tokio, on its current-thread runtime; the row between two threads, and the echo server when told so, on worker threads.
+
+mod waits;
 
 use std::time::{Duration, Instant};
 
-use greenrt_bench_peers::{arguments, memory, report, report_memory, use_frames};
+use greenrt_bench_peers::{arguments, memory, report, report_memory, use_frames, work};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::yield_now;
@@ -63,7 +65,7 @@ async fn parked(count: u64) {
     std::process::exit(0);
 }
 
-async fn echo() {
+async fn echo(rounds: u64) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("port {}", listener.local_addr().unwrap().port());
     loop {
@@ -74,6 +76,7 @@ async fn echo() {
                 match socket.read(&mut buffer).await {
                     Ok(0) | Err(_) => return,
                     Ok(length) => {
+                        work(rounds);
                         if socket.write_all(&buffer[..length]).await.is_err() {
                             return;
                         }
@@ -86,14 +89,36 @@ async fn echo() {
 
 fn main() {
     let (row, count) = arguments();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    // Timers that are armed, or rounds of work for each request.
+    let extra = std::env::args().nth(3).map_or(0, |word| word.parse().unwrap());
+    let workers = match row.as_str() {
+        "chan-cross" => 2,
+        "echo" => count as usize,
+        _ => 0,
+    };
+    let mut builder = match workers {
+        0 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if workers != 0 {
+        builder.worker_threads(workers);
+    }
+    builder.enable_all().build().unwrap().block_on(async {
         match row.as_str() {
             "yield2" => yields(2, count).await,
             "yield1000" => yields(1000, count).await,
             "spawn" => spawns(count).await,
             "memory" => parked(count).await,
-            "echo" => echo().await,
+            "chan-round" => waits::measured(count, waits::round).await,
+            "chan-item" | "chan-shared" | "chan-cross" => waits::measured(count, waits::items).await,
+            "select8" => waits::measured(count, waits::select8_buffered).await,
+            "select8-wait" => waits::measured(count, waits::select8_waiting).await,
+            "mutex" => waits::measured(count, waits::mutex).await,
+            "sem" => waits::measured(count, waits::semaphore).await,
+            "offload" => waits::measured(count, waits::blocking).await,
+            "sleepers" => waits::sleepers(count).await,
+            "timer-cancel" => waits::timer_cancel(count, extra).await,
+            "echo" => tokio::spawn(echo(extra)).await.unwrap(),
             _ => panic!("unknown row {row}"),
         }
     });
