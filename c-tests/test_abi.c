@@ -22,7 +22,10 @@ AT(gt_config_t, dealloc, 40);
 AT(gt_config_t, alloc_arg, 48);
 AT(gt_config_t, overflow_handler, 56);
 AT(gt_config_t, deadlock, 60);
-_Static_assert(sizeof(gt_config_t) == 64, "gt_config_t grew");
+AT(gt_config_t, offload_threads, 64);
+AT(gt_config_t, offload_queue, 68);
+AT(gt_config_t, offload_linger, 72);
+_Static_assert(sizeof(gt_config_t) == 80, "gt_config_t grew");
 AT(gt_spawn_opts_t, size, 0);
 AT(gt_spawn_opts_t, name, 8);
 AT(gt_spawn_opts_t, stack_size, 16);
@@ -58,7 +61,9 @@ AT(gt_stats_t, stacks_cached, 88);
 AT(gt_stats_t, wakes_remote, 96);
 AT(gt_stats_t, offload_jobs, 104);
 AT(gt_stats_t, objects, 112);
-_Static_assert(sizeof(gt_stats_t) == 120, "gt_stats_t grew");
+AT(gt_stats_t, offload_threads, 120);
+AT(gt_stats_t, offload_queued, 128);
+_Static_assert(sizeof(gt_stats_t) == 136, "gt_stats_t grew");
 
 /* Two units of this program (abi/twice_a.c, abi/twice_b.c) include the header, one of them twice. */
 uint32_t abi_seen_by_a(void);

@@ -136,6 +136,18 @@ typedef struct gt_config_t {
      * GT_DEADLOCK_*
      */
     uint32_t deadlock;
+    /**
+     * OS threads that gt_offload() and what builds on it may use at once; up to 1,024; default 16.
+     */
+    uint32_t offload_threads;
+    /**
+     * Jobs that may wait for one of them; up to 1,048,576; default 1,024.
+     */
+    uint32_t offload_queue;
+    /**
+     * Nanoseconds after which such a thread ends when there is nothing to do; GT_NEVER keeps it; default 10 s.
+     */
+    int64_t offload_linger;
 } gt_config_t;
 
 /**
@@ -195,6 +207,16 @@ typedef struct gt_workers_opts_t {
      */
     uint32_t reserved;
 } gt_workers_opts_t;
+
+/**
+ * What gt_offload() runs on another OS thread.
+ */
+typedef int64_t (*gt_offload_fn_t)(void *arg);
+
+/**
+ * What gt_offload_owned() calls when its argument is needed no longer.
+ */
+typedef void (*gt_release_fn_t)(void *arg);
 
 /**
  * The hooks by which a VM's per-thread state follows its task. Their shapes are those of the VM's own functions; for
@@ -316,6 +338,14 @@ typedef struct gt_stats_t {
      * Objects of the whole process that were made and not freed: mutexes, channels, scopes and all the others.
      */
     uint64_t objects;
+    /**
+     * OS threads that the whole process has for gt_offload() and what builds on it.
+     */
+    uint64_t offload_threads;
+    /**
+     * Jobs of the whole process that wait for one of them.
+     */
+    uint64_t offload_queued;
 } gt_stats_t;
 
 #ifdef __cplusplus
@@ -343,7 +373,7 @@ const char *gt_strerror(int error);
  * Sets the process-wide settings. Comes before every other call that uses a scheduler.
  *
  * Returns 0, or
- *   -EINVAL  config is NULL or too small; a size is out of range; one or two of the three allocator functions are
+ *   -EINVAL  config is NULL or too small; a size or a limit is out of range; one or two of the three allocator functions are
  *            missing; an unknown GT_OVERFLOW_* or GT_DEADLOCK_* value
  *   -E2BIG   the struct is larger than this library knows and its tail is not zero
  *   -EBUSY   a scheduler exists already, or an allocator comes after the first allocation
@@ -1144,6 +1174,57 @@ int gt_fd_release(int fd);
  * Returns 0, or -EBADF, or an error of close(2), after which it is closed all the same. Does not switch.
  */
 int gt_close(int fd);
+
+/**
+ * Runs `fn(arg)` on an OS thread of a pool while other tasks go on here: for calls that block the thread, or take long.
+ * The pool belongs to the process, starts a thread when none is idle, and has the limits of gt_config_t: offload_threads,
+ * offload_queue, offload_linger. Its threads block all signals. They have the stack size of pthread_create(3).
+ *
+ * `fn` may call gt_ functions: its thread gets a scheduler of its own, on which `fn` is the root task, and which ends when
+ * `fn` returns, as by gt_shutdown(). `fn` must not end its thread, and nothing may be thrown out of it. If it forks,
+ * it is the only thread of the child, and when it returns there the child ends with status 0.
+ *
+ * Returns what `fn` returns (say >= 0, or -errno, to tell it from these), or
+ *   -EINVAL     fn is NULL
+ *   -EAGAIN     all threads work and as many jobs as may wait do so; or no OS thread can be had. fn is not called
+ *   -ENOMEM     out of memory; fn is not called
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired)  the call ends without the result. If no thread had begun with
+ *               the job, fn is never called. Otherwise it runs to its end, and until then uses arg: if arg may go away
+ *               earlier, use gt_offload_owned()
+ *
+ * A fork leaves the jobs to the parent. gt_shutdown() and the end of the thread do not wait for them.
+ *
+ * May switch. Any thread.
+ */
+int64_t gt_offload(gt_offload_fn_t fn,
+                   void *arg);
+
+/**
+ * As gt_offload(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: fn is not called.
+ */
+int64_t gt_offload_until(gt_offload_fn_t fn,
+                         void *arg,
+                         int64_t deadline);
+
+/**
+ * As gt_offload(), with an argument that the call takes over: `release(arg)` is called once, whatever the call returns.
+ * After `fn`, that is on its thread, and before the call returns; if fn is never called, on the calling thread. It must
+ * not wait. So `fn` may be left running without regard to `arg`; what it finds out it returns, or puts elsewhere.
+ *
+ * Also returns
+ *   -EINVAL     release is NULL; then nothing is called
+ */
+int64_t gt_offload_owned(gt_offload_fn_t fn,
+                         void *arg,
+                         gt_release_fn_t release);
+
+/**
+ * As gt_offload_owned(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: fn is not called.
+ */
+int64_t gt_offload_owned_until(gt_offload_fn_t fn,
+                               void *arg,
+                               gt_release_fn_t release,
+                               int64_t deadline);
 
 /**
  * Puts the hooks of this OS thread's scheduler in place; NULL takes them away. The state that is current now becomes

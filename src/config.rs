@@ -19,6 +19,26 @@ pub enum Deadlock {
     Ignore,
 }
 
+/// Limits of the pool of OS threads for calls that block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Offload {
+    /// Threads at most.
+    pub threads: u32,
+    /// Jobs that may wait for a thread.
+    pub queue: u32,
+    /// How long a thread without work stays, in ns.
+    pub linger: i64,
+}
+
+impl Offload {
+    /// What holds unless gt_config says otherwise.
+    pub const DEFAULT: Offload = Offload { threads: 16, queue: 1024, linger: 10_000_000_000 };
+    /// The most threads one may ask for.
+    pub const MOST_THREADS: u32 = 1024;
+    /// The most waiting jobs one may ask for.
+    pub const MOST_QUEUED: u32 = 1 << 20;
+}
+
 /// The settings.
 #[derive(Clone, Copy)]
 pub struct Config {
@@ -28,6 +48,8 @@ pub struct Config {
     pub overflow_handler: bool,
     /// What a deadlock leads to.
     pub deadlock: Deadlock,
+    /// The pool for calls that block.
+    pub offload: Offload,
 }
 
 /// A host's allocator.
@@ -52,6 +74,7 @@ static SETTINGS: Mutex<Config> = Mutex::new(Config {
     shape: Shape { size: DEFAULT_STACK, guard: DEFAULT_GUARD },
     overflow_handler: true,
     deadlock: Deadlock::Report,
+    offload: Offload::DEFAULT,
 });
 static FROZEN: AtomicBool = AtomicBool::new(false);
 static CUSTOM: std::sync::OnceLock<Allocator> = std::sync::OnceLock::new();

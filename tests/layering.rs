@@ -15,7 +15,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("config", &["error", "sys", "context"]),
     ("reactor", &["error", "sys", "wait"]),
     ("sched", &["error", "sys", "wait", "context", "timers", "slots", "home", "config", "reactor"]),
-    ("offload", &["error", "sys", "slots", "home", "sched"]),
+    ("offload", &["error", "sys", "config", "slots", "home", "sched"]),
     ("io", &["error", "sys", "wait", "reactor", "sched", "offload"]),
     ("sync", &["error", "sys", "wait", "sched", "home", "slots", "reactor", "io"]),
     ("structure", &["error", "sys", "wait", "sched", "home", "slots", "sync"]),

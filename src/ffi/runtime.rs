@@ -3,9 +3,9 @@
 use std::ffi::c_void;
 
 use super::guard::{guard, guard_errno, invalid, sized};
-use crate::config::{self, Allocator, Config, Deadlock};
+use crate::config::{self, Allocator, Config, Deadlock, Offload};
 use crate::context::slab::{Shape, DEFAULT_GUARD, DEFAULT_STACK};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::sched::Scheduler;
 use crate::sys::clock::NEVER;
 
@@ -56,6 +56,12 @@ pub struct gt_config_t {
     pub overflow_handler: u32,
     /// GT_DEADLOCK_*
     pub deadlock: u32,
+    /// OS threads that gt_offload() and what builds on it may use at once; up to 1,024; default 16.
+    pub offload_threads: u32,
+    /// Jobs that may wait for one of them; up to 1,048,576; default 1,024.
+    pub offload_queue: u32,
+    /// Nanoseconds after which such a thread ends when there is nothing to do; GT_NEVER keeps it; default 10 s.
+    pub offload_linger: i64,
 }
 
 /// Settings that C knew before any member was optional.
@@ -64,7 +70,7 @@ const SMALLEST: usize = std::mem::size_of::<usize>() * 2;
 /// Sets the process-wide settings. Comes before every other call that uses a scheduler.
 ///
 /// Returns 0, or
-///   -EINVAL  config is NULL or too small; a size is out of range; one or two of the three allocator functions are
+///   -EINVAL  config is NULL or too small; a size or a limit is out of range; one or two of the three allocator functions are
 ///            missing; an unknown GT_OVERFLOW_* or GT_DEADLOCK_* value
 ///   -E2BIG   the struct is larger than this library knows and its tail is not zero
 ///   -EBUSY   a scheduler exists already, or an allocator comes after the first allocation
@@ -99,8 +105,21 @@ pub unsafe extern "C" fn gt_config(config: *const gt_config_t) -> libc::c_int {
                 GT_DEADLOCK_OFF => Deadlock::Ignore,
                 _ => return Err(invalid()),
             },
+            offload: offload(&c)?,
         };
         config::set(config, allocator).map(|()| 0)
+    })
+}
+
+fn offload(c: &gt_config_t) -> Result<Offload> {
+    if c.offload_threads > Offload::MOST_THREADS || c.offload_queue > Offload::MOST_QUEUED || c.offload_linger < 0 {
+        return Err(invalid());
+    }
+    let defaults = Offload::DEFAULT;
+    Ok(Offload {
+        threads: if c.offload_threads == 0 { defaults.threads } else { c.offload_threads },
+        queue: if c.offload_queue == 0 { defaults.queue } else { c.offload_queue },
+        linger: if c.offload_linger == 0 { defaults.linger } else { c.offload_linger },
     })
 }
 

@@ -1,6 +1,7 @@
 //! Section: statistics.
 
 use super::guard::{guard, invalid};
+use crate::offload::pool;
 use crate::sched::Scheduler;
 use crate::sync::object;
 
@@ -39,6 +40,10 @@ pub struct gt_stats_t {
     pub offload_jobs: u64,
     /// Objects of the whole process that were made and not freed: mutexes, channels, scopes and all the others.
     pub objects: u64,
+    /// OS threads that the whole process has for gt_offload() and what builds on it.
+    pub offload_threads: u64,
+    /// Jobs of the whole process that wait for one of them.
+    pub offload_queued: u64,
 }
 
 /// Takes the figures of this OS thread's scheduler. The caller sets `size`; a smaller struct gets the first members, a
@@ -60,6 +65,7 @@ pub unsafe extern "C" fn gt_stats(stats: *mut gt_stats_t) -> libc::c_int {
             return Err(invalid());
         }
         let s = Scheduler::current()?.stats();
+        let (offload_threads, offload_queued) = pool::figures();
         let figures = gt_stats_t {
             size,
             tasks_live: s.tasks_live,
@@ -76,6 +82,8 @@ pub unsafe extern "C" fn gt_stats(stats: *mut gt_stats_t) -> libc::c_int {
             wakes_remote: s.wakes_remote,
             offload_jobs: s.offload_jobs,
             objects: object::live() as u64,
+            offload_threads,
+            offload_queued,
         };
         let known = std::mem::size_of::<gt_stats_t>();
         let place = stats.cast::<u8>();

@@ -1,6 +1,6 @@
 //! Name resolution: getaddrinfo(3) on a pool thread; numeric addresses at once.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -89,9 +89,12 @@ impl Address {
 /// The addresses of a host, in the order to try them. -EADDRNOTAVAIL: the name does not resolve.
 pub fn resolve(s: &'static Scheduler, host: &CStr, port: u16, purpose: Purpose, deadline: i64) -> Result<Vec<Address>> {
     if let Some(ip) = host.to_str().ok().and_then(|h| h.parse::<IpAddr>().ok()) {
-        return Ok(vec![Address::new(ip, port)]);
+        let mut one = Vec::new();
+        one.try_reserve_exact(1).map_err(|_| Error::new(libc::ENOMEM))?;
+        one.push(Address::new(ip, port));
+        return Ok(one);
     }
-    let host: CString = host.to_owned();
+    let host = super::copied(host)?;
     pool::run(s, deadline, move || lookup(&host, port, purpose))?
 }
 

@@ -295,11 +295,6 @@ impl Scheduler {
         }
     }
 
-    /// Waits until `done` says so, with wakes from another thread (`slots::NUDGE`).
-    pub fn park_for_job(&self, deadline: i64, done: impl Fn() -> bool) -> Result<()> {
-        self.park_listening(deadline, done, || ())
-    }
-
     /// Waits until `done` says so; both this thread and others may bring it about, and wake the task with an event or
     /// with `slots::NUDGE`. A wait that ends without it calls `leave`, which sees to it that nobody brings it about any
     /// more; if somebody has by then, that wins. A name given by [`Scheduler::waits_on`] before stands until the end.

@@ -35,6 +35,9 @@ class gt_config_t(ctypes.Structure):
         ("alloc_arg", ctypes.c_void_p),
         ("overflow_handler", ctypes.c_uint32),
         ("deadlock", ctypes.c_uint32),
+        ("offload_threads", ctypes.c_uint32),
+        ("offload_queue", ctypes.c_uint32),
+        ("offload_linger", ctypes.c_int64),
     ]
 
 
@@ -91,6 +94,8 @@ class gt_stats_t(ctypes.Structure):
         ("wakes_remote", ctypes.c_uint64),
         ("offload_jobs", ctypes.c_uint64),
         ("objects", ctypes.c_uint64),
+        ("offload_threads", ctypes.c_uint64),
+        ("offload_queued", ctypes.c_uint64),
     ]
 
 
@@ -182,6 +187,10 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_fd_adopt": (ctypes.c_int, [ctypes.c_int]),
     "gt_fd_release": (ctypes.c_int, [ctypes.c_int]),
     "gt_close": (ctypes.c_int, [ctypes.c_int]),
+    "gt_offload": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_offload_until": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]),
+    "gt_offload_owned": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_offload_owned_until": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]),
     "gt_host_set": (ctypes.c_int, [ctypes.POINTER(gt_host_t)]),
     "gt_host_notify": (ctypes.c_int, [ctypes.c_int64]),
     "gt_stats": (ctypes.c_int, [ctypes.POINTER(gt_stats_t)]),
