@@ -4,17 +4,16 @@
 //! comes compiled and without its marks; it would take every hand-over of a contended lock for a race.
 
 #[cfg(not(feature = "tsan"))]
-pub use std::sync::{Condvar, Mutex, MutexGuard};
+pub use std::sync::{Mutex, MutexGuard};
 
 #[cfg(feature = "tsan")]
-pub use seen::{Condvar, Mutex, MutexGuard};
+pub use seen::{Mutex, MutexGuard};
 
 #[cfg(feature = "tsan")]
 mod seen {
     use std::cell::UnsafeCell;
     use std::ops::{Deref, DerefMut};
     use std::sync::{LockResult, TryLockError, TryLockResult};
-    use std::time::Duration;
 
     /// As std's, without poison.
     pub struct Mutex<T: ?Sized> {
@@ -86,74 +85,6 @@ mod seen {
         fn drop(&mut self) {
             // SAFETY: held by this guard.
             unsafe { libc::pthread_mutex_unlock(self.0.raw.get()) };
-        }
-    }
-
-    /// As std's.
-    pub struct Condvar(UnsafeCell<libc::pthread_cond_t>);
-
-    // SAFETY: made to be shared.
-    unsafe impl Sync for Condvar {}
-    // SAFETY: one that is moved is not waited on.
-    unsafe impl Send for Condvar {}
-
-    impl Default for Condvar {
-        fn default() -> Condvar {
-            Condvar::new()
-        }
-    }
-
-    /// What a wait with a limit says.
-    pub struct WaitTimeoutResult(bool);
-
-    impl WaitTimeoutResult {
-        /// Whether the time was up.
-        pub fn timed_out(&self) -> bool {
-            self.0
-        }
-    }
-
-    impl Condvar {
-        /// Nobody waits.
-        pub const fn new() -> Condvar {
-            Condvar(UnsafeCell::new(libc::PTHREAD_COND_INITIALIZER))
-        }
-
-        /// Waits for a wake.
-        pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-            // SAFETY: the guard holds the lock.
-            unsafe { libc::pthread_cond_wait(self.0.get(), guard.0.raw.get()) };
-            Ok(guard)
-        }
-
-        /// Waits for a wake, no longer than told.
-        pub fn wait_timeout<'a, T>(
-            &self,
-            guard: MutexGuard<'a, T>,
-            limit: Duration,
-        ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-            let mut until = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            // SAFETY: `until` is writable; the guard holds the lock.
-            let r = unsafe {
-                libc::clock_gettime(libc::CLOCK_REALTIME, &mut until);
-                let ns = until.tv_nsec + limit.subsec_nanos() as i64;
-                until.tv_sec = until.tv_sec.saturating_add(limit.as_secs() as i64 + ns / 1_000_000_000);
-                until.tv_nsec = ns % 1_000_000_000;
-                libc::pthread_cond_timedwait(self.0.get(), guard.0.raw.get(), &until)
-            };
-            Ok((guard, WaitTimeoutResult(r == libc::ETIMEDOUT)))
-        }
-
-        /// Wakes one.
-        pub fn notify_one(&self) {
-            // SAFETY: initialised by `new`.
-            unsafe { libc::pthread_cond_signal(self.0.get()) };
-        }
-
-        /// Wakes all.
-        pub fn notify_all(&self) {
-            // SAFETY: as above.
-            unsafe { libc::pthread_cond_broadcast(self.0.get()) };
         }
     }
 }
