@@ -21,6 +21,7 @@ use crate::slots::{self, Link, Parts, Slots};
 use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
 
+/// Places in the register: 2,047 schedulers at a time, and the guests.
 const MAX_HOMES: usize = 2048;
 /// The last place in the register: the home of [`guests`], which no scheduler lives in.
 const GUESTS: usize = MAX_HOMES - 1;
