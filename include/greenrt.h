@@ -91,6 +91,176 @@
 #define GT_WORKERS_PIN 1
 
 /**
+ * A state of gt_task_info_t: could run, and waits for its turn.
+ */
+#define GT_TASK_READY 0
+
+/**
+ * A state of gt_task_info_t: the one that calls.
+ */
+#define GT_TASK_RUNNING 1
+
+/**
+ * A state of gt_task_info_t: waits for something.
+ */
+#define GT_TASK_PARKED 2
+
+/**
+ * A state of gt_task_info_t: has ended, and was not joined.
+ */
+#define GT_TASK_ENDED 3
+
+/**
+ * A wait of gt_task_info_t: nothing that has a name here; also for a task that does not wait.
+ */
+#define GT_WAIT_OTHER 0
+
+/**
+ * A wait: gt_park().
+ */
+#define GT_WAIT_PARK 1
+
+/**
+ * A wait: gt_sleep().
+ */
+#define GT_WAIT_SLEEP 2
+
+/**
+ * A wait: `object` is a descriptor, to be readable.
+ */
+#define GT_WAIT_READ 3
+
+/**
+ * A wait: `object` is a descriptor, to be writable.
+ */
+#define GT_WAIT_WRITE 4
+
+/**
+ * A wait: gt_poll() on `object` descriptors.
+ */
+#define GT_WAIT_POLL 5
+
+/**
+ * A wait: the end of the task `object`.
+ */
+#define GT_WAIT_JOIN 6
+
+/**
+ * A wait: gt_shutdown().
+ */
+#define GT_WAIT_SHUTDOWN 7
+
+/**
+ * A wait: a job on another OS thread.
+ */
+#define GT_WAIT_OFFLOAD 8
+
+/**
+ * A wait: a mutex, at the address `object`, as in all that follow and say nothing else.
+ */
+#define GT_WAIT_MUTEX 9
+
+/**
+ * A wait: the read side of a rwlock.
+ */
+#define GT_WAIT_READ_LOCK 10
+
+/**
+ * A wait: the write side of a rwlock.
+ */
+#define GT_WAIT_WRITE_LOCK 11
+
+/**
+ * A wait: a condition variable.
+ */
+#define GT_WAIT_COND 12
+
+/**
+ * A wait: a semaphore.
+ */
+#define GT_WAIT_SEM 13
+
+/**
+ * A wait: an event.
+ */
+#define GT_WAIT_EVENT 14
+
+/**
+ * A wait: a wait group.
+ */
+#define GT_WAIT_WAITGROUP 15
+
+/**
+ * A wait: a barrier.
+ */
+#define GT_WAIT_BARRIER 16
+
+/**
+ * A wait: a gt_once_do() that another task runs.
+ */
+#define GT_WAIT_ONCE 17
+
+/**
+ * A wait: sending into a channel.
+ */
+#define GT_WAIT_SEND 18
+
+/**
+ * A wait: receiving from a channel.
+ */
+#define GT_WAIT_RECV 19
+
+/**
+ * A wait: gt_select() with `object` arms.
+ */
+#define GT_WAIT_SELECT 20
+
+/**
+ * A wait: the tasks of a scope.
+ */
+#define GT_WAIT_SCOPE 21
+
+/**
+ * A wait: a hand-over, or a generator's next value.
+ */
+#define GT_WAIT_HAND_OVER 22
+
+/**
+ * A wait: a signal of the process.
+ */
+#define GT_WAIT_SIGNAL 23
+
+/**
+ * A wait: the child process `object`.
+ */
+#define GT_WAIT_PROCESS 24
+
+/**
+ * A wait: the workers.
+ */
+#define GT_WAIT_WORKERS 25
+
+/**
+ * A flag of gt_task_info_t: it was cancelled.
+ */
+#define GT_TASK_CANCELLED 1
+
+/**
+ * A flag of gt_task_info_t: nobody will join it.
+ */
+#define GT_TASK_DETACHED 2
+
+/**
+ * A flag of gt_task_info_t: it is the root task.
+ */
+#define GT_TASK_ROOT 4
+
+/**
+ * A flag of gt_task_info_t: cancel and interrupt are not delivered at present.
+ */
+#define GT_TASK_SHIELDED 8
+
+/**
  * The right to wake one task from anywhere. While one exists, the task's scheduler does not call silence a deadlock.
  */
 typedef struct gt_waker_t gt_waker_t;
@@ -347,6 +517,75 @@ typedef struct gt_stats_t {
      */
     uint64_t offload_queued;
 } gt_stats_t;
+
+/**
+ * What gt_task_info() tells of a task.
+ */
+typedef struct gt_task_info_t {
+    /**
+     * sizeof(gt_task_info_t), set by the caller
+     */
+    size_t size;
+    /**
+     * The task.
+     */
+    int64_t id;
+    /**
+     * GT_TASK_READY to GT_TASK_ENDED
+     */
+    uint32_t state;
+    /**
+     * What it waits on, while GT_TASK_PARKED: GT_WAIT_*
+     */
+    uint32_t waits;
+    /**
+     * A descriptor, a task, a number, or the address of an object: see GT_WAIT_*.
+     */
+    int64_t object;
+    /**
+     * Until when it waits (absolute ns), the deadline of its scopes included; GT_NEVER without one.
+     */
+    int64_t deadline;
+    /**
+     * When it began to wait (absolute ns), behind by some milliseconds at most while the scheduler polls, and by 256
+     * switches; 0 when it does not wait.
+     */
+    int64_t since;
+    /**
+     * Its entry function; NULL for the root.
+     */
+    const void *entry;
+    /**
+     * Lowest address of its stack; NULL if the C library does not say (root).
+     */
+    void *stack_base;
+    /**
+     * Bytes of its stack.
+     */
+    size_t stack_size;
+    /**
+     * The most that was ever used of the stack, by this task or an earlier one on the same stack: bytes from the lowest
+     * word that is not zero, in pages that were touched, up to the top; memory that was swapped out is not seen. 0 for the
+     * root and for stacks of the caller's own.
+     */
+    size_t stack_used;
+    /**
+     * Where its stack ends while it does not run; NULL for the one that runs.
+     */
+    void *stack_pointer;
+    /**
+     * GT_TASK_CANCELLED, ...
+     */
+    uint32_t flags;
+    /**
+     * 0
+     */
+    uint32_t reserved;
+    /**
+     * Its name, "" without one.
+     */
+    char name[32];
+} gt_task_info_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1254,6 +1493,75 @@ int gt_host_notify(int64_t task);
  * Returns 0, or -EINVAL: stats is NULL or its size less than a size_t and one figure. Does not switch.
  */
 int gt_stats(struct gt_stats_t *stats);
+
+/**
+ * Stores the ids of the tasks of the calling thread that have not ended, the root's included, at most `max` of them;
+ * `ids` may be NULL with max 0.
+ *
+ * Returns how many there are, which may be more than `max`; or -EINVAL: ids is NULL and max is not 0. Does not switch.
+ */
+ssize_t gt_task_list(int64_t *ids,
+                     size_t max);
+
+/**
+ * Tells what a task is, does and waits on. The caller sets `size`; a smaller struct gets the first members, a larger one
+ * zeroes at the end.
+ *
+ * Returns 0, or
+ *   -EINVAL  info is NULL, or its size is less than 16
+ *   -ESRCH   no such task
+ *   -EXDEV   it lives on another OS thread
+ *
+ * Does not switch. The task's home thread.
+ */
+int gt_task_info(int64_t task,
+                 struct gt_task_info_t *info);
+
+/**
+ * Stores the code addresses of a task's calls, innermost first, at most `max` (64 are ever found). The frames of a task
+ * that does not run begin inside this library. Needs the unwind tables that compilers make for x86-64 by default
+ * (.eh_frame), no frame pointers and no debug information; on other processors there are none.
+ *
+ * Returns how many were stored, or
+ *   -EINVAL  addresses is NULL or max is 0
+ *   -ESRCH   no such task
+ *   -EXDEV   it lives on another OS thread
+ *   -EAGAIN  no OS thread to be had for the work
+ *
+ * Does not switch. The task's home thread, which stands still while a helper thread reads.
+ */
+int gt_backtrace(int64_t task,
+                 void **addresses,
+                 size_t max);
+
+/**
+ * Writes every task of the calling thread to a descriptor, as text, some lines each: id, name, state, what it waits on
+ * and for how long, its stack, its entry, and its calls with their names (functions of stripped programs have none). The
+ * text is for people; lines of a task begin with "task ", the first and the last line with "greenrt: ".
+ *
+ * Returns 0, or
+ *   -EBADF   no such descriptor
+ *   -EAGAIN  no OS thread to be had for the work
+ *   -EPIPE, -ENOSPC, ...  what write(2) said
+ *
+ * Does not switch. The whole OS thread stands still until the text is written, also when the descriptor has to be waited
+ * for. Other OS threads' tasks: gt_dump_on_signal(), or a call there.
+ */
+int gt_dump(int fd);
+
+/**
+ * From now on the signal `signo` asks for a dump of every scheduler of the process on standard error: each writes its own,
+ * as gt_dump() does, when it polls next, at the latest after 256 switches. One whose task does not switch writes nothing;
+ * gt_watchdog_start() reports that. The handler itself only leaves the request. 0 ends it and restores the action from
+ * before.
+ *
+ * Returns 0, or
+ *   -EINVAL  no signal, or one of SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT
+ *   -EBUSY   the program has a handler of its own for it
+ *
+ * Any thread; does not switch. Process-wide; a forked child inherits it.
+ */
+int gt_dump_on_signal(int signo);
 
 /**
  * The builtins of this library for the CPython that runs in this process: a new reference to a dict, or NULL with a Python

@@ -37,6 +37,7 @@ mod wait;
 /// What must be in place before the first fork of the process.
 extern "C" fn at_load() {
     sched::at_load();
+    debug::at_load();
     offload::pool::at_load();
     fleet::at_load();
 }

@@ -35,7 +35,9 @@ pub const MAIL: u64 = 16;
 pub const NUDGE: u64 = 32;
 /// Asked for: let the host look at signals (to a root task).
 pub const SIGNAL: u64 = 64;
-const REQUESTS: u64 = UNPARK | CANCEL | MAIL | NUDGE | SIGNAL;
+/// Asked for: a dump of the scheduler's tasks (to a root task).
+pub const DUMP: u64 = 128;
+const REQUESTS: u64 = UNPARK | CANCEL | MAIL | NUDGE | SIGNAL | DUMP;
 
 /// The link of a task in its home's inbox; part of the task record.
 #[repr(C)]

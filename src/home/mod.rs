@@ -41,6 +41,8 @@ pub struct Home {
     pub wakers: Tally,
     /// Jobs of its tasks that run on other threads.
     pub jobs: Tally,
+    /// What a watcher on another thread may look at.
+    pub watch: Watch,
 }
 
 /// A count of things that outside code holds for one scheduler. Homes pass from scheduler to scheduler, so it has an
@@ -70,6 +72,13 @@ impl Tally {
         let next = |now: u64| Some(((now >> 32) + 1) << 32);
         let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
     }
+}
+
+/// What other threads may know of a home without asking it.
+#[derive(Default)]
+pub struct Watch {
+    /// The id of its root task; 0 while nobody lives here.
+    pub root: AtomicU64,
 }
 
 static REGISTER: [AtomicPtr<Home>; MAX_HOMES] = [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_HOMES];
@@ -156,6 +165,16 @@ pub fn request(id: i64, what: u64) -> Result<()> {
     of(p)?.deliver(p, what)
 }
 
+/// Any thread, also a signal handler: asks every scheduler of the process for a dump. How many were asked.
+pub fn ask_for_dumps() -> usize {
+    let roots = REGISTER.iter().filter_map(|place| match place.load(Ordering::Acquire) {
+        ABANDONED => None,
+        // SAFETY: H1.
+        known => unsafe { known.as_ref() }.map(|home| home.watch.root.load(Ordering::Acquire) as i64),
+    });
+    roots.filter(|&root| root != 0 && request(root, slots::DUMP).is_ok()).count()
+}
+
 /// Any thread: mails an interrupt code to a task.
 pub fn mail(id: i64, code: i32) -> Result<()> {
     let p = slots::parts(id).ok_or(Error::new(libc::ESRCH))?;
@@ -183,6 +202,7 @@ impl Home {
             mail: Mutex::default(),
             wakers: Tally::default(),
             jobs: Tally::default(),
+            watch: Watch::default(),
         };
         let mut one = Vec::new();
         one.try_reserve_exact(1).map_err(|_| Error::new(libc::ENOMEM))?;
@@ -305,6 +325,7 @@ impl Home {
         let _guard = lock();
         self.inbox.store(std::ptr::null_mut(), Ordering::SeqCst);
         self.take_mail();
+        self.watch.root.store(0, Ordering::Release);
         self.in_use.store(false, Ordering::Release);
         IN_USE.fetch_sub(1, Ordering::SeqCst);
     }

@@ -26,6 +26,7 @@ mod overflow;
 mod park;
 mod ready;
 mod remote;
+pub mod report;
 mod spawn;
 pub mod stats;
 pub mod task;
@@ -177,6 +178,7 @@ impl Scheduler {
         let (slot, id) = home.slots.take(&root.link)?;
         root.slot.set(Some(slot));
         root.id.set(id);
+        home.watch.root.store(id as u64, Ordering::Release);
         scheduler.root.set(root);
         scheduler.current.set(root);
         let scheduler = Box::into_raw(extra::try_box(scheduler)?);
@@ -202,6 +204,7 @@ impl Scheduler {
 
     /// Forked child: the task that forked is the root from now on.
     fn root_is(&self, task: &'static Task) {
+        self.home.watch.root.store(task.id.get() as u64, Ordering::Release);
         self.root.set(task);
     }
 

@@ -1,6 +1,7 @@
 //! What other OS threads asked for: read from the inbox and the mail, carried out at home.
 
 use super::guest;
+use super::report;
 use super::task::{flags, Task, Wake};
 use super::Scheduler;
 use crate::home::guests;
@@ -35,6 +36,9 @@ impl Scheduler {
         }
         if asked & slots::SIGNAL != 0 {
             self.signalled();
+        }
+        if asked & slots::DUMP != 0 {
+            report::dump();
         }
         if asked & slots::MAIL != 0 {
             let guests = guests::take_mail(|id| self.find(id).is_ok());

@@ -22,6 +22,40 @@ GT_DEADLOCK_OFF = 3
 GT_SPAWN_DETACHED = 1
 GT_NEVER = 9223372036854775807
 GT_WORKERS_PIN = 1
+GT_TASK_READY = 0
+GT_TASK_RUNNING = 1
+GT_TASK_PARKED = 2
+GT_TASK_ENDED = 3
+GT_WAIT_OTHER = 0
+GT_WAIT_PARK = 1
+GT_WAIT_SLEEP = 2
+GT_WAIT_READ = 3
+GT_WAIT_WRITE = 4
+GT_WAIT_POLL = 5
+GT_WAIT_JOIN = 6
+GT_WAIT_SHUTDOWN = 7
+GT_WAIT_OFFLOAD = 8
+GT_WAIT_MUTEX = 9
+GT_WAIT_READ_LOCK = 10
+GT_WAIT_WRITE_LOCK = 11
+GT_WAIT_COND = 12
+GT_WAIT_SEM = 13
+GT_WAIT_EVENT = 14
+GT_WAIT_WAITGROUP = 15
+GT_WAIT_BARRIER = 16
+GT_WAIT_ONCE = 17
+GT_WAIT_SEND = 18
+GT_WAIT_RECV = 19
+GT_WAIT_SELECT = 20
+GT_WAIT_SCOPE = 21
+GT_WAIT_HAND_OVER = 22
+GT_WAIT_SIGNAL = 23
+GT_WAIT_PROCESS = 24
+GT_WAIT_WORKERS = 25
+GT_TASK_CANCELLED = 1
+GT_TASK_DETACHED = 2
+GT_TASK_ROOT = 4
+GT_TASK_SHIELDED = 8
 
 
 class gt_config_t(ctypes.Structure):
@@ -96,6 +130,26 @@ class gt_stats_t(ctypes.Structure):
         ("objects", ctypes.c_uint64),
         ("offload_threads", ctypes.c_uint64),
         ("offload_queued", ctypes.c_uint64),
+    ]
+
+
+class gt_task_info_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("id", ctypes.c_int64),
+        ("state", ctypes.c_uint32),
+        ("waits", ctypes.c_uint32),
+        ("object", ctypes.c_int64),
+        ("deadline", ctypes.c_int64),
+        ("since", ctypes.c_int64),
+        ("entry", ctypes.c_void_p),
+        ("stack_base", ctypes.c_void_p),
+        ("stack_size", ctypes.c_size_t),
+        ("stack_used", ctypes.c_size_t),
+        ("stack_pointer", ctypes.c_void_p),
+        ("flags", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("name", ctypes.c_void_p),
     ]
 
 
@@ -194,5 +248,10 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_host_set": (ctypes.c_int, [ctypes.POINTER(gt_host_t)]),
     "gt_host_notify": (ctypes.c_int, [ctypes.c_int64]),
     "gt_stats": (ctypes.c_int, [ctypes.POINTER(gt_stats_t)]),
+    "gt_task_list": (ctypes.c_ssize_t, [ctypes.POINTER(ctypes.c_int64), ctypes.c_size_t]),
+    "gt_task_info": (ctypes.c_int, [ctypes.c_int64, ctypes.POINTER(gt_task_info_t)]),
+    "gt_backtrace": (ctypes.c_int, [ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p), ctypes.c_size_t]),
+    "gt_dump": (ctypes.c_int, [ctypes.c_int]),
+    "gt_dump_on_signal": (ctypes.c_int, [ctypes.c_int]),
     "gt_python_builtins": (ctypes.c_void_p, []),
 }

@@ -1,0 +1,196 @@
+//! The text of a dump: every task of a scheduler, what it does or waits on, since when, and its calls. Line by line:
+//!
+//! ```text
+//! greenrt: dump of 3 tasks at 81234.567891234 s
+//! task 268435457 'root': parked, waits on join 268435458 for 0.120 s
+//!   stack 8388608 bytes, live from 0x7ffc…
+//!   #0 0x7f… gt_join_until+0x1b in libgreenrt.so.1
+//! task 268435458 '': running, detached
+//! greenrt: end of dump
+//! ```
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::aside::aside;
+use super::facts::{self, Facts};
+use super::stacks;
+use super::symbols::Names;
+use super::unwind::{Frame, Registers, Walker, FRAMES};
+use crate::error::{Error, Result};
+use crate::home;
+use crate::sched::task::State;
+use crate::sched::waits::Kind;
+use crate::sched::Scheduler;
+use crate::sys::clock::{self, NEVER};
+use crate::sys::complain;
+
+/// Where the text goes, piece by piece: a dump of a million tasks does not stand in memory at once.
+struct Out {
+    fd: i32,
+    text: String,
+    failed: Option<Error>,
+}
+
+const PIECE: usize = 32 * 1024;
+
+impl Out {
+    fn flush(&mut self) {
+        let mut rest = self.text.as_bytes();
+        while !rest.is_empty() && self.failed.is_none() {
+            // SAFETY: the pointer and length are those of a live slice.
+            match unsafe { libc::write(self.fd, rest.as_ptr().cast(), rest.len()) } {
+                n if n >= 0 => rest = &rest[n as usize..],
+                _ => match Error::last() {
+                    e if e.errno() == libc::EINTR => {}
+                    // A pipe or terminal in non-blocking mode: this thread may wait, the task's may not be told to.
+                    e if e.would_block() => wait_writable(self.fd),
+                    e => self.failed = Some(e),
+                },
+            }
+        }
+        self.text.clear();
+    }
+}
+
+fn wait_writable(fd: i32) {
+    let mut one = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one pollfd of this frame.
+    unsafe { libc::poll(&mut one, 1, 1000) };
+}
+
+/// Writes the tasks of the calling thread's scheduler to a descriptor. `title` begins the first line.
+#[inline(never)]
+pub fn write(s: &'static Scheduler, fd: i32, title: &str) -> Result<()> {
+    // SAFETY: asks only.
+    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return Err(Error::last());
+    }
+    let here = Registers::here();
+    let thread = stacks::of_thread();
+    aside(|| {
+        let _turn = Turn::take();
+        let mut out = Out { fd, text: String::new(), failed: None };
+        all(s, here, thread, title, &mut out);
+        out.flush();
+        out.failed.map_or(Ok(()), Err)
+    })?
+}
+
+/// The deadlock report, on standard error. False if it could not be written.
+pub fn deadlock(s: &'static Scheduler) -> bool {
+    complain(b"greenrt: deadlock: every task is parked and nothing can wake one\n");
+    write(s, libc::STDERR_FILENO, "deadlock report").is_ok()
+}
+
+/// Two dumps do not write at the same time. Holds the number of the process it was taken in: a forked child finds that of
+/// a thread it does not have, and goes on.
+struct Turn;
+static TURN: AtomicU32 = AtomicU32::new(0);
+
+impl Turn {
+    fn take() -> Turn {
+        let mine = home::forks().wrapping_add(1);
+        loop {
+            match TURN.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Turn,
+                Err(other) if other != mine => {
+                    let _ = TURN.compare_exchange(other, 0, Ordering::Relaxed, Ordering::Relaxed);
+                }
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(1)),
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        TURN.store(0, Ordering::Release);
+    }
+}
+
+fn all(s: &'static Scheduler, here: Option<Registers>, thread: (usize, usize), title: &str, out: &mut Out) {
+    let count = facts::list(s, &mut []);
+    let now = clock::coarse();
+    let _ = writeln!(out.text, "greenrt: {title} of {count} tasks at {} s", seconds(now));
+    let (mut walker, mut names) = (Walker::default(), Names::new());
+    s.each_task(|task| {
+        if task.state.get() == State::Done {
+            return;
+        }
+        let mut frames = [Frame { ip: 0, after_call: false }; FRAMES];
+        let found = facts::frames(s, task, here, thread, &mut walker, &mut frames);
+        head(&facts::of(s, task, thread), facts::high_water(task), now, &mut names, &mut out.text);
+        calls(&frames[..found], &mut names, &mut out.text);
+        if out.text.len() > PIECE {
+            out.flush();
+        }
+    });
+    let _ = writeln!(out.text, "greenrt: end of {title}");
+}
+
+fn head(f: &Facts, high: usize, now: i64, names: &mut Names, out: &mut String) {
+    let name = &f.name[..f.name.iter().position(|&b| b == 0).unwrap_or(f.name.len())];
+    let state = match f.state {
+        State::Ready => "ready",
+        State::Running => "running",
+        State::Parked => "parked",
+        State::Done => "ended",
+    };
+    let _ = write!(out, "task {} '{}': {state}", f.id, printable(name));
+    if f.state == State::Parked {
+        let _ = match f.kind {
+            Kind::Other | Kind::Park | Kind::Sleep | Kind::Shutdown | Kind::Offload => {
+                write!(out, ", waits on {}", f.kind.word())
+            }
+            Kind::Read | Kind::Write => write!(out, ", waits on {} of descriptor {}", f.kind.word(), f.object as i32),
+            Kind::Join => write!(out, ", waits on join of task {}", f.object as i64),
+            Kind::Poll | Kind::Select => write!(out, ", waits on {} of {}", f.kind.word(), f.object),
+            Kind::Process => write!(out, ", waits on process {}", f.object as i32),
+            _ if f.object == 0 => write!(out, ", waits on {}", f.kind.word()),
+            _ => write!(out, ", waits on {} {:#x}", f.kind.word(), f.object),
+        };
+        let _ = write!(out, " for {} s", seconds((now - f.since).max(0)));
+        if f.deadline != NEVER {
+            let _ = write!(out, ", {} s left", seconds((f.deadline - now).max(0)));
+        }
+    }
+    for (holds, word) in [(f.cancelled, "cancelled"), (f.detached && !f.root, "detached"), (f.shielded, "shielded")] {
+        if holds {
+            let _ = write!(out, ", {word}");
+        }
+    }
+    let _ = writeln!(out);
+    if f.stack.top != 0 {
+        let _ = write!(out, "  stack {} bytes", f.stack.top - f.stack.base);
+        if high != 0 {
+            let _ = write!(out, ", {high} used");
+        }
+        if f.stack.pointer != 0 {
+            let _ = write!(out, ", {} live from {:#x}", f.stack.top.saturating_sub(f.stack.pointer), f.stack.pointer);
+        }
+        let _ = writeln!(out);
+    }
+    if f.entry != 0 {
+        let entry = names.function(f.entry);
+        let _ = writeln!(out, "  entry {:#x} {}", f.entry, if entry.is_empty() { "?" } else { &entry });
+    }
+}
+
+/// The lines of a backtrace.
+pub fn calls(frames: &[Frame], names: &mut Names, out: &mut String) {
+    for (i, &frame) in frames.iter().enumerate() {
+        let _ = writeln!(out, "  #{i} {:#x} {}", frame.ip, names.frame(frame));
+    }
+}
+
+/// A name as one word of a line: what does not print is a dot.
+pub fn printable(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name);
+    text.chars().map(|c| if c.is_control() || c == '\'' { '.' } else { c }).collect()
+}
+
+/// Nanoseconds as seconds, to the microsecond.
+fn seconds(ns: i64) -> String {
+    format!("{}.{:06}", ns / 1_000_000_000, ns % 1_000_000_000 / 1000)
+}
