@@ -225,7 +225,7 @@ static void *dial_many(void *arg) {
   return NULL;
 }
 
-TEST(descriptor_accept_without_free_numbers_says_emfile_and_recovers) {
+TEST_WITH(descriptor_accept_without_free_numbers_says_emfile_and_recovers, T_LIMITS, 0) {
   struct rlimit limit;
   uint16_t port;
   int listener = s_listener(&port), spent[64], count = 0;

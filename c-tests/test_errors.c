@@ -81,7 +81,7 @@ TEST(errors_of_join_and_detach) {
   s_settle();
 }
 
-TEST(errors_of_spawn_without_memory) {
+TEST_WITH(errors_of_spawn_without_memory, T_LIMITS, 0) {
   struct rlimit limit = {(rlim_t)256 << 20, RLIM_INFINITY};
   gt_spawn_opts_t opts = {.size = sizeof opts, .stack_size = (size_t)1 << 29};
   CHECK_OK(setrlimit(RLIMIT_AS, &limit));

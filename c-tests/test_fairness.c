@@ -78,7 +78,7 @@ static long served[4];
 
 static void *always_ready(void *arg) {
   int *fds = arg, which = fds[2];
-  char block[512];
+  char block[512] = {0};
   while (!over) {
     CHECK_EQ(gt_send(fds[0], block, sizeof block, 0), (ssize_t)sizeof block);
     CHECK_EQ(gt_recv(fds[1], block, sizeof block, MSG_WAITALL), (ssize_t)sizeof block);

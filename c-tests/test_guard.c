@@ -51,7 +51,7 @@ static void check_report(const struct s_end *end) {
   CHECK_HAS(report, "stack_size"); /* how to enlarge it */
 }
 
-TEST(guard_touch_is_reported_and_kills) {
+TEST_WITH(guard_touch_is_reported_and_kills, T_FAULTS, 0) {
   static struct s_end end;
   size_t size = 0;
   s_child(overflow_here, &size, &end);
@@ -63,7 +63,7 @@ TEST(guard_touch_is_reported_and_kills) {
   CHECK_HAS(end.out, "262144");
 }
 
-TEST(guard_touch_on_a_second_thread_is_reported_too) {
+TEST_WITH(guard_touch_on_a_second_thread_is_reported_too, T_FAULTS, 0) {
   static struct s_end end;
   size_t size = 0;
   s_child(overflow_on_second_thread, &size, &end);
@@ -86,7 +86,7 @@ static void with_host_handler(void *arg) {
   overflow_here(arg);
 }
 
-TEST(guard_lets_a_host_handler_run_that_was_there_before) {
+TEST_WITH(guard_lets_a_host_handler_run_that_was_there_before, T_FAULTS, 0) {
   static struct s_end end;
   size_t size = 0;
   s_child(with_host_handler, &size, &end);
@@ -148,7 +148,7 @@ static void neighbour_and_big_frame(void *arg) {
   printf("nobody noticed\n");
 }
 
-TEST(guard_is_wide_enough_for_one_frame_of_24_kib) {
+TEST_WITH(guard_is_wide_enough_for_one_frame_of_24_kib, T_FAULTS, 0) {
   static struct s_end end;
   s_child(neighbour_and_big_frame, NULL, &end);
   CHECK(strstr(end.out, "nobody noticed") == NULL);
@@ -166,7 +166,7 @@ static void wild_program(void *arg) {
   gt_join(s_spawn_named("wild", wild_write, (void *)(uintptr_t)4096), NULL);
 }
 
-TEST(guard_handler_leaves_other_faults_alone) {
+TEST_WITH(guard_handler_leaves_other_faults_alone, T_FAULTS, 0) {
   static struct s_end end;
   s_child(wild_program, NULL, &end);
   CHECK_EQ(end.signal, SIGSEGV);
@@ -179,7 +179,7 @@ static void wild_program_with_host(void *arg) {
   wild_program(arg);
 }
 
-TEST(guard_handler_hands_other_faults_to_the_host) {
+TEST_WITH(guard_handler_hands_other_faults_to_the_host, T_FAULTS, 0) {
   static struct s_end end;
   s_child(wild_program_with_host, NULL, &end);
   CHECK_EQ(end.signal, SIGSEGV);
@@ -196,7 +196,7 @@ static void switched_off(void *arg) {
   overflow_here(arg);
 }
 
-TEST(guard_handler_can_be_switched_off) {
+TEST_WITH(guard_handler_can_be_switched_off, T_FAULTS, 0) {
   static struct s_end end;
   size_t size = 0;
   s_child(switched_off, &size, &end);
@@ -216,7 +216,7 @@ static void *sender(void *arg) {
   return NULL;
 }
 
-TEST(guard_refuses_a_buffer_inside_it) {
+TEST_WITH(guard_refuses_a_buffer_inside_it, T_FAULTS, 0) {
   int fds[2];
   s_unix_pair(SOCK_STREAM, fds);
   s_join(s_spawn(sender, fds));

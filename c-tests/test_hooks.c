@@ -81,7 +81,7 @@ static void *inside_bounds(void *arg) {
   return arg;
 }
 
-TEST(hooks_stack_bounds_hold_the_running_frames) {
+TEST_WITH(hooks_stack_bounds_hold_the_running_frames, T_FIGURES, 0) {
   static char own[64 * 1024] __attribute__((aligned(64)));
   toy_begin(&vm, &host);
   host.stack_bounds = note_bounds;
@@ -125,7 +125,7 @@ static void *receive_one(void *arg) {
   return (void *)(intptr_t)gt_recv(*(int *)arg, &byte, 1, 0);
 }
 
-TEST(hooks_release_only_around_a_poll_that_sleeps) {
+TEST_WITH(hooks_release_only_around_a_poll_that_sleeps, T_HASTE, 0) {
   int fds[2];
   char byte;
   s_unix_pair(SOCK_STREAM, fds);
@@ -185,7 +185,7 @@ static void *vm_thread(void *arg) {
   return arg;
 }
 
-TEST_WITH(hooks_two_threads_contend_for_the_vms_lock, 0, 60) {
+TEST_WITH(hooks_two_threads_contend_for_the_vms_lock, T_HANDS_LOCKS | T_HASTE, 60) {
   pthread_t threads[] = {s_thread(vm_thread, NULL), s_thread(vm_thread, NULL)};
   for (size_t i = 0; i < COUNT(threads); i++) s_thread_join(threads[i]);
   CHECK_EQ(toy_shared, 2 * 20 * 200);

@@ -163,7 +163,7 @@ TEST(io_eventfd_rings_each_time) {
 
 TEST(io_of_nothing_and_of_nowhere) {
   int fds[2];
-  char buf[4];
+  char buf[4] = {0};
   s_pipe(fds, 0);
   const int closed = fds[1];
   CHECK_EQ(gt_close(fds[1]), 0);

@@ -15,6 +15,6 @@ TEST_WITH(large_echo_with_many_connections, T_ALONE, 60) {
 }
 
 /* A tenth of the full size: what does not grow with the tasks weighs ten times as much, so the limit is a little higher. */
-TEST_WITH(large_many_parked_tasks, T_ALONE, 60) {
+TEST_WITH(large_many_parked_tasks, T_ALONE | T_FIGURES, 60) {
   large("large/million_parked", "100000", "4350", "100000 tasks parked in gt_recv: ");
 }

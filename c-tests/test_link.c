@@ -35,17 +35,17 @@ static void check_only_ours(const char *symbols) {
   CHECK_GT(count, 60);
 }
 
-TEST(link_shared_library_exports_only_gt) {
+TEST_WITH(link_shared_library_exports_only_gt, T_SHIPPED, 0) {
   if (!s_have_program("nm")) SKIP("no nm here");
   check_only_ours(shell("nm -D --defined-only %s | awk '{print $3}'", library("libgreenrt.so")));
 }
 
-TEST(link_static_library_defines_only_gt) {
+TEST_WITH(link_static_library_defines_only_gt, T_SHIPPED, 0) {
   if (!s_have_program("nm")) SKIP("no nm here");
   check_only_ours(shell("nm -g --defined-only %s | awk 'NF == 3 {print $3}'", library("libgreenrt.a")));
 }
 
-TEST(link_shared_library_has_soname_and_is_never_unloaded) {
+TEST_WITH(link_shared_library_has_soname_and_is_never_unloaded, T_SHIPPED, 0) {
   if (!s_have_program("readelf")) SKIP("no readelf here");
   const char *dynamic = shell("readelf -d %s", library("libgreenrt.so"));
   CHECK_HAS(dynamic, "Library soname: [libgreenrt.so.1]");
@@ -61,9 +61,9 @@ static void run_beside(const char *name, const char *expected) {
   CHECK_STR(end.out, expected);
 }
 
-TEST(link_program_with_its_own_jump_fcontext) { run_beside("own_fcontext", "both are themselves\n"); }
+TEST_WITH(link_program_with_its_own_jump_fcontext, T_SHIPPED, 0) { run_beside("own_fcontext", "both are themselves\n"); }
 
-TEST(link_program_with_boost_context) { run_beside("boost_context", "both switch\n"); }
+TEST_WITH(link_program_with_boost_context, T_SHIPPED, 0) { run_beside("boost_context", "both switch\n"); }
 
 static void use_through_dlopen(void *arg) {
   void *handle = dlopen(arg, RTLD_NOW | RTLD_LOCAL);
@@ -79,7 +79,7 @@ static void use_through_dlopen(void *arg) {
   CHECK_EQ(sleeper.call(MS(1)), 0); /* still there: unloading would leave stacks dangling */
 }
 
-TEST(link_library_can_be_opened_at_run_time_and_stays) {
+TEST_WITH(link_library_can_be_opened_at_run_time_and_stays, T_SHIPPED, 0) {
   char path[4096];
   snprintf(path, sizeof path, "%s", library("libgreenrt.so"));
   s_child(use_through_dlopen, path, &end);
@@ -110,7 +110,7 @@ static void open_beside_others(void *arg) {
   use_through_dlopen(arg);
 }
 
-TEST(link_library_is_opened_late_beside_25_that_use_the_same_room) {
+TEST_WITH(link_library_is_opened_late_beside_25_that_use_the_same_room, T_SHIPPED, 0) {
   char path[4096];
   if (!s_have_program("cc")) SKIP("no compiler here");
   snprintf(path, sizeof path, "%s", library("libgreenrt.so"));
@@ -119,7 +119,7 @@ TEST(link_library_is_opened_late_beside_25_that_use_the_same_room) {
 }
 
 /* What `make install` leaves, used as its user would: through pkg-config, shared and static. */
-TEST_WITH(link_installed_library_is_found_by_pkg_config, 0, 60) {
+TEST_WITH(link_installed_library_is_found_by_pkg_config, T_SHIPPED, 60) {
   char root[] = "/tmp/greenrt-install-XXXXXX";
   if (access("Makefile", R_OK) != 0) SKIP("not run from the top of the tree");
   if (!s_have_program("pkg-config")) SKIP("no pkg-config here");

@@ -59,9 +59,9 @@ static void one_page_each(gt_entry_t entry) {
   close(pagemap);
 }
 
-TEST(memory_one_page_per_task_parked_in_sleep_at_every_colour) { one_page_each(work_then_sleep); }
+TEST_WITH(memory_one_page_per_task_parked_in_sleep_at_every_colour, T_FIGURES, 0) { one_page_each(work_then_sleep); }
 
-TEST(memory_one_page_per_task_parked_in_recv_at_every_colour) {
+TEST_WITH(memory_one_page_per_task_parked_in_recv_at_every_colour, T_FIGURES, 0) {
   s_unix_pair(SOCK_STREAM, parked_fds);
   s_adopt_pair(parked_fds);
   one_page_each(work_then_recv);
@@ -81,7 +81,7 @@ static long resident_kib(void) {
 
 static void *nothing(void *arg) { return arg; }
 
-TEST(memory_finished_tasks_cost_nothing_for_ever) {
+TEST_WITH(memory_finished_tasks_cost_nothing_for_ever, T_FIGURES, 0) {
   for (int i = 0; i < 10000; i++) s_join(s_spawn(nothing, NULL));
   long before = resident_kib();
   for (int i = 0; i < 300000; i++) s_join(s_spawn(nothing, NULL));
@@ -94,7 +94,7 @@ static void *grow_then_finish(void *arg) {
   return arg;
 }
 
-TEST(memory_stacks_that_grew_are_trimmed) {
+TEST_WITH(memory_stacks_that_grew_are_trimmed, T_FIGURES, 0) {
   int64_t tasks[400];
   long before = resident_kib();
   for (size_t i = 0; i < COUNT(tasks); i++) tasks[i] = s_spawn_stack(1u << 20, grow_then_finish, NULL);
@@ -109,7 +109,7 @@ static void *park(void *arg) {
   return (void *)(intptr_t)gt_park();
 }
 
-TEST(memory_out_of_memory_for_stacks_is_an_error_and_not_the_end) {
+TEST_WITH(memory_out_of_memory_for_stacks_is_an_error_and_not_the_end, T_LIMITS, 0) {
   enum { MOST = 4000 };
   static int64_t tasks[MOST];
   struct rlimit limit = {(rlim_t)1 << 30, RLIM_INFINITY};

@@ -53,7 +53,7 @@ TEST(notify_before_the_poll_ends_the_roots_call) {
   CHECK_EQ(gt_host_set(NULL), 0);
 }
 
-TEST(notify_that_the_host_makes_nothing_of_keeps_the_root_waiting) {
+TEST_WITH(notify_that_the_host_makes_nothing_of_keeps_the_root_waiting, T_HASTE, 0) {
   prepare();
   int64_t task = s_spawn(raise_and_park, NULL), start = gt_now();
   CHECK_EQ(gt_sleep(MS(30)), 0);

@@ -65,7 +65,7 @@ static void without_pwait2(unsigned error) {
 
 TEST(oldkernel_without_epoll_pwait2_waits_in_milliseconds) { without_pwait2(ENOSYS); }
 
-TEST(oldkernel_sandbox_that_forbids_epoll_pwait2) { without_pwait2(EPERM); }
+TEST_WITH(oldkernel_sandbox_that_forbids_epoll_pwait2, T_LIMITS, 0) { without_pwait2(EPERM); }
 #endif
 
 __attribute__((noinline)) static int recurse(int depth) {
@@ -88,7 +88,7 @@ static void overflow_without_markers(void *arg) {
   printf("nobody noticed\n");
 }
 
-TEST(oldkernel_without_guard_markers_still_guards) {
+TEST_WITH(oldkernel_without_guard_markers_still_guards, T_FAULTS, 0) {
   static struct s_end end;
   s_child(overflow_without_markers, NULL, &end);
   if (end.status == 77) SKIP("no seccomp here");
@@ -97,7 +97,7 @@ TEST(oldkernel_without_guard_markers_still_guards) {
 }
 
 /* Guards by protection split the mapping: running out says so, and what was there goes on. */
-TEST(oldkernel_running_out_of_mappings_says_so) {
+TEST_WITH(oldkernel_running_out_of_mappings_says_so, T_LIMITS, 0) {
   if (refuse(SYS_madvise, GUARD_INSTALL, EINVAL) != 0) SKIP("no seccomp here");
   if (refuse(SYS_mprotect, 0, ENOMEM) != 0) SKIP("no seccomp here");
   int64_t task = gt_spawn(echo_one, NULL);

@@ -53,7 +53,7 @@ static void *receive_and_log(void *arg) {
   return NULL;
 }
 
-TEST(order_several_readers_of_one_descriptor_are_served_in_turn) {
+TEST_WITH(order_several_readers_of_one_descriptor_are_served_in_turn, T_HASTE, 0) {
   for (int adopted = 0; adopted < 2; adopted++) {
     struct waiter waiters[6];
     int64_t tasks[6];

@@ -127,7 +127,7 @@ TEST(waker_from_a_plain_thread_is_never_lost) {
 enum { STORM = 50, STORM_THREADS = 4 };
 static int64_t storm_tasks[STORM];
 static int storm_hits[STORM];
-static volatile int storm_over, storm_ends;
+static _Atomic int storm_over, storm_ends;
 
 static void *storm_task(void *arg) {
   int *hits = arg;

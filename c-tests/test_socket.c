@@ -296,7 +296,7 @@ static void *accept_many(void *arg) {
   return NULL;
 }
 
-TEST(socket_dial_resolves_many_names_at_once) {
+TEST_WITH(socket_dial_resolves_many_names_at_once, T_FIGURES, 0) {
   enum { N = 300 };
   uint16_t port;
   int listener = s_listener(&port);

@@ -68,7 +68,7 @@ TEST(stats_look_the_same_from_inside_a_task) {
   s_join(ready);
 }
 
-TEST(stats_count_switches_and_polls) {
+TEST_WITH(stats_count_switches_and_polls, T_HASTE, 0) {
   int64_t task = s_spawn(yielder, NULL);
   uint64_t before = s_stats().switches;
   s_join(task);

@@ -125,7 +125,7 @@ static void *write_all(void *arg) {
   return NULL;
 }
 
-static volatile int over;
+static _Atomic int over;
 
 /* Wakes anybody for nothing, from another OS thread. */
 static void *wake_anybody(void *arg) {
@@ -140,7 +140,7 @@ static void *wake_anybody(void *arg) {
 }
 
 TEST_WITH(stress_streams_survive_every_disturbance, 0, 60) {
-  uint32_t seed = first_seed();
+  uint32_t seed = first_seed(), others_seed = draw(&seed);
   int fds_before = s_fd_count(), disturbed = 0;
   for (int i = 0; i < STREAMS; i++) {
     struct stream *stream = &streams[i];
@@ -155,7 +155,7 @@ TEST_WITH(stress_streams_survive_every_disturbance, 0, 60) {
     stream->reader = s_spawn(read_all, stream);
     stream->writer = s_spawn(write_all, stream);
   }
-  pthread_t thread = s_thread(wake_anybody, &seed);
+  pthread_t thread = s_thread(wake_anybody, &others_seed);
   while (running) {
     struct stream *stream = &streams[draw(&seed) % STREAMS];
     int64_t victim = draw(&seed) % 2 ? stream->reader : stream->writer;
@@ -228,8 +228,8 @@ TEST_WITH(stress_tasks_come_and_go, 0, 60) {
 }
 
 enum { TARGETS = 64 };
-static volatile int64_t targets[TARGETS];
-static volatile int calm;
+static _Atomic int64_t targets[TARGETS];
+static _Atomic int calm;
 
 /* Does to foreign tasks whatever any thread may do, with ids that go stale at every moment. */
 static void *torment(void *arg) {

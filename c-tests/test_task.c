@@ -262,7 +262,7 @@ static void *use_900_kib(void *arg) {
   return arg;
 }
 
-TEST(task_stack_size_is_honoured) { s_join(s_spawn_stack(1u << 20, use_900_kib, NULL)); }
+TEST_WITH(task_stack_size_is_honoured, T_FIGURES, 0) { s_join(s_spawn_stack(1u << 20, use_900_kib, NULL)); }
 
 static void *where(void *arg) {
   char here;
@@ -271,7 +271,7 @@ static void *where(void *arg) {
   return NULL;
 }
 
-TEST(task_runs_on_the_users_own_stack) {
+TEST_WITH(task_runs_on_the_users_own_stack, T_FIGURES, 0) {
   static char stack[64 * 1024] __attribute__((aligned(4096)));
   uintptr_t at = 0;
   gt_spawn_opts_t opts = {.size = sizeof opts, .stack = stack, .stack_size = sizeof stack};

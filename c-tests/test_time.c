@@ -86,7 +86,7 @@ static void *sleeper(void *arg) {
   return NULL;
 }
 
-TEST(time_timers_fire_in_the_order_of_their_deadlines) {
+TEST_WITH(time_timers_fire_in_the_order_of_their_deadlines, T_FIGURES, 0) {
   static int64_t tasks[SLEEPERS];
   srand(7);
   for (int64_t lead = MS(200), late = 1; late; lead *= 2) {

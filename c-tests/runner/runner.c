@@ -37,10 +37,10 @@ struct tool {
 
 static const struct tool tools[] = {
     {"none", 1, 0},
-    {"ubsan", 2, 0},
-    {"asan", 6, T_FIGURES | T_FAULTS | T_LIMITS},
-    {"tsan", 10, T_FIGURES | T_FAULTS | T_LIMITS},
-    {"valgrind", 25, T_FIGURES | T_FAULTS | T_LIMITS},
+    {"ubsan", 2, T_SHIPPED},
+    {"asan", 6, T_FIGURES | T_FAULTS | T_LIMITS | T_SHIPPED},
+    {"tsan", 10, T_HANDS_LOCKS | T_FIGURES | T_FAULTS | T_LIMITS | T_SHIPPED},
+    {"valgrind", 25, T_HASTE | T_FIGURES | T_FAULTS | T_LIMITS | T_SHIPPED},
 };
 
 static const struct tool *tool = &tools[0];
@@ -142,6 +142,7 @@ static void skip_line(const char *name, const char *text) {
 static void finish(struct job *job, int status) {
   static char text[SHOWN_MAX + 1];
   const char *name = job->test->name;
+  pid_t pid = job->pid;
   kill(-job->pid, SIGKILL); /* what the test started and did not end */
   output_of(job, text);
   fclose(job->output);
@@ -161,7 +162,7 @@ static void finish(struct job *job, int status) {
     else if (WIFSIGNALED(status))
       printf("#   died of signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
-      printf("#   ended with status %d\n", WEXITSTATUS(status));
+      printf("#   ended with status %d, process %d\n", WEXITSTATUS(status), (int)pid);
     show(text);
   }
   fflush(stdout);
@@ -173,6 +174,9 @@ static const char *obstacle(const struct t_test *test) {
   if (skips & T_FIGURES) return "it measures memory, stack use or time, which the tool changes";
   if (skips & T_FAULTS) return "it provokes a fault that the tool would report in its own way";
   if (skips & T_LIMITS) return "it sets limits that the tool cannot live with";
+  if (skips & T_HANDS_LOCKS) return "one task takes a pthread mutex and another gives it back, which the tool takes for two threads";
+  if (skips & T_HASTE) return "it has a short deadline that must not pass before the machine gets there";
+  if (skips & T_SHIPPED) return "it looks at the libraries and programs as they are shipped";
   return NULL;
 }
 

@@ -26,6 +26,9 @@ struct t_test {
 #define T_FIGURES 4u /* memory, stack use or time are measured */
 #define T_FAULTS 8u  /* a fault is provoked and must be seen as it is */
 #define T_LIMITS 16u /* the process gets limits that the tool itself cannot live with, or uses up what the tool needs */
+#define T_HANDS_LOCKS 64u /* a task gives back a pthread mutex that another one took: ThreadSanitizer takes tasks for threads */
+#define T_HASTE 128u /* a short deadline must not pass before the machine gets there: twenty times slower is too slow */
+#define T_SHIPPED 32u /* it looks at the libraries and programs as they are shipped */
 
 void t_register(struct t_test *test);
 _Noreturn void t_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));

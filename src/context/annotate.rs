@@ -239,9 +239,10 @@ mod asan {
 
 #[cfg(feature = "valgrind")]
 mod valgrind {
-    use std::cell::RefCell;
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
     use std::ffi::{c_uint, c_void};
+
+    use crate::sys::sync::Mutex;
 
     extern "C" {
         fn gt_valgrind_stack(base: *const c_void, top: *const c_void) -> c_uint;
@@ -250,10 +251,8 @@ mod valgrind {
         fn gt_valgrind_no_access(base: *const c_void, top: *const c_void);
     }
 
-    thread_local! {
-        /// Valgrind's numbers of the stacks, by base. Feature builds only: a hash map on the side is cheap enough.
-        static KNOWN: RefCell<HashMap<usize, c_uint>> = RefCell::default();
-    }
+    /// Valgrind's numbers of the stacks, by base.
+    static KNOWN: Mutex<BTreeMap<usize, c_uint>> = Mutex::new(BTreeMap::new());
 
     pub fn open(base: *mut u8, top: *mut u8) {
         // SAFETY: a request to valgrind about a range; nothing is read or written.
@@ -268,12 +267,12 @@ mod valgrind {
     pub fn made(base: *mut u8, top: *mut u8) {
         // SAFETY: as above.
         let id = unsafe { gt_valgrind_stack(base.cast(), top.cast()) };
-        let _ = KNOWN.try_with(|k| k.borrow_mut().insert(base as usize, id));
+        KNOWN.lock().unwrap_or_else(|e| e.into_inner()).insert(base as usize, id);
     }
 
     pub fn gone(base: *mut u8, _top: *mut u8) {
-        // A thread that ends may have dropped its map: then valgrind forgets the stack with the mapping.
-        if let Ok(Some(id)) = KNOWN.try_with(|k| k.borrow_mut().remove(&(base as usize))) {
+        let id = KNOWN.lock().unwrap_or_else(|e| e.into_inner()).remove(&(base as usize));
+        if let Some(id) = id {
             // SAFETY: `id` came from `made`.
             unsafe { gt_valgrind_no_stack(id) };
         }

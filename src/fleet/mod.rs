@@ -183,7 +183,11 @@ fn cancel_all(s: &'static Scheduler) {
     let leave = || {
         fleet().ending.remove(&waiter);
     };
-    while waiter.granted().is_none() && waiter.is_linked() {
+    let linked = || {
+        let _locked = fleet();
+        waiter.is_linked()
+    };
+    while waiter.granted().is_none() && linked() {
         let _ = waiter.wait(s, crate::sys::clock::NEVER, leave);
     }
     let _ = s.shield_pop();
