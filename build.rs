@@ -116,13 +116,16 @@ fn abi_version(root: &std::path::Path) -> String {
 fn versions() -> String {
     let part = |name: &str| env::var(format!("CARGO_PKG_VERSION{name}")).expect("cargo sets it");
     format!(
-        "\n#define GT_VERSION \"{}\"\n#define GT_VERSION_MAJOR {}\n#define GT_VERSION_MINOR {}\n#define GT_VERSION_PATCH {}",
+        "\n#define GT_VERSION \"{}\"\n#define GT_VERSION_MAJOR {}\n#define GT_VERSION_MINOR {}\n#define GT_VERSION_PATCH {}\n\n{ONCE_INIT}",
         part(""),
         part("_MAJOR"),
         part("_MINOR"),
         part("_PATCH")
     )
 }
+
+/// A constant of struct type that C and C++ take as an initialiser.
+const ONCE_INIT: &str = "/** How a gt_once_t begins. */\n#define GT_ONCE_INIT {0, {0, 0, 0, 0, 0, 0, 0}}";
 
 const PREAMBLE: &str = r#"
 /* greenrt: a green-thread runtime behind a C ABI. Generated from src/ffi by cbindgen: do not edit, run `make header`.

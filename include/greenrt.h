@@ -35,6 +35,9 @@
 #define GT_VERSION_MINOR 1
 #define GT_VERSION_PATCH 0
 
+/** How a gt_once_t begins. */
+#define GT_ONCE_INIT {0, {0, 0, 0, 0, 0, 0, 0}}
+
 /**
  * The ABI of this library. A program or binding compares it with `gt_abi_version()` of the library it found.
  */
@@ -261,6 +264,56 @@
 #define GT_TASK_SHIELDED 8
 
 /**
+ * A barrier: a fixed number of tasks wait for each other, round after round. For tasks of one OS thread or of several. After
+ * a fork nobody has come yet in the child.
+ */
+typedef struct gt_barrier_t gt_barrier_t;
+
+/**
+ * A condition variable: tasks wait, with a mutex given up meanwhile, until another one tells them to look again. For tasks
+ * of one OS thread or of several. After a fork nobody waits on it in the child.
+ */
+typedef struct gt_cond_t gt_cond_t;
+
+/**
+ * An event: while it is set, everybody passes; while it is not, everybody waits. For tasks of one OS thread or of several.
+ * After a fork the child has its state and no waiters.
+ */
+typedef struct gt_event_t gt_event_t;
+
+/**
+ * A mutex between tasks, of one OS thread or of several. It belongs to the task that locked it, and goes to the tasks that
+ * wait in the order in which they came. A task that ends does not unlock what it holds.
+ *
+ * After a fork, a mutex that the forking task held is still its own in the child. One that another task held has no owner
+ * there: it is never unlocked, and may be freed.
+ */
+typedef struct gt_mutex_t gt_mutex_t;
+
+/**
+ * A lock that many tasks share for reading and one has alone for writing, of one OS thread or of several. First come,
+ * first served: who comes while somebody waits, waits too, so neither readers nor writers starve. For that reason a task
+ * that reads must not lock it for reading again: a writer between the two would wait for the first, and the second for
+ * the writer.
+ *
+ * The writer is known by its task; readers are only counted. After a fork, what other tasks of the parent held stays held
+ * in the child; a lock held for writing may be freed there.
+ */
+typedef struct gt_rwlock_t gt_rwlock_t;
+
+/**
+ * A counting semaphore, for tasks of one OS thread or of several. What is posted goes to the tasks that wait, in the order in
+ * which they came; a task that comes later cannot take it first. After a fork the child has its value and no waiters.
+ */
+typedef struct gt_sem_t gt_sem_t;
+
+/**
+ * A wait group: a count of what is to be done, and tasks that wait until it is 0, of one OS thread or of several. It may be
+ * used again as soon as it is 0. After a fork the child has its count and no waiters.
+ */
+typedef struct gt_waitgroup_t gt_waitgroup_t;
+
+/**
  * The right to wake one task from anywhere. While one exists, the task's scheduler does not call silence a deadlock.
  */
 typedef struct gt_waker_t gt_waker_t;
@@ -359,6 +412,23 @@ typedef struct gt_spawn_opts_t {
      */
     uint32_t flags;
 } gt_spawn_opts_t;
+
+/**
+ * Whether something that is to be done once was done; for tasks of one OS thread or of several. Begins as GT_ONCE_INIT, or all
+ * zeroes; needs no end. Leave its members alone, and the struct where it is while a call is in it.
+ *
+ * After a fork, a function that another task was running counts as not begun in the child.
+ */
+typedef struct gt_once_t {
+    /**
+     * Zero at the beginning.
+     */
+    int64_t state;
+    /**
+     * Zero at the beginning.
+     */
+    uint64_t reserved[7];
+} gt_once_t;
 
 /**
  * Wishes for gt_workers_start(). Zero means the default in every member but `size`.
@@ -947,6 +1017,495 @@ int64_t gt_deadline_push(int64_t deadline);
  * Does not switch.
  */
 int gt_deadline_pop(int64_t token);
+
+/**
+ * Makes a mutex, unlocked.
+ *
+ * Returns NULL with errno ENOMEM when memory is out. Any thread; does not switch.
+ */
+struct gt_mutex_t *gt_mutex_new(void);
+
+/**
+ * Frees a mutex; NULL is fine.
+ *
+ * Returns 0, or
+ *   -EBUSY   a task holds it or waits for it; nothing was freed
+ *   -EINVAL  mutex was freed before, or is no mutex
+ *
+ * Any thread; does not switch. Nobody else may use it at the same time.
+ */
+int gt_mutex_free(struct gt_mutex_t *mutex);
+
+/**
+ * Locks a mutex; waits while another task has it. Who has waited longest gets it.
+ *
+ * Returns 0, or
+ *   -ECANCELED  the task was cancelled
+ *   -EINTR      the task was interrupted
+ *   -ETIMEDOUT  a deadline scope expired first
+ *   -EDEADLK    the task has the mutex already, or nothing can ever wake the root task (GT_DEADLOCK_ERROR)
+ *   -EINVAL     mutex is NULL, was freed, or is no mutex
+ *   -ENOMEM     the OS thread's first call found no memory for a scheduler
+ *
+ * A task that is given the mutex and cancelled at the same time has the mutex (0). May switch. Any task, the root
+ * included, of any OS thread.
+ */
+int gt_mutex_lock(struct gt_mutex_t *mutex);
+
+/**
+ * As gt_mutex_lock(), waiting at most until `deadline` (absolute ns); then -ETIMEDOUT. One in the past: try once.
+ */
+int gt_mutex_lock_until(struct gt_mutex_t *mutex,
+                        int64_t deadline);
+
+/**
+ * Locks a mutex if no task has it.
+ *
+ * Returns 0, or
+ *   -EBUSY    another task has it
+ *   -EDEADLK  the task has it already
+ *   -EINVAL   mutex is NULL, was freed, or is no mutex
+ *   -ENOMEM   the OS thread's first call found no memory for a scheduler
+ *
+ * Does not switch; not a cancellation point. Any task of any OS thread.
+ */
+int gt_mutex_try_lock(struct gt_mutex_t *mutex);
+
+/**
+ * Unlocks a mutex, or hands it to the task that has waited longest, which has it from now on and runs when its turn comes.
+ *
+ * Returns 0, or
+ *   -EPERM   the running task does not have it
+ *   -EINVAL  mutex is NULL, was freed, or is no mutex
+ *
+ * Does not switch. The task that locked it.
+ */
+int gt_mutex_unlock(struct gt_mutex_t *mutex);
+
+/**
+ * Makes a read-write lock that nobody holds.
+ *
+ * Returns NULL with errno ENOMEM when memory is out. Any thread; does not switch.
+ */
+struct gt_rwlock_t *gt_rwlock_new(void);
+
+/**
+ * Frees a read-write lock; NULL is fine.
+ *
+ * Returns 0, or
+ *   -EBUSY   a task holds it or waits for it; nothing was freed
+ *   -EINVAL  rwlock was freed before, or is no read-write lock
+ *
+ * Any thread; does not switch. Nobody else may use it at the same time.
+ */
+int gt_rwlock_free(struct gt_rwlock_t *rwlock);
+
+/**
+ * Locks for reading; waits while a writer has the lock or anybody waits for it.
+ *
+ * Returns 0, or
+ *   -ECANCELED  the task was cancelled
+ *   -EINTR      the task was interrupted
+ *   -ETIMEDOUT  a deadline scope expired first
+ *   -EDEADLK    the task has the lock for writing already, or nothing can ever wake the root task (GT_DEADLOCK_ERROR)
+ *   -EINVAL     rwlock is NULL, was freed, or is no read-write lock
+ *   -ENOMEM     the OS thread's first call found no memory for a scheduler
+ *
+ * A task that is given the lock and cancelled at the same time has the lock (0). May switch. Any task, the root included,
+ * of any OS thread.
+ */
+int gt_rwlock_read_lock(struct gt_rwlock_t *rwlock);
+
+/**
+ * As gt_rwlock_read_lock(), waiting at most until `deadline` (absolute ns); then -ETIMEDOUT. One in the past: try once.
+ */
+int gt_rwlock_read_lock_until(struct gt_rwlock_t *rwlock,
+                              int64_t deadline);
+
+/**
+ * Locks for reading if no writer has the lock and nobody waits for it.
+ *
+ * Returns 0, or
+ *   -EBUSY    a writer has it, or somebody waits
+ *   -EDEADLK  the task has it for writing
+ *   -EINVAL   rwlock is NULL, was freed, or is no read-write lock
+ *
+ * Does not switch; not a cancellation point. Any thread.
+ */
+int gt_rwlock_try_read_lock(struct gt_rwlock_t *rwlock);
+
+/**
+ * Locks for writing; waits while any other task has the lock.
+ *
+ * Returns 0, or
+ *   -ECANCELED  the task was cancelled
+ *   -EINTR      the task was interrupted
+ *   -ETIMEDOUT  a deadline scope expired first
+ *   -EDEADLK    the task has the lock for writing already, or nothing can ever wake the root task (GT_DEADLOCK_ERROR)
+ *   -EINVAL     rwlock is NULL, was freed, or is no read-write lock
+ *   -ENOMEM     the OS thread's first call found no memory for a scheduler
+ *
+ * A task that is given the lock and cancelled at the same time has the lock (0). May switch. Any task, the root included,
+ * of any OS thread.
+ */
+int gt_rwlock_write_lock(struct gt_rwlock_t *rwlock);
+
+/**
+ * As gt_rwlock_write_lock(), waiting at most until `deadline` (absolute ns); then -ETIMEDOUT. One in the past: try once.
+ */
+int gt_rwlock_write_lock_until(struct gt_rwlock_t *rwlock,
+                               int64_t deadline);
+
+/**
+ * Locks for writing if nobody has the lock.
+ *
+ * Returns 0, or
+ *   -EBUSY    another task has it, or this one for reading
+ *   -EDEADLK  the task has it for writing
+ *   -EINVAL   rwlock is NULL, was freed, or is no read-write lock
+ *   -ENOMEM   the OS thread's first call found no memory for a scheduler
+ *
+ * Does not switch; not a cancellation point. Any task of any OS thread.
+ */
+int gt_rwlock_try_write_lock(struct gt_rwlock_t *rwlock);
+
+/**
+ * Gives up what the running task has of the lock. When it becomes free, the task that has waited longest gets it; if that
+ * one reads, so do those that stand behind it, up to the next writer.
+ *
+ * Returns 0, or
+ *   -EPERM   another task has the lock for writing, or nobody has it. That another task has it for reading, and this one
+ *            not, is not noticed
+ *   -EINVAL  rwlock is NULL, was freed, or is no read-write lock
+ *
+ * Does not switch. The task that locked it.
+ */
+int gt_rwlock_unlock(struct gt_rwlock_t *rwlock);
+
+/**
+ * Makes a condition variable.
+ *
+ * Returns NULL with errno ENOMEM when memory is out. Any thread; does not switch.
+ */
+struct gt_cond_t *gt_cond_new(void);
+
+/**
+ * Frees a condition variable; NULL is fine.
+ *
+ * Returns 0, or
+ *   -EBUSY   a task waits on it; nothing was freed
+ *   -EINVAL  cond was freed before, or is no condition variable
+ *
+ * Any thread; does not switch. Nobody else may use it at the same time.
+ */
+int gt_cond_free(struct gt_cond_t *cond);
+
+/**
+ * Unlocks the mutex, waits for gt_cond_signal() or gt_cond_broadcast(), and locks the mutex again. Unlocking and beginning
+ * to wait are one step: a signal sent with the mutex held is not missed. Look at the condition again afterwards: another
+ * task may have been there first.
+ *
+ * The mutex is locked again whatever ended the wait; cancel, interrupts and deadlines do not keep the task from it.
+ *
+ * Returns 0, or
+ *   -ECANCELED  the task was cancelled
+ *   -EINTR      the task was interrupted
+ *   -ETIMEDOUT  a deadline scope expired first
+ *   -EPERM      the running task does not have the mutex
+ *   -EDEADLK    nothing can ever wake the root task (GT_DEADLOCK_ERROR); then the mutex may not be locked
+ *   -EINVAL     cond or mutex is NULL, was freed, or is something else
+ *
+ * A task that is signalled and cancelled at the same time was signalled (0). Switches. Any task, the root included, of any
+ * OS thread.
+ */
+int gt_cond_wait(struct gt_cond_t *cond,
+                 struct gt_mutex_t *mutex);
+
+/**
+ * As gt_cond_wait(), waiting for the signal at most until `deadline` (absolute ns); then -ETIMEDOUT, with the mutex locked
+ * again, for which there is no deadline.
+ */
+int gt_cond_wait_until(struct gt_cond_t *cond,
+                       struct gt_mutex_t *mutex,
+                       int64_t deadline);
+
+/**
+ * Wakes the task that has waited longest; with nobody there nothing happens, and nothing is kept.
+ *
+ * Returns 0, or
+ *   -EINVAL  cond is NULL, was freed, or is no condition variable
+ *
+ * Any thread, with or without the mutex; does not switch.
+ */
+int gt_cond_signal(struct gt_cond_t *cond);
+
+/**
+ * Wakes all tasks that wait now. Results and threads as of gt_cond_signal().
+ */
+int gt_cond_broadcast(struct gt_cond_t *cond);
+
+/**
+ * Makes a semaphore with a value.
+ *
+ * Returns NULL with errno EINVAL (value is negative) or ENOMEM. Any thread; does not switch.
+ */
+struct gt_sem_t *gt_sem_new(int64_t value);
+
+/**
+ * Frees a semaphore; NULL is fine.
+ *
+ * Returns 0, or
+ *   -EBUSY   a task waits for it; nothing was freed
+ *   -EINVAL  sem was freed before, or is no semaphore
+ *
+ * Any thread; does not switch. Nobody else may use it at the same time.
+ */
+int gt_sem_free(struct gt_sem_t *sem);
+
+/**
+ * Takes one; waits while the value is 0.
+ *
+ * Returns 0, or
+ *   -ECANCELED  the task was cancelled
+ *   -EINTR      the task was interrupted
+ *   -ETIMEDOUT  a deadline scope expired first
+ *   -EDEADLK    nothing can ever wake the root task (GT_DEADLOCK_ERROR)
+ *   -EINVAL     sem is NULL, was freed, or is no semaphore
+ *   -ENOMEM     the OS thread's first call found no memory for a scheduler
+ *
+ * A task that is given one and cancelled at the same time has it (0). May switch. Any task, the root included, of any OS
+ * thread.
+ */
+int gt_sem_wait(struct gt_sem_t *sem);
+
+/**
+ * As gt_sem_wait(), waiting at most until `deadline` (absolute ns); then -ETIMEDOUT. One in the past: try once.
+ */
+int gt_sem_wait_until(struct gt_sem_t *sem,
+                      int64_t deadline);
+
+/**
+ * Takes one if the value is not 0.
+ *
+ * Returns 0, or
+ *   -EAGAIN  the value is 0
+ *   -EINVAL  sem is NULL, was freed, or is no semaphore
+ *
+ * Any thread; does not switch; not a cancellation point.
+ */
+int gt_sem_try_wait(struct gt_sem_t *sem);
+
+/**
+ * Adds one: gives it to the task that has waited longest, or counts it.
+ *
+ * Returns 0, or
+ *   -EOVERFLOW  the value is INT64_MAX
+ *   -EINVAL     sem is NULL, was freed, or is no semaphore
+ *
+ * Any thread, also one without tasks; does not switch. Not for signal handlers.
+ */
+int gt_sem_post(struct gt_sem_t *sem);
+
+/**
+ * Adds `n` (0 adds nothing): gives them to the tasks that have waited longest, and counts the rest.
+ *
+ * Returns 0, or
+ *   -EOVERFLOW  the value would be more than INT64_MAX; nothing was added
+ *   -EINVAL     n is negative, or sem is NULL, was freed, or is no semaphore
+ *
+ * Any thread, also one without tasks; does not switch. Not for signal handlers.
+ */
+int gt_sem_post_many(struct gt_sem_t *sem, int64_t n);
+
+/**
+ * Returns the value, 0 or more, which may have changed by then; or -EINVAL: sem is NULL, was freed, or is no semaphore. Any
+ * thread; does not switch.
+ */
+int64_t gt_sem_value(struct gt_sem_t *sem);
+
+/**
+ * Makes an event, not set.
+ *
+ * Returns NULL with errno ENOMEM when memory is out. Any thread; does not switch.
+ */
+struct gt_event_t *gt_event_new(void);
+
+/**
+ * Frees an event; NULL is fine.
+ *
+ * Returns 0, or
+ *   -EBUSY   a task waits for it; nothing was freed
+ *   -EINVAL  event was freed before, or is no event
+ *
+ * Any thread; does not switch. Nobody else may use it at the same time.
+ */
+int gt_event_free(struct gt_event_t *event);
+
+/**
+ * Sets an event and wakes all tasks that wait for it. It stays set.
+ *
+ * Returns 0, or
+ *   -EINVAL  event is NULL, was freed, or is no event
+ *
+ * Any thread, also one without tasks; does not switch. Not for signal handlers.
+ */
+int gt_event_set(struct gt_event_t *event);
+
+/**
+ * Clears an event: who comes from now on waits. A task that was woken by gt_event_set() before, and has not run since, passes
+ * all the same. Results and threads as of gt_event_set().
+ */
+int gt_event_clear(struct gt_event_t *event);
+
+/**
+ * Returns 1 if the event is set, 0 if not; or -EINVAL: event is NULL, was freed, or is no event. Any thread; does not switch.
+ */
+int gt_event_is_set(struct gt_event_t *event);
+
+/**
+ * Waits until the event is set.
+ *
+ * Returns 0, or
+ *   -ECANCELED  the task was cancelled
+ *   -EINTR      the task was interrupted
+ *   -ETIMEDOUT  a deadline scope expired first
+ *   -EDEADLK    nothing can ever wake the root task (GT_DEADLOCK_ERROR)
+ *   -EINVAL     event is NULL, was freed, or is no event
+ *   -ENOMEM     the OS thread's first call found no memory for a scheduler
+ *
+ * May switch. Any task, the root included, of any OS thread.
+ */
+int gt_event_wait(struct gt_event_t *event);
+
+/**
+ * As gt_event_wait(), at most until `deadline` (absolute ns); then -ETIMEDOUT. One in the past: look once.
+ */
+int gt_event_wait_until(struct gt_event_t *event, int64_t deadline);
+
+/**
+ * Makes a wait group with the count 0.
+ *
+ * Returns NULL with errno ENOMEM when memory is out. Any thread; does not switch.
+ */
+struct gt_waitgroup_t *gt_waitgroup_new(void);
+
+/**
+ * Frees a wait group; NULL is fine.
+ *
+ * Returns 0, or
+ *   -EBUSY   a task waits for it; nothing was freed
+ *   -EINVAL  waitgroup was freed before, or is no wait group
+ *
+ * Any thread; does not switch. Nobody else may use it at the same time.
+ */
+int gt_waitgroup_free(struct gt_waitgroup_t *waitgroup);
+
+/**
+ * Adds `n` to the count; a negative `n` takes away. When the count becomes 0, all tasks that wait are woken. Add before the
+ * work begins, not in it: a wait that finds 0 does not wait.
+ *
+ * Returns 0, or
+ *   -EINVAL     the count would be below 0, nothing was changed; or waitgroup is NULL, was freed, or is no wait group
+ *   -EOVERFLOW  the count would be more than INT64_MAX; nothing was changed
+ *
+ * Any thread, also one without tasks; does not switch. Not for signal handlers.
+ */
+int gt_waitgroup_add(struct gt_waitgroup_t *waitgroup,
+                     int64_t n);
+
+/**
+ * gt_waitgroup_add(waitgroup, -1).
+ */
+int gt_waitgroup_done(struct gt_waitgroup_t *waitgroup);
+
+/**
+ * Waits until the count is 0.
+ *
+ * Returns 0, or
+ *   -ECANCELED  the task was cancelled
+ *   -EINTR      the task was interrupted
+ *   -ETIMEDOUT  a deadline scope expired first
+ *   -EDEADLK    nothing can ever wake the root task (GT_DEADLOCK_ERROR)
+ *   -EINVAL     waitgroup is NULL, was freed, or is no wait group
+ *   -ENOMEM     the OS thread's first call found no memory for a scheduler
+ *
+ * May switch. Any task, the root included, of any OS thread.
+ */
+int gt_waitgroup_wait(struct gt_waitgroup_t *waitgroup);
+
+/**
+ * As gt_waitgroup_wait(), at most until `deadline` (absolute ns); then -ETIMEDOUT. One in the past: look once.
+ */
+int gt_waitgroup_wait_until(struct gt_waitgroup_t *waitgroup,
+                            int64_t deadline);
+
+/**
+ * Makes a barrier for `count` tasks.
+ *
+ * Returns NULL with errno EINVAL (count is 0) or ENOMEM. Any thread; does not switch.
+ */
+struct gt_barrier_t *gt_barrier_new(uint32_t count);
+
+/**
+ * Frees a barrier; NULL is fine.
+ *
+ * Returns 0, or
+ *   -EBUSY   a task waits at it; nothing was freed
+ *   -EINVAL  barrier was freed before, or is no barrier
+ *
+ * Any thread; does not switch. Nobody else may use it at the same time.
+ */
+int gt_barrier_free(struct gt_barrier_t *barrier);
+
+/**
+ * Waits until as many tasks have come as the barrier counts; then all of them go on, and the next round begins.
+ *
+ * Returns 1 for the task that came last, 0 for the others, or
+ *   -ECANCELED  the task was cancelled
+ *   -EINTR      the task was interrupted
+ *   -ETIMEDOUT  a deadline scope expired first
+ *   -EDEADLK    nothing can ever wake the root task (GT_DEADLOCK_ERROR)
+ *   -EINVAL     barrier is NULL, was freed, or is no barrier
+ *   -ENOMEM     the OS thread's first call found no memory for a scheduler
+ *
+ * A task that leaves with an error has not come: the others wait for one more. May switch. Any task, the root included, of
+ * any OS thread.
+ */
+int gt_barrier_wait(struct gt_barrier_t *barrier);
+
+/**
+ * As gt_barrier_wait(), at most until `deadline` (absolute ns); then -ETIMEDOUT. One in the past: only the last to come passes.
+ */
+int gt_barrier_wait_until(struct gt_barrier_t *barrier,
+                          int64_t deadline);
+
+/**
+ * Calls `function(arg)` if no call for this `once` has done so yet; waits for it while another task does. When this returns 0,
+ * the function has returned. A function that ends its task by gt_exit() has not returned: the next call runs it again.
+ *
+ * Returns 0, or
+ *   -ECANCELED  the task was cancelled before the function was called
+ *   -EINTR      the task was interrupted before
+ *   -ETIMEDOUT  a deadline scope expired first
+ *   -EDEADLK    the function calls gt_once_do() for the same `once`, or nothing can ever wake the root task
+ *               (GT_DEADLOCK_ERROR)
+ *   -EINVAL     once or function is NULL
+ *   -ENOMEM     no memory to note what to do when the function ends its task; it was not called
+ *
+ * May switch if the function does, or if it is being run. Any task, the root included, of any OS thread.
+ */
+int gt_once_do(struct gt_once_t *once,
+               void (*function)(void *arg),
+               void *arg);
+
+/**
+ * As gt_once_do(), waiting for another task's call at most until `deadline` (absolute ns); then -ETIMEDOUT. The function itself
+ * has no deadline.
+ */
+int gt_once_do_until(struct gt_once_t *once,
+                     void (*function)(void *arg),
+                     void *arg,
+                     int64_t deadline);
 
 /**
  * Starts workers: OS threads that run tasks, each with a scheduler of its own, numbered from 0. `count` 0 means one for

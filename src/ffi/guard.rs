@@ -53,6 +53,16 @@ pub fn guard_errno<T: Failed>(body: impl FnOnce() -> Result<T>) -> T {
     result
 }
 
+/// Runs a body that makes an object: where results are pointers, NULL says that it failed, and errno why.
+pub fn made<T>(body: impl FnOnce() -> Result<*mut T>) -> *mut T {
+    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Error::new(libc::ENOTRECOVERABLE)));
+    result.unwrap_or_else(|e| {
+        // SAFETY: the address is this thread's errno.
+        unsafe { *libc::__errno_location() = e.errno() };
+        std::ptr::null_mut()
+    })
+}
+
 /// -EINVAL.
 pub const fn invalid() -> Error {
     Error::new(libc::EINVAL)

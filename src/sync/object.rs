@@ -12,7 +12,7 @@
 //! O3  The free list and the rest of the last chunk are reached under the lock of their size.
 
 use std::alloc::Layout;
-use std::mem::size_of;
+use std::mem::{offset_of, size_of};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -61,21 +61,23 @@ const ALIVE: u32 = 1;
 /// A value of a kind that C holds by pointer.
 #[repr(C, align(64))]
 pub struct Object<T> {
-    word: AtomicU32,
+    head: Head,
     value: T,
 }
 
-/// A free object: its word, dead, then this link.
+/// What every object begins with. The link has a place of its own: a late touch of a freed object's value does not
+/// reach it.
 #[repr(C)]
-struct Free {
+struct Head {
     word: AtomicU32,
-    next: *mut Free,
+    /// The next free object.
+    next: *mut Head,
 }
 
 /// All objects of one size.
 struct Pool {
-    first: *mut Free,
-    last: *mut Free,
+    first: *mut Head,
+    last: *mut Head,
     free: usize,
     /// What is left of the last chunk.
     fresh: *mut u8,
@@ -126,8 +128,8 @@ impl Pool {
     }
 
     /// Takes a dead object back.
-    fn give(&mut self, object: *mut Free) {
-        // SAFETY: O1, O2: dead, and in no list; objects have room for the link.
+    fn give(&mut self, object: *mut Head) {
+        // SAFETY: O1, O2: dead, and in no list.
         unsafe { (&raw mut (*object).next).write(ptr::null_mut()) };
         match self.free {
             0 => self.first = object,
@@ -156,7 +158,7 @@ impl<T> Object<T> {
         // this place finds it dead until the value is there.
         unsafe {
             (&raw mut (*place).value).write(value);
-            (*(&raw const (*place).word)).store(alive(kind), Ordering::Release);
+            (*place).head.word.store(alive(kind), Ordering::Release);
         }
         LIVE.fetch_add(1, Ordering::Relaxed);
         Ok(place)
@@ -195,6 +197,11 @@ impl<T> Object<T> {
         Ok(())
     }
 
+    /// The address that C knows the object of this value by.
+    pub fn address(value: &T) -> usize {
+        ptr::from_ref(value) as usize - offset_of!(Object<T>, value)
+    }
+
     /// The word of what may be an object.
     ///
     /// # Safety
@@ -205,7 +212,7 @@ impl<T> Object<T> {
             return Err(Error::new(libc::EINVAL));
         }
         // SAFETY: by the caller; O1.
-        Ok(unsafe { &*(&raw const (*object).word) })
+        Ok(unsafe { &(*object).head.word })
     }
 }
 
