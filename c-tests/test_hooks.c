@@ -325,6 +325,12 @@ TEST(hooks_table_is_checked) {
   wrong = host;
   wrong.state_free = NULL;
   CHECK_EQ(gt_host_set(&wrong), -EINVAL);
+  struct {
+    gt_host_t host;
+    uint64_t more;
+  } later = {host, 1};
+  later.host.size = sizeof later;
+  CHECK_EQ(gt_host_set(&later.host), -E2BIG);
   int64_t task = s_spawn(yield_once, NULL);
   CHECK_EQ(gt_host_set(&host), -EBUSY);
   CHECK_EQ(gt_host_set(NULL), -EBUSY);

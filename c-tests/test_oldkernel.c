@@ -1,35 +1,15 @@
 /* What an older kernel or a strict sandbox refuses has a second way: epoll_pwait2 (Linux 5.11), guard markers (6.13). A seccomp
  * filter plays the old kernel. */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "support.h"
 
 enum { GUARD_INSTALL = 102 };
-
-/* Refuses one system call with `error`; if `argument` is not 0 only with that third argument. */
-static int refuse(unsigned number, unsigned argument, unsigned error) {
-  struct sock_filter filter[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-      argument ? (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, argument, 0, 1)
-               : (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  struct sock_fprog program = {.len = COUNT(filter), .filter = filter};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
-  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
 
 static void *echo_one(void *arg) {
   char byte;
@@ -56,7 +36,7 @@ static void waits_work(void) {
 
 #ifdef SYS_epoll_pwait2
 static void without_pwait2(unsigned error) {
-  if (refuse(SYS_epoll_pwait2, 0, error) != 0) SKIP("no seccomp here");
+  if (s_refuse(SYS_epoll_pwait2, 0, error) != 0) SKIP("no seccomp here");
   errno = 0;
   CHECK_EQ(syscall(SYS_epoll_pwait2, -1, NULL, 1, NULL, NULL, 0), -1);
   CHECK_EQ(errno, error);
@@ -83,7 +63,7 @@ static void *overflow(void *arg) {
 
 static void overflow_without_markers(void *arg) {
   (void)arg;
-  if (refuse(SYS_madvise, GUARD_INSTALL, EINVAL) != 0) exit(77);
+  if (s_refuse(SYS_madvise, GUARD_INSTALL, EINVAL) != 0) exit(77);
   gt_join(gt_spawn(overflow, NULL), NULL);
   printf("nobody noticed\n");
 }
@@ -98,8 +78,8 @@ TEST_WITH(oldkernel_without_guard_markers_still_guards, T_FAULTS, 0) {
 
 /* Guards by protection split the mapping: running out says so, and what was there goes on. */
 TEST_WITH(oldkernel_running_out_of_mappings_says_so, T_LIMITS, 0) {
-  if (refuse(SYS_madvise, GUARD_INSTALL, EINVAL) != 0) SKIP("no seccomp here");
-  if (refuse(SYS_mprotect, 0, ENOMEM) != 0) SKIP("no seccomp here");
+  if (s_refuse(SYS_madvise, GUARD_INSTALL, EINVAL) != 0) SKIP("no seccomp here");
+  if (s_refuse(SYS_mprotect, 0, ENOMEM) != 0) SKIP("no seccomp here");
   int64_t task = gt_spawn(echo_one, NULL);
   CHECK_EQ(task, -ENOSPC);
   CHECK_HAS(gt_strerror((int)task), "vm.max_map_count");

@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -206,6 +208,44 @@ TEST(socket_connect_to_nobody_is_refused) {
   }
 }
 
+static void connect_refused_by_the_kernel(void *arg) {
+  const int *error = arg;
+  struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = gt_socket(AF_INET, SOCK_STREAM, 0);
+  CHECK_OK(fd);
+  if (s_refuse(SYS_connect, 0, (unsigned)-*error) != 0) exit(77);
+  CHECK_EQ(gt_connect(fd, (struct sockaddr *)&addr, sizeof addr), *error);
+  CHECK_EQ(gt_dial_tcp("127.0.0.1", 9), *error);
+  CHECK_EQ(gt_close(fd), 0);
+  exit(0);
+}
+
+/* What the kernel says is what the caller hears. */
+TEST(socket_connect_passes_the_kernels_errors_on) {
+  const int errors[] = {-ENETUNREACH, -EHOSTUNREACH};
+  for (size_t i = 0; i < COUNT(errors); i++) {
+    struct s_end end;
+    s_child(connect_refused_by_the_kernel, (void *)&errors[i], &end);
+    if (end.status == 77) SKIP("no seccomp here");
+    CHECK_EQ(end.signal, 0);
+    CHECK_EQ(end.status, 0);
+  }
+}
+
+TEST(socket_listen_without_the_right_to_the_port) {
+  if (s_refuse(SYS_bind, 0, EACCES) != 0) SKIP("no seccomp here");
+  CHECK_EQ(gt_listen_tcp("127.0.0.1", 80, 1), -EACCES);
+}
+
+TEST_WITH(socket_verbs_without_a_free_descriptor, T_LIMITS, 0) {
+  CHECK_EQ(gt_yield(), 0); /* the scheduler has its own */
+  struct rlimit limit = {3, 3};
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  CHECK_EQ(gt_listen_tcp("127.0.0.1", 0, 1), -EMFILE);
+  CHECK_EQ(gt_dial_tcp("127.0.0.1", 9), -EMFILE);
+  CHECK_EQ(gt_socket(AF_INET, SOCK_STREAM, 0), -EMFILE);
+}
+
 static void *accept_one(void *arg) {
   int fd = gt_accept(*(int *)arg, NULL, NULL);
   CHECK_OK(fd);
@@ -273,7 +313,12 @@ TEST(socket_dial_resolves_beside_running_tasks) {
   CHECK_EQ(gt_cancel(task), 0);
   s_join(task);
   CHECK_LT(gt_listen_tcp("no-such-host.invalid", 0, 1), 0);
-  CHECK_LT(gt_listen_tcp("203.0.113.7", 0, 1), 0); /* not an address of this machine */
+  CHECK_EQ(gt_listen_tcp("203.0.113.7", 0, 1), -EADDRNOTAVAIL); /* not an address of this machine */
+}
+
+/* RFC 1035 2.3.4: a label has at most 63 bytes, so the resolver says no without asking anybody. */
+TEST(socket_dial_of_what_is_no_name) {
+  CHECK_EQ(gt_dial_tcp("a-label-that-is-much-longer-than-the-sixty-three-bytes-that-a-label-may-have.example", 80), -EADDRNOTAVAIL);
 }
 
 static void *dial_to_nowhere(void *arg) {

@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,6 +112,40 @@ TEST(workers_errors_of_start_and_stop) {
   start(1);
   CHECK_EQ(gt_workers_start(1, NULL), -EALREADY);
   CHECK_EQ(gt_workers_stop(), 0);
+}
+
+/* After an error no worker is left over, and the next start is a whole one. */
+TEST_WITH(workers_that_find_no_descriptors_are_not_started, T_LIMITS, 0) {
+  struct rlimit all, limit;
+  CHECK_EQ(gt_yield(), 0);
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &all), 0);
+  limit = all;
+  limit.rlim_cur = 8; /* enough for one scheduler or two, not for eight */
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  CHECK_EQ(gt_workers_start(8, NULL), -EMFILE);
+  CHECK_EQ(gt_workers_count(), 0);
+  CHECK_EQ(gt_spawn_any(where, NULL), -ESRCH);
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &all), 0);
+  start(2);
+  CHECK_EQ(gt_workers_stop(), 0);
+}
+
+static void start_without_threads(void *arg) {
+  (void)arg;
+  CHECK_EQ(gt_yield(), 0);
+  if (s_refuse(SYS_clone3, 0, EAGAIN) != 0 || s_refuse(SYS_clone, 0, EAGAIN) != 0) exit(77);
+  CHECK_EQ(gt_workers_start(2, NULL), -EAGAIN);
+  CHECK_EQ(gt_workers_count(), 0);
+  exit(0);
+}
+
+TEST_WITH(workers_that_find_no_threads_are_not_started, T_LIMITS, 0) {
+  struct s_end end;
+  s_child(start_without_threads, NULL, &end);
+  if (end.status == 77) SKIP("no seccomp here");
+  CHECK_STR(end.out, "");
+  CHECK_EQ(end.signal, 0);
+  CHECK_EQ(end.status, 0);
 }
 
 static void *try_to_stop(void *arg) {

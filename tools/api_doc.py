@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes docs/API.md from include/greenrt.h: every function with its comment, by section of src/ffi.
 
-    tools/api_doc.py            writes the page
-    tools/api_doc.py --check    fails when the page is stale
+tools/api_doc.py            writes the page
+tools/api_doc.py --check    fails when the page is stale
 """
 
 from __future__ import annotations

@@ -42,6 +42,10 @@ int s_fd_count(void);
 #define S_KEEP(address) __asm__ volatile("" : : "r"(address) : "memory") /* the compiler must believe that it is read */
 void s_use_stack(int kib);                                               /* touches that many KiB of frames below the caller's */
 
+/* -- the kernel. Refuses a system call with `error` for the rest of the process; if `argument` is not 0 only with that third
+ * argument. Returns 0, or -1 where seccomp is not to be had. */
+int s_refuse(unsigned number, unsigned argument, unsigned error);
+
 /* -- OS threads */
 pthread_t s_thread(void *(*body)(void *), void *arg);
 void *s_thread_join(pthread_t thread);
