@@ -83,15 +83,19 @@ impl Barrier {
         state.arrived = 0;
         state.busy += 1;
         loop {
+            let mut again = false;
             while let Some(waiter) = state.waiters.first() {
-                if batch.is_full() || waiter.want.get() != round {
+                if waiter.want.get() != round {
+                    break;
+                }
+                if batch.is_full() {
+                    again = true;
                     break;
                 }
                 if state.waiters.claim(waiter) {
                     batch.push(state.waiters.finish(waiter, 0));
                 }
             }
-            let again = batch.is_full();
             state.busy -= !again as usize;
             drop(state);
             batch.send();

@@ -95,18 +95,20 @@ pub fn dismiss(crowd: &Lock<Crowd>, begin: impl FnOnce() -> bool, emptied: impl 
     let last = crowd_now.came;
     crowd_now.busy += 1;
     loop {
+        let mut again = false;
         while let Some(waiter) = crowd_now.waiters.first() {
-            if batch.is_full() || waiter.want.get().wrapping_sub(last) as isize > 0 {
+            if waiter.want.get().wrapping_sub(last) as isize > 0 {
+                break;
+            }
+            if batch.is_full() {
+                again = true;
                 break;
             }
             if crowd_now.waiters.claim(waiter) {
                 batch.push(crowd_now.waiters.finish(waiter, 0));
             }
         }
-        let again = batch.is_full();
-        if !again {
-            crowd_now.busy -= 1;
-        }
+        crowd_now.busy -= !again as usize;
         if crowd_now.waiters.is_empty() {
             emptied();
         }

@@ -129,34 +129,10 @@ impl RwLock {
             return;
         }
         if self.word.load(Ordering::Relaxed) & WRITER == 0 {
-            self.let_readers_in(waiters);
-        } else {
-            self.forget(&waiters);
-        }
-    }
-
-    fn forget(&self, waiters: &Waiters) {
-        if waiters.is_empty() {
+            self.word.fetch_add(1, Ordering::Relaxed);
+            self.hand_on(waiters);
+        } else if waiters.is_empty() {
             self.word.fetch_and(!WAIT, Ordering::Relaxed);
-        }
-    }
-
-    /// Grants the readers at the head of the queue. Readers have the lock.
-    fn let_readers_in<'a>(&'a self, mut waiters: Guard<'a, Waiters>) {
-        let mut batch = Batch::new();
-        loop {
-            self.grant_readers(&waiters, &mut batch);
-            self.forget(&waiters);
-            let again = batch.is_full();
-            drop(waiters);
-            batch.send();
-            if !again {
-                return;
-            }
-            waiters = self.waiters.lock();
-            if self.word.load(Ordering::Relaxed) & READERS == 0 {
-                return; // all of them have gone, and passed it on
-            }
         }
     }
 
@@ -206,12 +182,17 @@ impl RwLock {
     /// The caller has the lock, as the writer or as a reader, and gives it to those who wait, if any.
     #[cold]
     fn pass_on(&self) {
-        let mut batch = Batch::new();
-        let mut waiters = self.waiters.lock();
+        let waiters = self.waiters.lock();
         if self.word.load(Ordering::Relaxed) & WRITER != 0 {
-            // As a reader, which the caller is until the end of this, it cannot be taken over by anybody meanwhile.
             self.word.store(1 | WAIT, Ordering::Release);
         }
+        self.hand_on(waiters);
+    }
+
+    /// The caller has the lock as a reader, and is one until the end of this: meanwhile no writer gets it, and nobody may
+    /// free it. The readers at the head go with it; then it gives its share up.
+    fn hand_on<'a>(&'a self, mut waiters: Guard<'a, Waiters>) {
+        let mut batch = Batch::new();
         loop {
             self.grant_readers(&waiters, &mut batch);
             if !batch.is_full() {

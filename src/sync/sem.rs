@@ -123,8 +123,13 @@ impl Sem {
         state.busy += 1;
         loop {
             // While WAIT stands, and with the lock, the word is ours.
-            while self.word.load(Ordering::Relaxed) & MOST > 0 && !batch.is_full() {
+            let mut again = false;
+            while self.word.load(Ordering::Relaxed) & MOST > 0 {
                 let Some(waiter) = state.waiters.first() else { break };
+                if batch.is_full() {
+                    again = true;
+                    break;
+                }
                 if state.waiters.claim(waiter) {
                     self.word.fetch_sub(1, Ordering::Relaxed);
                     batch.push(state.waiters.finish(waiter, 0));
@@ -133,7 +138,6 @@ impl Sem {
             if state.waiters.is_empty() {
                 self.word.fetch_and(!WAIT, Ordering::Release);
             }
-            let again = batch.is_full();
             state.busy -= !again as usize;
             drop(state);
             batch.send();
