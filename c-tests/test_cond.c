@@ -281,3 +281,13 @@ TEST(cond_in_a_forked_child_has_no_waiters) {
   CHECK_EQ((intptr_t)s_join(task), 0);
   drop();
 }
+
+TEST(cond_waits_for_ever_is_a_deadlock_that_the_root_may_be_told) {
+  gt_config_t config = {.size = sizeof config, .deadlock = GT_DEADLOCK_ERROR};
+  CHECK_EQ(gt_config(&config), 0);
+  make();
+  CHECK_EQ(gt_mutex_lock(mutex), 0);
+  CHECK_EQ(gt_cond_wait(cond, mutex), -EDEADLK);
+  CHECK_EQ(gt_mutex_unlock(mutex), 0); /* nobody had it meanwhile: it is locked again */
+  drop();
+}
