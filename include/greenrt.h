@@ -270,6 +270,19 @@
 typedef struct gt_barrier_t gt_barrier_t;
 
 /**
+ * A channel: carries items of one size from task to task, first in, first out. Any number of tasks may send, any number
+ * receive; those who wait are served in the order they came. An item is bytes: it is copied in and copied out.
+ *
+ * With capacity 0 a channel is unbuffered: a send waits for a receiver, and the item goes straight from the sender's memory
+ * into the receiver's. Else up to `capacity` items lie in the channel.
+ *
+ * Functions that say "unless shared: home thread" give -EXDEV when another OS thread calls them for a channel of
+ * gt_chan_new(). A send or receive that was done is reported as done, also if the task was cancelled, interrupted or
+ * late at the same moment; one that reports an error has moved no item.
+ */
+typedef struct gt_chan_t gt_chan_t;
+
+/**
  * A condition variable: tasks wait, with a mutex given up meanwhile, until another one tells them to look again. For tasks
  * of one OS thread or of several. After a fork nobody waits on it in the child.
  */
@@ -1506,6 +1519,168 @@ int gt_once_do_until(struct gt_once_t *once,
                      void (*function)(void *arg),
                      void *arg,
                      int64_t deadline);
+
+/**
+ * Makes a channel that is bound to the calling OS thread: the tasks of this thread use it without locks. `item_size` is the
+ * size of an item in bytes, `capacity` how many items may wait in it.
+ *
+ * Returns NULL with errno
+ *   EINVAL     item_size is 0
+ *   EOVERFLOW  item_size times capacity is more than half the address space
+ *   ENOMEM     out of memory
+ *
+ * Does not switch.
+ */
+struct gt_chan_t *gt_chan_new(size_t item_size,
+                              size_t capacity);
+
+/**
+ * As gt_chan_new(), for a channel that the tasks of all OS threads may use: each step takes a short lock.
+ *
+ * Any thread.
+ */
+struct gt_chan_t *gt_chan_new_shared(size_t item_size, size_t capacity);
+
+/**
+ * Frees a channel; NULL is fine. Items that lie in it are gone.
+ *
+ * Returns 0, or
+ *   -EINVAL  not a channel, or freed before
+ *   -EBUSY   a task waits in it
+ *   -EXDEV   it is bound to another OS thread (one whose scheduler has ended no longer counts)
+ *
+ * Unless shared: home thread. Does not switch.
+ */
+int gt_chan_free(struct gt_chan_t *chan);
+
+/**
+ * Sends an item: to the first task that waits to receive, else into the channel; waits while there is no room.
+ *
+ * Returns 0, or
+ *   -EINVAL     not a channel, or freed; item is NULL
+ *   -EXDEV      the channel is bound to another OS thread
+ *   -EPIPE      the channel is closed, or was closed while the task waited
+ *   -ECANCELED  the task was cancelled        -EINTR  it was interrupted        -ETIMEDOUT  a deadline scope expired
+ *   -EDEADLK    nothing can ever wake the waiting tasks (root task, GT_DEADLOCK_ERROR)
+ *
+ * May switch, now and then also when it need not wait. Unless shared: home thread.
+ */
+int gt_chan_send(struct gt_chan_t *chan,
+                 const void *item);
+
+/**
+ * As gt_chan_send(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_chan_send_until(struct gt_chan_t *chan, const void *item, int64_t deadline);
+
+/**
+ * As gt_chan_send(), without waiting: -EAGAIN where it would. Does not switch.
+ */
+int gt_chan_send_try(struct gt_chan_t *chan, const void *item);
+
+/**
+ * Receives an item: the oldest in the channel, else that of the first task that waits to send; waits while there is none.
+ *
+ * Returns 0, or
+ *   -EINVAL     not a channel, or freed; item is NULL
+ *   -EXDEV      the channel is bound to another OS thread
+ *   -EPIPE      the channel is closed and no item is left
+ *   -ECANCELED  the task was cancelled        -EINTR  it was interrupted        -ETIMEDOUT  a deadline scope expired
+ *   -EDEADLK    nothing can ever wake the waiting tasks (root task, GT_DEADLOCK_ERROR)
+ *
+ * May switch, now and then also when it need not wait. Unless shared: home thread.
+ */
+int gt_chan_recv(struct gt_chan_t *chan,
+                 void *item);
+
+/**
+ * As gt_chan_recv(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_chan_recv_until(struct gt_chan_t *chan, void *item, int64_t deadline);
+
+/**
+ * As gt_chan_recv(), without waiting: -EAGAIN where it would. Does not switch.
+ */
+int gt_chan_recv_try(struct gt_chan_t *chan, void *item);
+
+/**
+ * Sends `n` items that lie one after another at `items`, waiting as often as necessary. Other senders may come in between.
+ * `*sent` (may be NULL) becomes the number of items sent, also when the call fails: the rest were not sent.
+ *
+ * Returns 0 when all were sent (n 0 included), or an error of gt_chan_send(); -EINVAL: items is NULL and n is not 0.
+ * May switch. Unless shared: home thread.
+ */
+int gt_chan_send_many(struct gt_chan_t *chan,
+                      const void *items,
+                      size_t n,
+                      size_t *sent);
+
+/**
+ * As gt_chan_send_many(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_chan_send_many_until(struct gt_chan_t *chan,
+                            const void *items,
+                            size_t n,
+                            size_t *sent,
+                            int64_t deadline);
+
+/**
+ * As gt_chan_send_many(), without waiting: -EAGAIN when not all could be sent. Does not switch.
+ */
+int gt_chan_send_many_try(struct gt_chan_t *chan, const void *items, size_t n, size_t *sent);
+
+/**
+ * Receives up to `max` items into `items`: as many as there are without waiting, but waits for the first. `*received` (may
+ * be NULL) becomes their number, 0 when the call fails.
+ *
+ * Returns 0 when at least one was received (or max is 0), or an error of gt_chan_recv(); -EINVAL: items is NULL and max is
+ * not 0. May switch. Unless shared: home thread.
+ */
+int gt_chan_recv_many(struct gt_chan_t *chan,
+                      void *items,
+                      size_t max,
+                      size_t *received);
+
+/**
+ * As gt_chan_recv_many(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_chan_recv_many_until(struct gt_chan_t *chan,
+                            void *items,
+                            size_t max,
+                            size_t *received,
+                            int64_t deadline);
+
+/**
+ * As gt_chan_recv_many(), without waiting: -EAGAIN when there is none. Does not switch.
+ */
+int gt_chan_recv_many_try(struct gt_chan_t *chan, void *items, size_t max, size_t *received);
+
+/**
+ * Closes a channel: every send, the waiting ones included, is -EPIPE from now on; receivers get what lies in it, then
+ * -EPIPE.
+ *
+ * Returns 0, or
+ *   -EINVAL    not a channel, or freed
+ *   -EALREADY  it is closed
+ *   -EXDEV     it is bound to another OS thread
+ *
+ * Unless shared: home thread. Does not switch.
+ */
+int gt_chan_close(struct gt_chan_t *chan);
+
+/**
+ * How many items lie in the channel now; or -EINVAL: not a channel; -EXDEV: it is bound to another OS thread.
+ *
+ * Unless shared: home thread. Does not switch.
+ */
+int64_t gt_chan_len(const struct gt_chan_t *chan);
+
+/**
+ * How many items may lie in the channel: what it was made with; or -EINVAL: not a channel.
+ *
+ * Any thread. Does not switch.
+ */
+int64_t gt_chan_capacity(const struct gt_chan_t *chan);
 
 /**
  * Starts workers: OS threads that run tasks, each with a scheduler of its own, numbered from 0. `count` 0 means one for

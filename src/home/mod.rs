@@ -33,6 +33,8 @@ pub struct Home {
     /// Its tasks' slots.
     pub slots: Slots,
     in_use: AtomicBool,
+    /// Which scheduler of the process lives here, counted from 1; 0: none.
+    lodger: AtomicU64,
     asleep: AtomicBool,
     bell: AtomicI32,
     inbox: AtomicPtr<Link>,
@@ -87,6 +89,8 @@ static REGISTER: [AtomicPtr<Home>; MAX_HOMES] = [const { AtomicPtr::new(std::ptr
 const ABANDONED: *mut Home = std::ptr::without_provenance_mut(1);
 /// Forks that lie between the first process and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
+/// Schedulers ever made.
+static LODGERS: AtomicU64 = AtomicU64::new(0);
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static REGISTER_LOCK: Lazy<Mutex<()>> = Lazy::new(Mutex::default);
 
@@ -130,6 +134,7 @@ pub fn move_in() -> Result<&'static Home> {
             }
         };
         home.in_use.store(true, Ordering::Release);
+        home.lodger.store(LODGERS.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Release);
         home.asleep.store(false, Ordering::SeqCst);
         home.wakers.begin();
         home.jobs.begin();
@@ -196,6 +201,7 @@ impl Home {
             index: index as u32,
             slots: Slots::new(index as u32).ok_or(Error::new(libc::ENOMEM))?,
             in_use: AtomicBool::new(false),
+            lodger: AtomicU64::new(0),
             asleep: AtomicBool::new(false),
             bell: AtomicI32::new(bell),
             inbox: AtomicPtr::default(),
@@ -235,6 +241,11 @@ impl Home {
             }
         }
         self.ring();
+    }
+
+    /// Any thread: the number of the scheduler that lives here; 0 if none does. Numbers never repeat.
+    pub fn lodger(&self) -> u64 {
+        self.lodger.load(Ordering::Acquire)
     }
 
     /// Any thread: whether the home's OS thread sleeps in a poll; only a hint.
@@ -326,6 +337,7 @@ impl Home {
         self.inbox.store(std::ptr::null_mut(), Ordering::SeqCst);
         self.take_mail();
         self.watch.root.store(0, Ordering::Release);
+        self.lodger.store(0, Ordering::Release);
         self.in_use.store(false, Ordering::Release);
         IN_USE.fetch_sub(1, Ordering::SeqCst);
     }

@@ -295,6 +295,44 @@ impl Scheduler {
         }
     }
 
+    /// Waits until `done`, which is not the case yet, says so; only this thread brings it about. A wait that ends without it
+    /// calls `leave`, which sees to it that nobody brings it about any more. Work that was done meanwhile wins.
+    #[inline(always)]
+    pub fn park_for(&self, deadline: i64, done: impl Fn() -> bool, leave: impl FnOnce()) -> Result<()> {
+        let kind = self.me().waits_kind.get();
+        loop {
+            let woken = self.park(deadline);
+            if done() {
+                return Ok(());
+            }
+            if let Err(e) = self.settle_for(woken, &done) {
+                leave();
+                return Err(e);
+            }
+            if done() {
+                return Ok(());
+            }
+            self.me().waits_kind.set(kind);
+        }
+    }
+
+    /// Settles a wait that is not done. A host's hook may run others meanwhile: if they do it, an interrupt is kept.
+    #[cold]
+    #[inline(never)]
+    fn settle_for(&self, woken: Woken, done: &dyn Fn() -> bool) -> Result<()> {
+        let delivered = self.delivered_interrupts();
+        let error = match self.settle(woken) {
+            Ok(Woken::Deadline) => Error::new(libc::ETIMEDOUT),
+            Ok(_) => return Ok(()),
+            Err(e) => e,
+        };
+        if done() {
+            self.keep_interrupts(delivered);
+            return Ok(());
+        }
+        Err(error)
+    }
+
     /// Waits until `done` says so; both this thread and others may bring it about, and wake the task with an event or
     /// with `slots::NUDGE`. A wait that ends without it calls `leave`, which sees to it that nobody brings it about any
     /// more; if somebody has by then, that wins. A name given by [`Scheduler::waits_on`] before stands until the end.

@@ -70,6 +70,7 @@ pub struct Scheduler {
     timers: UnsafeCell<Timers>,
     stacks: UnsafeCell<Pool>,
     home: &'static Home,
+    serial: u64,
     config: Config,
     root: Cell<*const Task>,
     root_record: Pin<Box<UnsafeCell<std::mem::MaybeUninit<Task>>>>,
@@ -155,6 +156,7 @@ impl Scheduler {
             timers: UnsafeCell::new(Timers::new(clock::now()).ok_or(no_memory)?),
             stacks: UnsafeCell::new(Pool::new(config.shape)?),
             home,
+            serial: home.lodger(),
             config,
             root: Cell::new(std::ptr::null()),
             root_record: Box::into_pin(root),
@@ -271,6 +273,12 @@ impl Scheduler {
     pub(crate) fn shared_wait(&self, begins: bool) {
         let now = self.shared_waits.get();
         self.shared_waits.set(if begins { now + 1 } else { now.saturating_sub(1) });
+    }
+
+    /// The number of this scheduler, which no other one of the process has, before or after it.
+    #[inline(always)]
+    pub fn serial(&self) -> u64 {
+        self.serial
     }
 
     /// Jobs and wakers that may still wake a task of this home from outside.

@@ -135,6 +135,23 @@ impl Scheduler {
         self.give_way();
     }
 
+    /// Charges one operation that took no system call and succeeded at once; lets the others run when the budget is spent.
+    #[inline(always)]
+    pub fn take_turn(&self) {
+        let me = self.me();
+        let left = me.budget.get() - 1;
+        me.budget.set(left);
+        if left == 0 {
+            self.end_turn();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_turn(&self) {
+        self.give_way();
+    }
+
     /// **The one door.** Parks the running task until something wakes it or `deadline` (absolute ns) passes. The
     /// caller has asked `check` and has linked itself wherever the wake shall come from; it unlinks itself afterwards.
     /// `Event` may be spurious: look again, and [`Scheduler::settle`] the rest.

@@ -5,6 +5,7 @@
 
 pub mod barrier;
 pub mod batch;
+pub mod chan;
 pub mod cond;
 pub mod event;
 pub mod lock;

@@ -11,6 +11,7 @@
 //! Q2  A waiter is unlinked before its frame ends: by a grant, or by `leave` of its own wait.
 //! Q3  A waiter is not touched after `granted` was set, save by its own task: its frame may be gone.
 //! Q4  After a fork the lists of the parent's tasks are forgotten untouched: their stacks are free memory.
+//! Q5  An arm that lost is taken out by others, but its own task comes back to the list once: `is_left` counts it.
 
 use crate::sys::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::cell::Cell;
@@ -23,8 +24,21 @@ use crate::sched::task::Task;
 use crate::sched::Scheduler;
 use crate::slots;
 
+/// No arm: who waited has left.
+const NOBODY: usize = usize::MAX - 1;
 /// Not granted yet.
 const WAITING: u32 = 0;
+
+/// Where a waiter stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In no list.
+    Out,
+    /// In the list.
+    Linked,
+    /// Taken out by [`Waiters::claim`], because another arm of its task has won; the task has not noticed yet.
+    Evicted,
+}
 
 /// Of several waiters of one task, the one that was granted first: the task waits in several queues at once.
 #[derive(Default)]
@@ -39,7 +53,19 @@ impl Claim {
     /// Which arm won.
     #[inline]
     pub fn winner(&self) -> Option<usize> {
-        self.0.load(Ordering::Acquire).checked_sub(1)
+        self.0.load(Ordering::Acquire).checked_sub(1).filter(|&arm| arm != NOBODY)
+    }
+
+    /// Claims for nobody: the wait is over. If somebody was quicker, waits out his grant, a few instructions under a
+    /// lock, and says false.
+    pub fn withdraw(&self, granted: impl Fn() -> bool) -> bool {
+        if self.take(NOBODY) {
+            return true;
+        }
+        while !granted() {
+            std::thread::yield_now();
+        }
+        false
     }
 
     /// Claims for an arm; false if another one has won.
@@ -53,7 +79,7 @@ impl Claim {
 pub struct Waiter {
     next: Cell<*const Waiter>,
     prev: Cell<*const Waiter>,
-    linked: Cell<bool>,
+    place: Cell<Place>,
     granted: AtomicU32,
     task: *const Task,
     home: *const Scheduler,
@@ -88,7 +114,7 @@ impl Waiter {
         Waiter {
             next: Cell::new(ptr::null()),
             prev: Cell::new(ptr::null()),
-            linked: Cell::new(false),
+            place: Cell::new(Place::Out),
             granted: AtomicU32::new(WAITING),
             task: me,
             home: s,
@@ -115,7 +141,7 @@ impl Waiter {
     /// Whether it stands in a list. Under the lock.
     #[inline]
     pub fn is_linked(&self) -> bool {
-        self.linked.get()
+        self.place.get() == Place::Linked
     }
 
     /// Parks until the waiter, which the caller has linked, is granted; returns what the grant said. When the wait ends
@@ -163,6 +189,7 @@ pub struct Waiters {
     head: Cell<*const Waiter>,
     tail: Cell<*const Waiter>,
     forks: Cell<u32>,
+    evicted: Cell<usize>,
 }
 
 // SAFETY: Q1: reached under the noun's lock only; the waiters' fields that other threads read are atomic or written before
@@ -178,7 +205,12 @@ impl Default for Waiters {
 impl Waiters {
     /// Nobody waits.
     pub const fn new() -> Waiters {
-        Waiters { head: Cell::new(ptr::null()), tail: Cell::new(ptr::null()), forks: Cell::new(0) }
+        Waiters {
+            head: Cell::new(ptr::null()),
+            tail: Cell::new(ptr::null()),
+            forks: Cell::new(0),
+            evicted: Cell::new(0),
+        }
     }
 
     /// The first waiter.
@@ -212,7 +244,15 @@ impl Waiters {
         if self.forks.replace(now) != now {
             self.head.set(ptr::null());
             self.tail.set(ptr::null());
+            self.evicted.set(0);
         }
+    }
+
+    /// Whether nobody waits, and no arm that lost will come back to leave: the noun may go.
+    #[inline]
+    pub fn is_left(&self) -> bool {
+        self.renew();
+        self.head.get().is_null() && self.evicted.get() == 0
     }
 
     /// Links a waiter at the end.
@@ -222,7 +262,7 @@ impl Waiters {
     #[inline]
     pub unsafe fn push(&self, waiter: &Waiter) {
         self.renew();
-        waiter.linked.set(true);
+        waiter.place.set(Place::Linked);
         waiter.next.set(ptr::null());
         waiter.prev.set(self.tail.get());
         match self.tail.get().is_null() {
@@ -236,8 +276,13 @@ impl Waiters {
     /// Unlinks a waiter if it is linked; whether it was.
     #[inline]
     pub fn remove(&self, waiter: &Waiter) -> bool {
-        if !waiter.linked.replace(false) {
-            return false;
+        match waiter.place.replace(Place::Out) {
+            Place::Out => return false,
+            Place::Evicted => {
+                self.evicted.set(self.evicted.get().saturating_sub(1));
+                return false;
+            }
+            Place::Linked => {}
         }
         let (prev, next) = (waiter.prev.get(), waiter.next.get());
         match prev.is_null() {
@@ -257,10 +302,16 @@ impl Waiters {
     /// won. After true, the caller moves the item, if there is one, and calls [`Waiters::finish`].
     #[inline]
     pub fn claim(&self, waiter: &Waiter) -> bool {
+        if !home::is_alive(waiter.id) {
+            self.remove(waiter);
+            return false;
+        }
         // SAFETY: by `for_arm`, the claim is there while the waiter is linked.
-        let claimed = home::is_alive(waiter.id) && unsafe { waiter.claim.as_ref() }.is_none_or(|c| c.take(waiter.arm));
+        let claimed = unsafe { waiter.claim.as_ref() }.is_none_or(|c| c.take(waiter.arm));
         if !claimed {
             self.remove(waiter);
+            waiter.place.set(Place::Evicted);
+            self.evicted.set(self.evicted.get() + 1);
         }
         claimed
     }
