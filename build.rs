@@ -116,7 +116,7 @@ fn abi_version(root: &std::path::Path) -> String {
 fn versions() -> String {
     let part = |name: &str| env::var(format!("CARGO_PKG_VERSION{name}")).expect("cargo sets it");
     format!(
-        "\n#define GT_VERSION \"{}\"\n#define GT_VERSION_MAJOR {}\n#define GT_VERSION_MINOR {}\n#define GT_VERSION_PATCH {}\n\n{ONCE_INIT}",
+        "\n#define GT_VERSION \"{}\"\n#define GT_VERSION_MAJOR {}\n#define GT_VERSION_MINOR {}\n#define GT_VERSION_PATCH {}\n\n{ONCE_INIT}\n\n{MMSGHDR}",
         part(""),
         part("_MAJOR"),
         part("_MINOR"),
@@ -125,6 +125,8 @@ fn versions() -> String {
 }
 
 /// A constant of struct type that C and C++ take as an initialiser.
+const MMSGHDR: &str = "struct mmsghdr; /* <sys/socket.h> has it, with _GNU_SOURCE */";
+
 const ONCE_INIT: &str = "/** How a gt_once_t begins. */\n#define GT_ONCE_INIT {0, {0, 0, 0, 0, 0, 0, 0}}";
 
 const PREAMBLE: &str = r#"

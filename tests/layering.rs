@@ -16,7 +16,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("reactor", &["error", "sys", "wait"]),
     ("sched", &["error", "sys", "wait", "context", "timers", "slots", "home", "config", "reactor"]),
     ("offload", &["error", "sys", "config", "slots", "home", "sched"]),
-    ("io", &["error", "sys", "wait", "reactor", "sched", "offload"]),
+    ("io", &["error", "sys", "wait", "home", "reactor", "sched", "offload"]),
     ("sync", &["error", "sys", "wait", "sched", "home", "slots", "reactor", "io"]),
     ("structure", &["error", "sys", "wait", "sched", "home", "slots", "sync"]),
     ("fleet", &["error", "sys", "context", "config", "sched", "home", "slots", "sync"]),

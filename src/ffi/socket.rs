@@ -425,7 +425,8 @@ pub unsafe extern "C" fn gt_listen_tcp_until(
             // SAFETY: not NULL, so NUL-terminated by the caller.
             Some(unsafe { text(host)? })
         };
-        tcp::listen(Scheduler::current()?, host, port, backlog, deadline)
+        let options = tcp::ListenOptions { backlog, ..Default::default() };
+        tcp::listen(Scheduler::current()?, host, port, options, deadline)
     })
 }
 

@@ -4,10 +4,14 @@
 //! once. Nothing here blocks the OS thread, except a transfer on what epoll does not take (regular files).
 
 pub mod adopt;
+pub mod datagram;
 pub mod poll;
 pub mod rw;
+pub mod serve;
 pub mod socket;
 pub mod tcp;
+pub mod transfer;
+pub mod unix;
 
 use crate::error::{Error, Result};
 use crate::reactor::Begin;

@@ -13,7 +13,7 @@ const QUEUE_FULL_PAUSE: i64 = 2_000_000;
 
 /// MSG_DONTWAIT from the caller: once, and -EAGAIN instead of a wait.
 #[inline(always)]
-fn patient<T>(flags: i32, deadline: i64, verb: impl FnOnce(i64) -> Result<T>) -> Result<T> {
+pub(super) fn patient<T>(flags: i32, deadline: i64, verb: impl FnOnce(i64) -> Result<T>) -> Result<T> {
     let once = flags & libc::MSG_DONTWAIT != 0;
     match verb(if once { 0 } else { deadline }) {
         Err(e) if once && e == Error::new(libc::ETIMEDOUT) => Err(Error::new(libc::EAGAIN)),
@@ -246,15 +246,24 @@ pub unsafe fn accept(
             unsafe { *addr_len = room };
         }
         // SAFETY: by the caller.
-        let r = unsafe { libc::accept4(fd, addr, addr_len, libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) };
-        match check(r as isize) {
-            Ok(new) => Ok((new as i32, Moved::All)),
-            // The peer gave up between arrival and accept (accept(2), "Error handling"): the next one is meant.
-            Err(e) if e.errno() == libc::ECONNABORTED => Err(Error::new(libc::EINTR)),
-            Err(e) => Err(e),
-        }
+        unsafe { accept_once(fd, addr, addr_len) }.map(|new| (new, Moved::All))
     })?;
     own_new(s, new, true)
+}
+
+/// accept4(2), once.
+///
+/// # Safety
+/// `addr` and `addr_len` are both null or a valid pair.
+pub(super) unsafe fn accept_once(fd: i32, addr: *mut libc::sockaddr, addr_len: *mut libc::socklen_t) -> Result<i32> {
+    // SAFETY: by the caller.
+    let r = unsafe { libc::accept4(fd, addr, addr_len, libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) };
+    match check(r as isize) {
+        Ok(new) => Ok(new as i32),
+        // The peer gave up between arrival and accept (accept(2), "Error handling"): the next one is meant.
+        Err(e) if e.errno() == libc::ECONNABORTED => Err(Error::new(libc::EINTR)),
+        Err(e) => Err(e),
+    }
 }
 
 /// socket(2), owned.
@@ -276,6 +285,14 @@ pub(super) fn own_new(s: &'static Scheduler, fd: i32, stream: bool) -> Result<i3
     }
 }
 
+/// Lets a full listen queue drain.
+fn pause(s: &'static Scheduler, deadline: i64) -> Result<()> {
+    if sys::clock::passed(deadline) {
+        return Err(Error::new(libc::ETIMEDOUT));
+    }
+    s.sleep_until(sys::clock::after(QUEUE_FULL_PAUSE)?.min(deadline))
+}
+
 /// connect(2): starts, waits until the socket is writable, reads the outcome (connect(2), EINPROGRESS).
 ///
 /// # Safety
@@ -292,24 +309,24 @@ pub unsafe fn connect(
     // A foreign socket may be in blocking mode; connect(2) has no flag against that, so the mode is changed for the
     // length of the call. (Flags belong to the open file; a socket that is not connected yet is rarely shared.)
     let was = if owned { true } else { sys::fd::set_nonblocking(fd, true)? };
-    // SAFETY: by the caller.
-    let started = check(unsafe { libc::connect(fd, addr, len) } as isize);
+    let started = loop {
+        // SAFETY: by the caller.
+        match check(unsafe { libc::connect(fd, addr, len) } as isize) {
+            // A unix socket whose listener's queue is full says EAGAIN and has not begun (connect(2)): ask again soon,
+            // there is nothing to wait on.
+            Err(e) if e.would_block() => match pause(s, deadline) {
+                Ok(()) => {}
+                Err(e) => break Err(e),
+            },
+            other => break other,
+        }
+    };
     if !was {
         sys::fd::set_nonblocking(fd, false)?;
     }
     match started {
         Ok(_) => return Ok(()),
         Err(e) if e.errno() == libc::EINPROGRESS || e.errno() == libc::EINTR => {}
-        // A unix socket whose listener's queue is full says EAGAIN and has not begun (connect(2)): ask again soon,
-        // there is nothing to wait on.
-        Err(e) if e.would_block() => {
-            if sys::clock::passed(deadline) {
-                return Err(Error::new(libc::ETIMEDOUT));
-            }
-            s.sleep_until(sys::clock::after(QUEUE_FULL_PAUSE)?.min(deadline))?;
-            // SAFETY: by the caller.
-            return unsafe { connect(s, fd, addr, len, deadline) };
-        }
         Err(e) => return Err(e),
     }
     let node = WaitNode::new(s.me().opaque(), Dir::Write.event());

@@ -11,17 +11,35 @@ use crate::sys;
 
 const DEFAULT_BACKLOG: i32 = 1024;
 
+/// Wishes for a listening socket; the default asks for nothing.
+#[derive(Clone, Copy, Default)]
+pub struct ListenOptions {
+    /// Connections that may wait to be accepted; <= 0 is the default.
+    pub backlog: i32,
+    /// SO_REUSEPORT: several listeners on one port share its connections.
+    pub reuse_port: bool,
+    /// IPv6 only.
+    pub v6_only: bool,
+    /// TCP_DEFER_ACCEPT: seconds to wait for a connection's first bytes before it is accepted; 0: not at all.
+    pub defer_accept: i32,
+}
+
 /// A listening socket, owned. No host: all addresses, both families if the system has them.
-pub fn listen(s: &'static Scheduler, host: Option<&CStr>, port: u16, backlog: i32, deadline: i64) -> Result<i32> {
+pub fn listen(
+    s: &'static Scheduler,
+    host: Option<&CStr>,
+    port: u16,
+    options: ListenOptions,
+    deadline: i64,
+) -> Result<i32> {
     s.check()?;
-    let backlog = if backlog <= 0 { DEFAULT_BACKLOG } else { backlog };
     let addresses = match host {
         Some(host) => dns::resolve(s, host, port, dns::Purpose::Listen, deadline)?,
         None => vec![Address::any_v6(port), Address::any_v4(port)],
     };
     let mut last = Error::new(libc::EADDRNOTAVAIL);
-    for address in &addresses {
-        match listen_on(s, address, backlog) {
+    for address in addresses.iter().filter(|a| !options.v6_only || a.family() == libc::AF_INET6) {
+        match listen_on(s, address, options) {
             Ok(fd) => return Ok(fd),
             Err(e) => last = e,
         }
@@ -29,12 +47,19 @@ pub fn listen(s: &'static Scheduler, host: Option<&CStr>, port: u16, backlog: i3
     Err(last)
 }
 
-fn listen_on(s: &'static Scheduler, address: &Address, backlog: i32) -> Result<i32> {
+fn listen_on(s: &'static Scheduler, address: &Address, options: ListenOptions) -> Result<i32> {
+    let backlog = if options.backlog <= 0 { DEFAULT_BACKLOG } else { options.backlog };
     let fd = socket::socket(s, address.family(), libc::SOCK_STREAM, 0)?;
     let bound = (|| {
         sys::fd::set_socket_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
-        if address.is_any_v6() {
-            sys::fd::set_socket_option(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
+        if options.reuse_port {
+            sys::fd::set_socket_option(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+        }
+        if address.is_any_v6() || options.v6_only {
+            sys::fd::set_socket_option(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, options.v6_only as i32)?;
+        }
+        if options.defer_accept > 0 {
+            sys::fd::set_socket_option(fd, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, options.defer_accept)?;
         }
         // SAFETY: the address is valid for its length.
         sys::check(unsafe { libc::bind(fd, address.pointer(), address.len()) } as isize)?;

@@ -145,6 +145,20 @@ impl Reactor {
         self.dismiss(fd, Note::Ready, wake);
     }
 
+    /// Has everybody who waits on a descriptor look again, and whoever comes next: it was changed in a way that may
+    /// bring no event.
+    pub fn look_again(&mut self, fd: i32, wake: &mut impl FnMut(&WaitNode)) {
+        if let Some(entry) = self.table.get(fd) {
+            entry.ready = Dir::Read.bit() | Dir::Write.bit();
+        }
+        self.dismiss(fd, Note::Ready, wake);
+    }
+
+    /// Which life of its number an owned descriptor lives; None if it is not owned.
+    pub fn life(&mut self, fd: i32) -> Option<u32> {
+        self.table.get(fd).filter(|e| e.kind == Kind::Owned).map(|e| e.generation)
+    }
+
     fn dismiss(&mut self, fd: i32, note: Note, wake: &mut impl FnMut(&WaitNode)) {
         let Some(entry) = self.table.get(fd) else { return };
         for dir in [Dir::Read, Dir::Write] {

@@ -46,6 +46,7 @@ use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
 use crate::sys::{clock, current};
 use crate::timers::Timers;
+pub use extra::try_box;
 pub use hooks::{notify, Host};
 pub use park::Woken;
 use ready::Ready;

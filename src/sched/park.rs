@@ -129,6 +129,15 @@ impl Scheduler {
         }
     }
 
+    /// Charges a large operation as so many.
+    pub fn charge_more(&self, operations: u32) {
+        let me = self.me();
+        match me.budget.get().checked_sub(operations) {
+            Some(left) if left > 0 => me.budget.set(left),
+            _ => self.spent(),
+        }
+    }
+
     #[cold]
     fn spent(&self) {
         self.look_around();

@@ -51,6 +51,23 @@ pub fn set_nonblocking(fd: i32, on: bool) -> Result<bool> {
     Ok(was)
 }
 
+/// Whether O_NONBLOCK is set.
+pub fn is_nonblocking(fd: i32) -> Result<bool> {
+    // SAFETY: fcntl with this command takes no pointers.
+    let flags = super::check(unsafe { libc::fcntl(fd, libc::F_GETFL) } as isize)? as i32;
+    Ok(flags & libc::O_NONBLOCK != 0)
+}
+
+/// The kind of file (S_IFREG, S_IFSOCK, ...).
+pub fn kind(fd: i32) -> Result<libc::mode_t> {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the place is valid; it is read only if the call has filled it.
+    unsafe {
+        super::check(libc::fstat(fd, stat.as_mut_ptr()) as isize)?;
+        Ok(stat.assume_init().st_mode & libc::S_IFMT)
+    }
+}
+
 /// -EBADF unless the descriptor is open.
 pub fn check_open(fd: i32) -> Result<()> {
     // SAFETY: F_GETFD takes no pointers.
