@@ -124,9 +124,10 @@ fn versions() -> String {
     )
 }
 
-/// A constant of struct type that C and C++ take as an initialiser.
+/// Without it a C compiler would take the name in a parameter list for another struct.
 const MMSGHDR: &str = "struct mmsghdr; /* <sys/socket.h> has it, with _GNU_SOURCE */";
 
+/// A constant of struct type that C and C++ take as an initialiser.
 const ONCE_INIT: &str = "/** How a gt_once_t begins. */\n#define GT_ONCE_INIT {0, {0, 0, 0, 0, 0, 0, 0}}";
 
 const PREAMBLE: &str = r#"

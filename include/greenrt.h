@@ -38,6 +38,8 @@
 /** How a gt_once_t begins. */
 #define GT_ONCE_INIT {0, {0, 0, 0, 0, 0, 0, 0}}
 
+struct mmsghdr; /* <sys/socket.h> has it, with _GNU_SOURCE */
+
 /**
  * The ABI of this library. A program or binding compares it with `gt_abi_version()` of the library it found.
  */
@@ -92,6 +94,27 @@
  * A flag of gt_workers_opts_t: each worker stays on one of the processors that the process may use.
  */
 #define GT_WORKERS_PIN 1
+
+/**
+ * The most descriptors that gt_send_fds() takes, and that come with one message.
+ */
+#define GT_FDS_MAX 253
+
+/**
+ * A flag of gt_listen_opts_t: SO_REUSEPORT. Several listeners on one port, made by the same user and all with this flag, share its
+ * connections: one for each OS thread, say.
+ */
+#define GT_LISTEN_REUSEPORT 1
+
+/**
+ * A flag of gt_listen_opts_t: IPV6_V6ONLY. No IPv4, not even with host NULL.
+ */
+#define GT_LISTEN_V6ONLY 2
+
+/**
+ * A flag of gt_serve_opts_t: gt_serve() returns when the connections have ended, too.
+ */
+#define GT_SERVE_DRAIN 1
 
 /**
  * A state of gt_task_info_t: could run, and waits for its turn.
@@ -470,6 +493,67 @@ typedef int64_t (*gt_offload_fn_t)(void *arg);
  * What gt_offload_owned() calls when its argument is needed no longer.
  */
 typedef void (*gt_release_fn_t)(void *arg);
+
+/**
+ * Wishes for gt_listen_tcp_with(). Zero means the default in every member but `size`.
+ */
+typedef struct gt_listen_opts_t {
+    /**
+     * sizeof(gt_listen_opts_t)
+     */
+    size_t size;
+    /**
+     * Connections that may wait to be accepted, at most (net.core.somaxconn limits it too); <= 0 means 1024.
+     */
+    int backlog;
+    /**
+     * GT_LISTEN_*
+     */
+    uint32_t flags;
+    /**
+     * TCP_DEFER_ACCEPT: a connection is accepted when its first bytes have come, or after about so many seconds, 0 to 3600.
+     */
+    int defer_accept;
+    /**
+     * Reserved: 0.
+     */
+    uint32_t reserved;
+} gt_listen_opts_t;
+
+/**
+ * What gt_serve() calls for each connection, on a task of its own; `arg` is gt_serve()'s.
+ */
+typedef void (*gt_handler_t)(int fd, void *arg);
+
+/**
+ * Wishes for gt_serve(). Zero means the default in every member but `size`.
+ */
+typedef struct gt_serve_opts_t {
+    /**
+     * sizeof(gt_serve_opts_t)
+     */
+    size_t size;
+    /**
+     * Connections at a time, at most; the next ones wait in the listener's queue. 0: no limit but that of descriptors.
+     */
+    size_t max_connections;
+    /**
+     * Stack bytes of the connections' tasks, 16 KiB to 1 GiB.
+     */
+    size_t stack_size;
+    /**
+     * The name of the connections' tasks, cut at 31 bytes; or NULL. It has to last until gt_serve() returns.
+     */
+    const char *name;
+    /**
+     * GT_SERVE_*
+     */
+    uint32_t flags;
+    /**
+     * Reserved: 0.
+     */
+    uint32_t reserved;
+} gt_serve_opts_t;
 
 /**
  * The hooks by which a VM's per-thread state follows its task. Their shapes are those of the VM's own functions; for
@@ -2198,6 +2282,273 @@ int64_t gt_offload_owned_until(gt_offload_fn_t fn,
                                void *arg,
                                gt_release_fn_t release,
                                int64_t deadline);
+
+/**
+ * A UDP socket bound to an address, owned. `host` is a name or an address of this machine, or NULL: every address of
+ * both families. Port 0 lets the system choose (getsockname(2) tells).
+ *
+ * Returns the descriptor, or
+ *   -EADDRINUSE     the port is taken
+ *   -EADDRNOTAVAIL  the host is no address of this machine, or does not resolve
+ *   -EACCES         a port below 1024
+ * Also -EMFILE, -ENOMEM, -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired). May switch (to resolve a name).
+ */
+int gt_bind_udp(const char *host,
+                uint16_t port);
+
+/**
+ * As gt_bind_udp(), resolving a name at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_bind_udp_until(const char *host, uint16_t port, int64_t deadline);
+
+/**
+ * Receives `count` messages by as few system calls as can be (recvmmsg(2)), letting other tasks run until they are
+ * there. Each entry of `messages` is prepared as for gt_recvmsg(), and told its length in msg_len. With MSG_WAITFORONE it waits for
+ * the first message only, and takes what else is there. MSG_DONTWAIT does not wait: -EAGAIN. `count` is not limited:
+ * the kernel takes 1,024 messages at once and forgets the rest, so this calls it again.
+ *
+ * Returns the number of messages. It is less than count with MSG_WAITFORONE or MSG_DONTWAIT, and when the wait was
+ * ended after some had come (an interrupt is then still to come). 0: count is 0. Or, with none received,
+ *   -EINVAL     messages is NULL and count is not 0
+ *   -EOVERFLOW  count is above 2,147,483,647
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOTSOCK, -ENOMEM, and what recvmmsg(2) says. May switch.
+ */
+int gt_recvmmsg(int fd,
+                struct mmsghdr *messages,
+                size_t count,
+                int flags);
+
+/**
+ * As gt_recvmmsg(), at most until `deadline` (absolute ns): then the number of messages that came, or, with none,
+ * -ETIMEDOUT. A deadline in the past takes what is there.
+ */
+int gt_recvmmsg_until(int fd,
+                      struct mmsghdr *messages,
+                      size_t count,
+                      int flags,
+                      int64_t deadline);
+
+/**
+ * Sends `count` messages by as few system calls as can be (sendmmsg(2)), letting other tasks run until there is room for
+ * them. Each entry of `messages` is prepared as for gt_sendmsg(), and told the bytes sent in msg_len. Never raises
+ * SIGPIPE. MSG_DONTWAIT does not wait: -EAGAIN. `count` is not limited: the kernel takes 1,024 messages at once and forgets the rest, so
+ * this calls it again.
+ *
+ * Returns the number of messages sent. It is less than count when an error came after some: sending the rest meets it
+ * again. 0: count is 0. Or, with none sent,
+ *   -EINVAL        messages is NULL and count is not 0
+ *   -EOVERFLOW     count is above 2,147,483,647
+ *   -EMSGSIZE      the first message is too long
+ *   -EDESTADDRREQ  it has no address, and the socket is not connected
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOTSOCK, -ENOMEM, and what sendmmsg(2) says. May switch.
+ */
+int gt_sendmmsg(int fd,
+                struct mmsghdr *messages,
+                size_t count,
+                int flags);
+
+/**
+ * As gt_sendmmsg(), at most until `deadline` (absolute ns): then the number of messages sent, or, with none,
+ * -ETIMEDOUT. A deadline in the past sends what there is room for.
+ */
+int gt_sendmmsg_until(int fd, struct mmsghdr *messages, size_t count, int flags, int64_t deadline);
+
+/**
+ * A listening unix stream socket, owned. `path` is a file to be made, or, beginning with '@', an abstract name, which has no
+ * file ("./@x" is a file). `backlog` <= 0 means 1024. gt_close() leaves the file: unlink(2) it.
+ *
+ * Returns the descriptor, or
+ *   -EADDRINUSE    the name is taken. If it is a file that a server left behind, gt_dial_unix() says -ECONNREFUSED:
+ *                  unlink(2) it then, and listen again
+ *   -EINVAL        path is NULL or empty
+ *   -ENAMETOOLONG  a path above 107 bytes, or an abstract name above 107 bytes behind its '@'
+ *   -ENOENT, -ENOTDIR, -EACCES, -EROFS, ...  the file cannot be made
+ * Also -EMFILE, -ENOMEM. Does not switch.
+ */
+int gt_listen_unix(const char *path,
+                   int backlog);
+
+/**
+ * Connects to a unix stream socket by path or, beginning with '@', by abstract name. The descriptor is owned. A full
+ * queue of the listener is waited for.
+ *
+ * Returns the descriptor, or
+ *   -ECONNREFUSED  nobody listens: no such abstract name, or a file that a server left behind
+ *   -ENOENT        no such file
+ *   -EACCES        no permission to write to it
+ *   -EPROTOTYPE    it is not a stream socket
+ *   -EINVAL        path is NULL or empty
+ *   -ENAMETOOLONG  as for gt_listen_unix()
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EMFILE, -ENOMEM. May switch.
+ */
+int gt_dial_unix(const char *path);
+
+/**
+ * As gt_dial_unix(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_dial_unix_until(const char *path, int64_t deadline);
+
+/**
+ * Sends bytes on a unix socket, and `count` descriptors with the first of them: the receiver gets descriptors of its
+ * own for the same open files. These stay the caller's, and can be closed at once. At least one byte has to go
+ * along. Never raises SIGPIPE.
+ *
+ * Returns the number of bytes, which on a stream may be less than len: the descriptors are sent then, the rest of the
+ * bytes is gt_send_all()'s. Or
+ *   -EINVAL        fds or data is NULL; count is 0 or above GT_FDS_MAX; len is 0
+ *   -EBADF         the socket, or one of fds, is not open; or the socket was closed by another task
+ *   -EOPNOTSUPP    not a unix socket
+ *   -ETOOMANYREFS  too many descriptors of this user are on their way already (RLIMIT_NOFILE)
+ *   -EPIPE         the other end is closed
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOTSOCK, -ENOMEM, and what sendmsg(2) says. May switch.
+ */
+ssize_t gt_send_fds(int socket,
+                    const void *data,
+                    size_t len,
+                    const int *fds,
+                    size_t count);
+
+/**
+ * As gt_send_fds(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_send_fds_until(int socket,
+                          const void *data,
+                          size_t len,
+                          const int *fds,
+                          size_t count,
+                          int64_t deadline);
+
+/**
+ * Receives up to `len` bytes from a unix socket, and up to `max` descriptors that were sent with them. Each is owned and
+ * close-on-exec; being owned, it is non-blocking, and with it the open file, which the sender may still use. `received`
+ * is told how many came. `truncated` (may be NULL) is told 1 if more came than max, or than this process has numbers
+ * for (ulimit -n), and 0 otherwise; those are closed.
+ *
+ * Returns the number of bytes, 0 at the end of the stream, or
+ *   -EINVAL  data, received, or fds while max is not 0, is NULL; len is 0
+ *   -ENOMEM  out of memory; bytes and descriptors are lost, the latter closed
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EBADF (not open, or closed by another task),
+ * -ENOTSOCK, and what recvmsg(2) says. May switch.
+ */
+ssize_t gt_recv_fds(int socket,
+                    void *data,
+                    size_t len,
+                    int *fds,
+                    size_t max,
+                    size_t *received,
+                    int *truncated);
+
+/**
+ * As gt_recv_fds(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past means: try once.
+ */
+ssize_t gt_recv_fds_until(int socket,
+                          void *data,
+                          size_t len,
+                          int *fds,
+                          size_t max,
+                          size_t *received,
+                          int *truncated,
+                          int64_t deadline);
+
+/**
+ * Sends `count` bytes of the file `in` to a socket or pipe without a copy through the program (sendfile(2)), letting
+ * other tasks run until there is room, and now and then when there always is. If `offset` is not NULL, it says where
+ * to read and is moved on behind the last byte sent, and the file's own position stays; NULL: from the file's
+ * own position, which moves. `sent` (may be NULL) is told how many bytes were sent; both also when an error ended it.
+ * An `out` in blocking mode that is not owned gets the bytes through a buffer. Reading what is not in the page cache
+ * blocks the OS thread. Never raises SIGPIPE on a socket.
+ *
+ * Returns 0: all was sent, or all there was (sent < count at the end of the file). Or
+ *   -EINVAL  in is neither a regular file nor a block device; *offset is negative; out is opened for appending
+ *   -EPIPE   the other end is closed
+ *   -EBADF   not open, not open for reading or for writing, or closed by another task
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -EIO, -ENOMEM, and what sendfile(2) says. May switch.
+ */
+int gt_sendfile(int out,
+                int in,
+                int64_t *offset,
+                size_t count,
+                size_t *sent);
+
+/**
+ * As gt_sendfile(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_sendfile_until(int out, int in, int64_t *offset, size_t count, size_t *sent, int64_t deadline);
+
+/**
+ * Closes half of a connection, or both halves, for everybody who has it open (shutdown(2)); `how` is SHUT_RD, SHUT_WR or
+ * SHUT_RDWR. The other end reads the end of the stream after SHUT_WR. Tasks of this OS thread that wait on the
+ * socket look again: readers then get 0, writers -EPIPE. The descriptor stays open.
+ *
+ * Returns 0, or
+ *   -EINVAL    how is none of the three
+ *   -ENOTCONN  not connected
+ *   -ENOTSOCK, -EBADF
+ * Does not switch.
+ */
+int gt_half_close(int fd,
+                  int how);
+
+/**
+ * As gt_listen_tcp(), with wishes; `opts` may be NULL.
+ *
+ * Also returns
+ *   -EINVAL  opts is too small; an unknown flag; defer_accept is out of range; reserved is not 0
+ *   -E2BIG   the struct is larger than this library knows and its tail is not zero
+ */
+int gt_listen_tcp_with(const char *host, uint16_t port, const struct gt_listen_opts_t *opts);
+
+/**
+ * As gt_listen_tcp_with(), resolving a name at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_listen_tcp_with_until(const char *host,
+                             uint16_t port,
+                             const struct gt_listen_opts_t *opts,
+                             int64_t deadline);
+
+/**
+ * Accepts connections and calls `handler(fd, arg)` for each of them, on a detached task of its own. The descriptor is
+ * owned, and closed when the handler returns or its task ends otherwise, unless the handler has closed it (gt_close) or
+ * given it back (gt_fd_release), which is how it hands a connection on. `opts` may be NULL. A listener that is not owned is
+ * adopted; it stays open and owned at the end.
+ *
+ * Out of descriptors, buffers or memory it pauses for 10 ms, or until one of its connections ends; connections wait
+ * in the listener's queue meanwhile. It goes on after network errors that belong to one connection.
+ *
+ * It ends when it is stopped, cancelled, interrupted, when a deadline scope expires, or when the listener is closed.
+ * Connections go on then. With GT_SERVE_DRAIN it waits for their end: after gt_serve_stop() and gt_close() they get their
+ * time; otherwise, and if the wait itself is ended, they are cancelled first.
+ *
+ * Returns 0 when stopped, or
+ *   -EBADF   the listener is not open, or was closed by another task
+ *   -EINVAL  handler is NULL; the socket does not listen; opts is too small, stack_size is out of range, an unknown
+ *            flag, reserved is not 0
+ *   -E2BIG   the struct is larger than this library knows and its tail is not zero
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOTSOCK, -ENOMEM (before it began). May switch.
+ */
+int gt_serve(int listener,
+             gt_handler_t handler,
+             void *arg,
+             const struct gt_serve_opts_t *opts);
+
+/**
+ * As gt_serve(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_serve_until(int listener,
+                   gt_handler_t handler,
+                   void *arg,
+                   const struct gt_serve_opts_t *opts,
+                   int64_t deadline);
+
+/**
+ * Stops the calls of gt_serve() that accept from this listener on the calling OS thread: they return 0 once it is
+ * their turn. From another OS thread, cancel the task that serves.
+ *
+ * Returns 0, or -ESRCH: there are none. Does not switch.
+ */
+int gt_serve_stop(int listener);
 
 /**
  * Puts the hooks of this OS thread's scheduler in place; NULL takes them away. The state that is current now becomes

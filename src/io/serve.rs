@@ -20,6 +20,7 @@ use crate::reactor::Begin;
 use crate::sched::control;
 use crate::sched::task::{Task, Wake};
 use crate::sched::try_box;
+use crate::sched::waits::Kind;
 use crate::sched::Scheduler;
 use crate::sched::SpawnOptions;
 use crate::sched::Woken;
@@ -330,6 +331,7 @@ fn pause(s: &'static Scheduler, serve: &Serve, until: i64, deadline: i64) -> Res
         return Err(Error::new(libc::EBADF));
     }
     serve.waiter.set(Some(s.me()));
+    s.waits_on(Kind::Read, serve.listener as usize);
     let woken = s.park(until.min(deadline));
     serve.waiter.set(None);
     match node.note.get() {

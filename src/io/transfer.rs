@@ -85,9 +85,12 @@ fn way(out: i32, input: i32) -> Result<Way> {
     if !matches!(sys::fd::kind(input)?, libc::S_IFREG | libc::S_IFBLK) {
         return Err(Error::new(libc::EINVAL));
     }
-    let kind = sys::fd::kind(out)?;
+    let (kind, flags) = (sys::fd::kind(out)?, sys::fd::flags(out)?);
+    if flags & libc::O_ACCMODE == libc::O_RDONLY {
+        return Err(Error::new(libc::EBADF)); // nobody would ever say that there is room
+    }
     let socket = kind == libc::S_IFSOCK;
-    Ok(if kind != libc::S_IFREG && !sys::fd::is_nonblocking(out)? {
+    Ok(if kind != libc::S_IFREG && flags & libc::O_NONBLOCK == 0 {
         Way::Copied { socket }
     } else if socket {
         Way::Socket

@@ -4,7 +4,7 @@
 //! the caller wants, and closes those it does not want itself: the kernel would drop them with less to tell.
 
 use std::ffi::CStr;
-use std::mem::{offset_of, size_of};
+use std::mem::{offset_of, size_of, size_of_val};
 
 use super::{adopt, socket};
 use crate::error::{Error, Result};
@@ -108,7 +108,7 @@ pub unsafe fn send_fds(
     msg.msg_iov = &mut iov;
     msg.msg_iovlen = 1;
     msg.msg_control = control.0.as_mut_ptr().cast();
-    let payload = size_of::<i32>() * fds.len();
+    let payload = size_of_val(fds);
     // SAFETY: CMSG_SPACE computes; the first header lies in `control`, which has room for 253 descriptors.
     unsafe {
         msg.msg_controllen = libc::CMSG_SPACE(payload as u32) as _;

@@ -51,11 +51,10 @@ pub fn set_nonblocking(fd: i32, on: bool) -> Result<bool> {
     Ok(was)
 }
 
-/// Whether O_NONBLOCK is set.
-pub fn is_nonblocking(fd: i32) -> Result<bool> {
+/// The open file's flags (O_NONBLOCK, O_ACCMODE, ...).
+pub fn flags(fd: i32) -> Result<i32> {
     // SAFETY: fcntl with this command takes no pointers.
-    let flags = super::check(unsafe { libc::fcntl(fd, libc::F_GETFL) } as isize)? as i32;
-    Ok(flags & libc::O_NONBLOCK != 0)
+    super::check(unsafe { libc::fcntl(fd, libc::F_GETFL) } as isize).map(|flags| flags as i32)
 }
 
 /// The kind of file (S_IFREG, S_IFSOCK, ...).

@@ -22,6 +22,10 @@ GT_DEADLOCK_OFF = 3
 GT_SPAWN_DETACHED = 1
 GT_NEVER = 9223372036854775807
 GT_WORKERS_PIN = 1
+GT_FDS_MAX = 253
+GT_LISTEN_REUSEPORT = 1
+GT_LISTEN_V6ONLY = 2
+GT_SERVE_DRAIN = 1
 GT_TASK_READY = 0
 GT_TASK_RUNNING = 1
 GT_TASK_PARKED = 2
@@ -97,6 +101,27 @@ class gt_once_t(ctypes.Structure):
 class gt_workers_opts_t(ctypes.Structure):
     _fields_ = [
         ("size", ctypes.c_size_t),
+        ("flags", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    ]
+
+
+class gt_listen_opts_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("backlog", ctypes.c_int),
+        ("flags", ctypes.c_uint32),
+        ("defer_accept", ctypes.c_int),
+        ("reserved", ctypes.c_uint32),
+    ]
+
+
+class gt_serve_opts_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("max_connections", ctypes.c_size_t),
+        ("stack_size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
         ("flags", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
     ]
@@ -318,6 +343,27 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_offload_until": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]),
     "gt_offload_owned": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]),
     "gt_offload_owned_until": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]),
+    "gt_bind_udp": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16]),
+    "gt_bind_udp_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16, ctypes.c_int64]),
+    "gt_recvmmsg": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),
+    "gt_recvmmsg_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int64]),
+    "gt_sendmmsg": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),
+    "gt_sendmmsg_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int64]),
+    "gt_listen_unix": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_int]),
+    "gt_dial_unix": (ctypes.c_int, [ctypes.c_char_p]),
+    "gt_dial_unix_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_int64]),
+    "gt_send_fds": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int), ctypes.c_size_t]),
+    "gt_send_fds_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int), ctypes.c_size_t, ctypes.c_int64]),
+    "gt_recv_fds": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int), ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t), ctypes.POINTER(ctypes.c_int)]),
+    "gt_recv_fds_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int), ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t), ctypes.POINTER(ctypes.c_int), ctypes.c_int64]),
+    "gt_sendfile": (ctypes.c_int, [ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int64), ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t)]),
+    "gt_sendfile_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_int64), ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t), ctypes.c_int64]),
+    "gt_half_close": (ctypes.c_int, [ctypes.c_int, ctypes.c_int]),
+    "gt_listen_tcp_with": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16, ctypes.POINTER(gt_listen_opts_t)]),
+    "gt_listen_tcp_with_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16, ctypes.POINTER(gt_listen_opts_t), ctypes.c_int64]),
+    "gt_serve": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_serve_opts_t)]),
+    "gt_serve_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_serve_opts_t), ctypes.c_int64]),
+    "gt_serve_stop": (ctypes.c_int, [ctypes.c_int]),
     "gt_host_set": (ctypes.c_int, [ctypes.POINTER(gt_host_t)]),
     "gt_host_notify": (ctypes.c_int, [ctypes.c_int64]),
     "gt_stats": (ctypes.c_int, [ctypes.POINTER(gt_stats_t)]),
