@@ -116,7 +116,7 @@ fn abi_version(root: &std::path::Path) -> String {
 fn versions() -> String {
     let part = |name: &str| env::var(format!("CARGO_PKG_VERSION{name}")).expect("cargo sets it");
     format!(
-        "\n#define GT_VERSION \"{}\"\n#define GT_VERSION_MAJOR {}\n#define GT_VERSION_MINOR {}\n#define GT_VERSION_PATCH {}\n\n{ONCE_INIT}\n\n{MMSGHDR}",
+        "\n#define GT_VERSION \"{}\"\n#define GT_VERSION_MAJOR {}\n#define GT_VERSION_MINOR {}\n#define GT_VERSION_PATCH {}\n\n{ONCE_INIT}\n\n{STRUCTS}",
         part(""),
         part("_MAJOR"),
         part("_MINOR"),
@@ -124,8 +124,8 @@ fn versions() -> String {
     )
 }
 
-/// Without it a C compiler would take the name in a parameter list for another struct.
-const MMSGHDR: &str = "struct mmsghdr; /* <sys/socket.h> has it, with _GNU_SOURCE */";
+/// Without these a C compiler would take the names in a parameter list for other structs.
+const STRUCTS: &str = "struct mmsghdr; /* <sys/socket.h> has it, with _GNU_SOURCE */\nstruct addrinfo; /* <netdb.h> has it, but not in strict C */";
 
 /// A constant of struct type that C and C++ take as an initialiser.
 const ONCE_INIT: &str = "/** How a gt_once_t begins. */\n#define GT_ONCE_INIT {0, {0, 0, 0, 0, 0, 0, 0}}";

@@ -28,6 +28,10 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/stat.h>
+#include <sys/select.h>
+#include <signal.h>
+#include <netdb.h>
 #include <poll.h>
 
 #define GT_VERSION "0.1.0"
@@ -39,6 +43,7 @@
 #define GT_ONCE_INIT {0, {0, 0, 0, 0, 0, 0, 0}}
 
 struct mmsghdr; /* <sys/socket.h> has it, with _GNU_SOURCE */
+struct addrinfo; /* <netdb.h> has it, but not in strict C */
 
 /**
  * The ABI of this library. A program or binding compares it with `gt_abi_version()` of the library it found.
@@ -2282,6 +2287,78 @@ int64_t gt_offload_owned_until(gt_offload_fn_t fn,
                                void *arg,
                                gt_release_fn_t release,
                                int64_t deadline);
+
+/**
+ * Looks up the addresses of a host and a service, as getaddrinfo(3) and with the same struct, on a thread of the pool
+ * (see gt_offload()) while other tasks run. `host` or `service` may be NULL, and so may `hints`. `*list` gets the result:
+ * free it by gt_freeaddrinfo().
+ *
+ * A failure has two names. `*eai`, unless eai is NULL, gets the resolver's code: EAI_NONAME and the others of
+ * getaddrinfo(3), for gai_strerror(3); 0 when the resolver said nothing (also on success). The result is 0, or
+ *   -EADDRNOTAVAIL    the name does not resolve: EAI_NONAME, EAI_NODATA, EAI_ADDRFAMILY
+ *   -EAGAIN           the name server does not know at the moment: EAI_AGAIN; or, with `*eai` 0, too many jobs wait
+ *   -EIO              the name server failed for good: EAI_FAIL
+ *   -EAFNOSUPPORT     EAI_FAMILY       -EPROTOTYPE   EAI_SOCKTYPE
+ *   -EPROTONOSUPPORT  EAI_SERVICE      -ENOMEM       EAI_MEMORY, or out of memory before
+ *   -EINVAL           EAI_BADFLAGS; or, with `*eai` 0, list is NULL
+ *   and the errno of EAI_SYSTEM
+ * Also -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired): the lookup goes on unseen, and leaves nothing.
+ *
+ * May switch. Any thread.
+ */
+int gt_getaddrinfo(const char *host,
+                   const char *service,
+                   const struct addrinfo *hints,
+                   struct addrinfo **list,
+                   int *eai);
+
+/**
+ * As gt_getaddrinfo(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past looks nothing up.
+ */
+int gt_getaddrinfo_until(const char *host,
+                         const char *service,
+                         const struct addrinfo *hints,
+                         struct addrinfo **list,
+                         int *eai,
+                         int64_t deadline);
+
+/**
+ * Frees what gt_getaddrinfo() found; NULL is fine. Does not switch. Any thread.
+ */
+void gt_freeaddrinfo(struct addrinfo *list);
+
+/**
+ * Looks up the name of an address and of its service, as getnameinfo(3), on a thread of the pool. `host` and `service` get
+ * texts that end in NUL, of at most `host_len` and `service_len` bytes with it; each may be NULL with length 0. `flags`:
+ * NI_NUMERICHOST and the others.
+ *
+ * Returns 0, or an error as gt_getaddrinfo(), with `*eai` as there; also
+ *   -EINVAL     with `*eai` 0: addr is NULL, or addr_len more than a sockaddr_storage; a text is NULL and its length not 0
+ *   -EOVERFLOW  a name is longer than its room: EAI_OVERFLOW
+ *
+ * May switch. Any thread.
+ */
+int gt_getnameinfo(const struct sockaddr *addr,
+                   socklen_t addr_len,
+                   char *host,
+                   size_t host_len,
+                   char *service,
+                   size_t service_len,
+                   int flags,
+                   int *eai);
+
+/**
+ * As gt_getnameinfo(), at most until `deadline` (absolute ns); then -ETIMEDOUT; a deadline in the past looks nothing up.
+ */
+int gt_getnameinfo_until(const struct sockaddr *addr,
+                         socklen_t addr_len,
+                         char *host,
+                         size_t host_len,
+                         char *service,
+                         size_t service_len,
+                         int flags,
+                         int *eai,
+                         int64_t deadline);
 
 /**
  * A UDP socket bound to an address, owned. `host` is a name or an address of this machine, or NULL: every address of

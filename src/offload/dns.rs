@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::pool;
+use super::{name, pool};
 use crate::error::{Error, Result};
 use crate::sched::Scheduler;
 use crate::sys::fd::zeroed_address;
@@ -108,10 +108,9 @@ fn lookup(host: &CStr, port: u16, purpose: Purpose) -> Result<Vec<Address>> {
     // SAFETY: the host is NUL-terminated; hints and list are valid places.
     let r = unsafe { libc::getaddrinfo(host.as_ptr(), std::ptr::null(), &hints, &mut list) };
     if r != 0 {
-        return Err(match r {
-            libc::EAI_SYSTEM => Error::last(),
-            libc::EAI_MEMORY => Error::new(libc::ENOMEM),
-            libc::EAI_AGAIN => Error::new(libc::EAGAIN),
+        return Err(match name::errno_of(r, Error::last()) {
+            // The wishes are ours: whatever else is said, the name has no such address.
+            e if matches!(r, libc::EAI_SYSTEM | libc::EAI_MEMORY | libc::EAI_AGAIN) => e,
             _ => Error::new(libc::EADDRNOTAVAIL),
         });
     }
@@ -130,6 +129,9 @@ fn lookup(host: &CStr, port: u16, purpose: Purpose) -> Result<Vec<Address>> {
                     info.ai_addrlen as usize,
                 );
                 set_port(&mut storage, port);
+                if found.try_reserve(1).is_err() {
+                    break;
+                }
                 found.push(Address { storage, len: info.ai_addrlen });
             }
             at = info.ai_next;

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod dns;
 mod job;
+pub mod name;
 pub mod pool;
 
 use std::ffi::{CStr, CString};
