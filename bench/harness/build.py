@@ -57,7 +57,9 @@ class Programs:
         cc = os.environ.get("CC", "cc")
         self.attempt(["raw epoll"], [cc, *FLAGS, "raw/echo.c", "-o", self.path("raw-echo")])
         self.attempt(["load"], [cc, *FLAGS, "load/load.c", "-o", self.path("load")])
-        self.attempt(["state-threads"], [cc, *FLAGS, "peers/st/main.c", "peers/st/channel.c", "-o", self.path("st"), "-lst"])
+        self.attempt(
+            ["state-threads"], [cc, *FLAGS, "peers/st/main.c", "peers/st/channel.c", "-o", self.path("st"), "-lst"]
+        )
         self.attempt(["OS threads"], [cc, *FLAGS, "peers/threads/threads.c", "-o", self.path("threads"), "-lpthread"])
         boost = ["peers/boost/boost.cpp", "-o", self.path("boost"), "-lboost_fiber", "-lboost_context", "-lpthread"]
         self.attempt(["boost.context", "boost.fiber"], [os.environ.get("CXX", "c++"), "-std=c++17", *FLAGS, *boost])

@@ -130,9 +130,7 @@ ROWS = (
     echo_row("echo-50", 50, 0.97),
     echo_row("echo-1000", 1000, 1.0),
     *waits.ROWS,
-    workers_row(
-        "workers-echo", "echo 64 B", (Target("cpu_ns_per_req", 1.25, f"{OURS}, 1", subject=f"{OURS}, 2"),), 0
-    ),
+    workers_row("workers-echo", "echo 64 B", (Target("cpu_ns_per_req", 1.25, f"{OURS}, 1", subject=f"{OURS}, 2"),), 0),
     workers_row(
         "workers-busy",
         "echo 64 B with some 20 us of work",

@@ -140,7 +140,13 @@ ROWS = (
 
 OPERATIONS = {
     "chan-round": {BASE: 80_000_000, OURS: 8_000_000, STATIC: 8_000_000, "state-threads": 6_000_000, "may": 800_000},
-    "chan-item": {RING: 40_000_000, INLINED: 60_000_000, OURS: 30_000_000, STATIC: 30_000_000, "state-threads": 60_000_000},
+    "chan-item": {
+        RING: 40_000_000,
+        INLINED: 60_000_000,
+        OURS: 30_000_000,
+        STATIC: 30_000_000,
+        "state-threads": 60_000_000,
+    },
     "chan-shared": {OURS: 10_000_000, CROSSBEAM: 15_000_000},
     "select8": {CROSSBEAM: 5_000_000},
     "mutex": {OURS: 20_000_000, THREADS: 20_000_000, "Go": 20_000_000},
