@@ -5,11 +5,15 @@
 //! its tick differs from the present one, so it moves down at most once a level. Nodes are intrusive: the record of a
 //! sleeping task holds its own, and nothing is allocated.
 //!
-//! Order is exact: nodes fire by deadline, those with the same deadline in the order they were inserted (slots are
-//! first-in-first-out lists, and a slot is sorted by a stable sort when it falls due).
+//! Order is exact: nodes fire by deadline, those with the same deadline in the order they were inserted (each has a number,
+//! and a slot is sorted when it falls due).
+//!
+//! With a million sleepers each node is on a page of its own that no cache knows, and going through a list is a chain of
+//! such misses, one after the other. So a slot above level 0 has several lists (lanes), and moving its nodes down goes
+//! through all of them in step: while one node is moved, the next ones of the other lanes are under way.
 //!
 //! Invariants:
-//! T1  A node is linked iff its `slot` is not FREE; then its list is `heads[slot]`.
+//! T1  A node is linked iff its `list` is not FREE; then its list is `heads[list]`.
 //! T2  A linked node stays where it is until it has fired or been removed.
 //! T3  No occupied slot lies before the present tick.
 
@@ -20,6 +24,9 @@ const TICK: u32 = 14;
 const BITS: u32 = 8;
 const SLOTS: usize = 1 << BITS;
 const LEVELS: usize = 7;
+/// Lists of a slot above level 0; at level 0 there is one.
+const LANES: usize = 8;
+const LISTS: usize = SLOTS + (LEVELS - 1) * SLOTS * LANES;
 const FREE: u16 = u16::MAX;
 /// How many nodes of one slot are looked at for the exact next deadline; beyond that the slot's start serves.
 const PEEK: usize = 32;
@@ -39,9 +46,11 @@ pub struct TimerNode {
     deadline: Cell<i64>,
     next: Cell<*const TimerNode>,
     prev: Cell<*const TimerNode>,
-    slot: Cell<u16>,
+    list: Cell<u16>,
     /// What the node stands for.
     pub kind: TimerKind,
+    /// Which insert of the wheel it was, modulo 2^32.
+    number: Cell<u32>,
 }
 
 impl TimerNode {
@@ -51,20 +60,29 @@ impl TimerNode {
             deadline: Cell::new(0),
             next: Cell::new(ptr::null()),
             prev: Cell::new(ptr::null()),
-            slot: Cell::new(FREE),
+            list: Cell::new(FREE),
             kind,
+            number: Cell::new(0),
         }
     }
 
     /// Whether the node is in the wheel.
     #[inline]
     pub fn is_armed(&self) -> bool {
-        self.slot.get() != FREE
+        self.list.get() != FREE
     }
 
     /// The deadline it was armed with last.
     pub fn deadline(&self) -> i64 {
         self.deadline.get()
+    }
+
+    /// Whether it fires before another one. Numbers may have gone round between two inserts, and then those two, if they
+    /// have the same deadline, change places.
+    #[inline]
+    fn before(&self, other: &TimerNode) -> bool {
+        let (mine, theirs) = (self.deadline.get(), other.deadline.get());
+        mine < theirs || mine == theirs && (self.number.get().wrapping_sub(other.number.get()) as i32) < 0
     }
 }
 
@@ -74,6 +92,39 @@ pub struct Timers {
     occupied: [[u64; SLOTS / 64]; LEVELS],
     now: u64,
     len: usize,
+    inserts: u32,
+}
+
+/// The first list of a slot, and how many it has.
+#[inline]
+fn lanes(level: usize, index: usize) -> (usize, usize) {
+    if level == 0 {
+        (index, 1)
+    } else {
+        (SLOTS + ((level - 1) * SLOTS + index) * LANES, LANES)
+    }
+}
+
+/// The level and the index of a list's slot.
+#[inline]
+fn slot_of(list: usize) -> (usize, usize) {
+    if list < SLOTS {
+        (0, list)
+    } else {
+        let slot = (list - SLOTS) / LANES;
+        (1 + slot / SLOTS, slot % SLOTS)
+    }
+}
+
+/// Asks for the line of a node that will be read soon.
+#[inline]
+fn expect(node: *const TimerNode) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is harmless at any address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(node.cast());
+    }
+    let _ = node;
 }
 
 #[inline]
@@ -84,10 +135,17 @@ fn tick(deadline: i64) -> u64 {
 impl Timers {
     /// An empty wheel whose present is `now`; None when out of memory.
     pub fn new(now: i64) -> Option<Timers> {
-        let mut heads = Vec::new();
-        heads.try_reserve_exact(LEVELS * SLOTS).ok()?;
-        heads.resize_with(LEVELS * SLOTS, || Cell::new(ptr::null()));
-        Some(Timers { heads: heads.into_boxed_slice(), occupied: [[0; SLOTS / 64]; LEVELS], now: tick(now), len: 0 })
+        let layout = std::alloc::Layout::array::<Cell<*const TimerNode>>(LISTS).ok()?;
+        // SAFETY: the layout has a size. Zeroed memory, of which untouched pages cost nothing, is a slice of null heads;
+        // it was allocated as the box will free it.
+        let heads = unsafe {
+            let memory = std::alloc::alloc_zeroed(layout).cast::<Cell<*const TimerNode>>();
+            if memory.is_null() {
+                return None;
+            }
+            Box::from_raw(ptr::slice_from_raw_parts_mut(memory, LISTS))
+        };
+        Some(Timers { heads, occupied: [[0; SLOTS / 64]; LEVELS], now: tick(now), len: 0, inserts: 0 })
     }
 
     /// How many timers are armed.
@@ -109,6 +167,8 @@ impl Timers {
     pub unsafe fn insert(&mut self, node: &TimerNode, deadline: i64) {
         debug_assert!(!node.is_armed());
         node.deadline.set(deadline);
+        node.number.set(self.inserts);
+        self.inserts = self.inserts.wrapping_add(1);
         self.place(node);
         self.len += 1;
     }
@@ -127,12 +187,13 @@ impl Timers {
         let differ = t ^ self.now;
         let level = if differ == 0 { 0 } else { ((63 - differ.leading_zeros()) / BITS) as usize };
         let index = (t >> (level as u32 * BITS)) as usize & (SLOTS - 1);
-        let slot = level * SLOTS + index;
-        let head = self.heads[slot].get();
+        let (first, lanes) = lanes(level, index);
+        let list = first + node.number.get() as usize % lanes;
+        let head = self.heads[list].get();
         if head.is_null() {
             node.next.set(node);
             node.prev.set(node);
-            self.heads[slot].set(node);
+            self.heads[list].set(node);
             self.occupied[level][index / 64] |= 1 << (index % 64);
         } else {
             // SAFETY: T1, T2: the head and its neighbours are linked, so alive.
@@ -144,16 +205,19 @@ impl Timers {
                 (*head).prev.set(node);
             }
         }
-        node.slot.set(slot as u16);
+        node.list.set(list as u16);
     }
 
     fn unlink(&mut self, node: &TimerNode) {
-        let slot = node.slot.get() as usize;
+        let list = node.list.get() as usize;
         let next = node.next.get();
         if ptr::eq(next, node) {
-            self.heads[slot].set(ptr::null());
-            let (level, index) = (slot / SLOTS, slot % SLOTS);
-            self.occupied[level][index / 64] &= !(1 << (index % 64));
+            self.heads[list].set(ptr::null());
+            let (level, index) = slot_of(list);
+            let (first, lanes) = lanes(level, index);
+            if self.heads[first..first + lanes].iter().all(|head| head.get().is_null()) {
+                self.occupied[level][index / 64] &= !(1 << (index % 64));
+            }
         } else {
             let prev = node.prev.get();
             // SAFETY: T1, T2: neighbours in a list are alive.
@@ -161,11 +225,11 @@ impl Timers {
                 (*prev).next.set(next);
                 (*next).prev.set(prev);
             }
-            if ptr::eq(self.heads[slot].get(), node) {
-                self.heads[slot].set(next);
+            if ptr::eq(self.heads[list].get(), node) {
+                self.heads[list].set(next);
             }
         }
-        node.slot.set(FREE);
+        node.list.set(FREE);
     }
 
     /// The first occupied slot of a level at or after the present one.
@@ -202,20 +266,28 @@ impl Timers {
     /// When to look again: the next deadline, or a little before it when finding it would mean searching a long list.
     pub fn next(&self) -> Option<i64> {
         let (level, index, start) = self.first()?;
-        let head = self.heads[level * SLOTS + index].get();
-        let mut node = head;
+        let (from, lanes) = lanes(level, index);
         let mut best = i64::MAX;
-        for _ in 0..PEEK {
-            // SAFETY: T1, T2: nodes of an occupied slot are alive.
-            unsafe {
-                best = best.min((*node).deadline.get());
-                node = (*node).next.get();
-            }
-            if ptr::eq(node, head) {
-                return Some(best);
+        let mut looks = PEEK;
+        for head in &self.heads[from..from + lanes] {
+            let head = head.get();
+            let mut node = head;
+            while !node.is_null() {
+                if looks == 0 {
+                    return Some(((start << TICK) as i64).min(best));
+                }
+                looks -= 1;
+                // SAFETY: T1, T2: nodes of an occupied slot are alive.
+                unsafe {
+                    best = best.min((*node).deadline.get());
+                    node = (*node).next.get();
+                }
+                if ptr::eq(node, head) {
+                    break;
+                }
             }
         }
-        Some(((start << TICK) as i64).min(best))
+        Some(best)
     }
 
     /// Fires every timer whose deadline is at or before `now`, in order.
@@ -227,7 +299,7 @@ impl Timers {
             }
             self.now = start;
             if level > 0 {
-                self.cascade(level * SLOTS + index);
+                self.cascade(level, index);
                 continue;
             }
             let mut due = self.take_due(index, now);
@@ -247,18 +319,30 @@ impl Timers {
         self.now = target;
     }
 
-    fn cascade(&mut self, slot: usize) {
-        let head = self.heads[slot].get();
-        self.heads[slot].set(ptr::null());
-        self.occupied[slot / SLOTS][slot % SLOTS / 64] &= !(1 << (slot % 64));
-        let mut node = head;
-        loop {
-            // SAFETY: T1, T2; the link is read before the node is placed anew.
-            let this = unsafe { &*node };
-            node = this.next.get();
-            self.place(this);
-            if ptr::eq(node, head) {
-                break;
+    /// Moves the nodes of a slot above level 0 down, one of each lane in turn.
+    fn cascade(&mut self, level: usize, index: usize) {
+        let (first, _) = lanes(level, index);
+        let mut heads = [ptr::null(); LANES];
+        for (lane, head) in heads.iter_mut().enumerate() {
+            *head = self.heads[first + lane].replace(ptr::null());
+            expect(*head);
+        }
+        self.occupied[level][index / 64] &= !(1 << (index % 64));
+        let mut nodes = heads;
+        let mut left = true;
+        while left {
+            left = false;
+            for lane in 0..LANES {
+                if nodes[lane].is_null() {
+                    continue;
+                }
+                left = true;
+                // SAFETY: T1, T2; the link is read before the node is placed anew.
+                let this = unsafe { &*nodes[lane] };
+                let next = this.next.get();
+                expect(next);
+                self.place(this);
+                nodes[lane] = if ptr::eq(next, heads[lane]) { ptr::null() } else { next };
             }
         }
     }
@@ -304,13 +388,13 @@ impl Timers {
 impl TimerNode {
     /// Marks a node as unarmed after [`Timers::abandon`].
     pub fn forget(&self) {
-        self.slot.set(FREE);
+        self.list.set(FREE);
     }
 }
 
-/// A stable merge sort of a null-ended chain by deadline, without memory of its own (Knuth, TAOCP 3, 5.2.4).
+/// A merge sort of a null-ended chain, without memory of its own (Knuth, TAOCP 3, 5.2.4).
 fn sort(chain: *const TimerNode) -> *const TimerNode {
-    // Runs of 2^i nodes wait in bins[i]; the older run is the left one of a merge, which keeps the sort stable.
+    // Runs of 2^i nodes wait in bins[i].
     let mut bins: [*const TimerNode; 40] = [ptr::null(); 40];
     let mut rest = chain;
     while !rest.is_null() {
@@ -337,7 +421,7 @@ fn merge(mut a: *const TimerNode, mut b: *const TimerNode) -> *const TimerNode {
     // SAFETY: both chains are of live nodes, and `first` outlives the loop.
     unsafe {
         while !a.is_null() && !b.is_null() {
-            let take = if (*b).deadline.get() < (*a).deadline.get() { &mut b } else { &mut a };
+            let take = if (*b).before(&*a) { &mut b } else { &mut a };
             (*tail).next.set(*take);
             tail = *take;
             *take = (**take).next.get();
