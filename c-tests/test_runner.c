@@ -14,10 +14,10 @@ TEST(runner_tells_pass_fail_hang_crash_and_skip_apart) {
   CHECK_EQ(end.status, 1);
   CHECK_HAS(end.out, "1..8\n");
   CHECK_HAS(end.out, " - self_passes\n");
-  CHECK_HAS(end.out, "self_fails\n#   ended with status 1\n");
+  CHECK_HAS(end.out, "self_fails\n#   ended with status 1, process ");
   CHECK_HAS(end.out, "self_hangs\n#   still running at its time limit\n");
   CHECK_HAS(end.out, "self_crashes\n#   died of signal 7 ");
-  CHECK_HAS(end.out, "self_exits\n#   ended with status 3\n");
+  CHECK_HAS(end.out, "self_exits\n#   ended with status 3, process ");
   CHECK_HAS(end.out, "self_skips # SKIP no moon here\n");
   CHECK_HAS(end.out, "\n2 passed, 5 failed, 1 skipped\n");
 }

@@ -91,9 +91,20 @@ struct addrinfo; /* <netdb.h> has it, but not in strict C */
 #define GT_SPAWN_DETACHED 1
 
 /**
+ * A flag of gt_spawn_opts_t: the task does not start before a task hands over to it (gt_hand_over), or it is cancelled or
+ * interrupted. Not for gt_spawn_on(), gt_spawn_any() and scopes.
+ */
+#define GT_SPAWN_SUSPENDED 2
+
+/**
  * A deadline that never comes.
  */
 #define GT_NEVER INT64_MAX
+
+/**
+ * A flag of gt_scope_new(): an error of one task does not cancel the others.
+ */
+#define GT_SCOPE_KEEP_GOING 1
 
 /**
  * A flag of gt_workers_opts_t: each worker stays on one of the processors that the process may use.
@@ -323,6 +334,11 @@ typedef struct gt_cond_t gt_cond_t;
 typedef struct gt_event_t gt_event_t;
 
 /**
+ * A body that gives values, one each time it is asked, on a stack of its own.
+ */
+typedef struct gt_generator_t gt_generator_t;
+
+/**
  * A mutex between tasks, of one OS thread or of several. It belongs to the task that locked it, and goes to the tasks that
  * wait in the order in which they came. A task that ends does not unlock what it holds.
  *
@@ -341,6 +357,11 @@ typedef struct gt_mutex_t gt_mutex_t;
  * in the child; a lock held for writing may be freed there.
  */
 typedef struct gt_rwlock_t gt_rwlock_t;
+
+/**
+ * Tasks that end together: who joins the scope goes on when all of them have ended, and not before.
+ */
+typedef struct gt_scope_t gt_scope_t;
 
 /**
  * A counting semaphore, for tasks of one OS thread or of several. What is posted goes to the tasks that wait, in the order in
@@ -470,6 +491,22 @@ typedef struct gt_once_t {
      */
     uint64_t reserved[7];
 } gt_once_t;
+
+/**
+ * What a task of a scope runs: its result is 0 or more, or negative for an error (-errno, or a code of the program's own).
+ */
+typedef int (*gt_scope_entry_t)(void *arg);
+
+/**
+ * What becomes of a slot's value at the end of its task.
+ */
+typedef void (*gt_destructor_t)(void *value);
+
+/**
+ * A generator's body. It calls gt_generator_yield() for each value. Its result is 0 or more at the end, or negative for an
+ * error (-errno, or a code of the program's own), which gt_generator_next() returns.
+ */
+typedef int (*gt_generator_body_t)(struct gt_generator_t *generator, void *arg);
 
 /**
  * Wishes for gt_workers_start(). Zero means the default in every member but `size`.
@@ -992,7 +1029,7 @@ int gt_shield_pop(void);
 
 /**
  * Registers `fn(arg)` to run when the running task ends, by gt_exit() or by its entry's return; last in, first out,
- * under a shield. On the root task, which does not end, only gt_cleanup_pop() runs it.
+ * under a shield, also when the task was cancelled. The destructors of its task-local slots run afterwards. On the root task, which does not end, only gt_cleanup_pop() runs it.
  *
  * Returns 0, or
  *   -EINVAL  fn is NULL
@@ -1770,6 +1807,250 @@ int64_t gt_chan_len(const struct gt_chan_t *chan);
  * Any thread. Does not switch.
  */
 int64_t gt_chan_capacity(const struct gt_chan_t *chan);
+
+/**
+ * Makes a scope. It belongs to this OS thread: every call with it is made there. `flags`: 0 or GT_SCOPE_KEEP_GOING.
+ *
+ * Returns the scope; NULL with errno set: EINVAL (an unknown flag), ENOMEM. Does not switch.
+ */
+struct gt_scope_t *gt_scope_new(uint32_t flags);
+
+/**
+ * Frees a scope whose tasks have all ended. NULL is fine.
+ *
+ * Returns 0, or
+ *   -EBUSY   a task of it has not ended, or a task waits in gt_scope_join(); nothing was freed
+ *   -EINVAL  no scope: freed already
+ *   -EXDEV   it belongs to another OS thread
+ *
+ * Does not switch.
+ */
+int gt_scope_free(struct gt_scope_t *scope);
+
+/**
+ * Makes a task of the scope that runs `entry(arg)`; as gt_spawn() otherwise. The task cannot be joined or detached on
+ * its own; gt_cancel() and gt_interrupt() reach it. A task of the scope may spawn into it.
+ *
+ * Returns the task's id (> 0), or
+ *   -EINVAL     no scope; entry is NULL
+ *   -ECANCELED  the scope was cancelled, by gt_scope_cancel(), by an error of one of its tasks, or by a join that ended early
+ *   -EXDEV      the scope belongs to another OS thread
+ *   -ENOMEM, -ENOSPC, -EAGAIN  as of gt_spawn()
+ *
+ * Does not switch.
+ */
+int64_t gt_scope_spawn(struct gt_scope_t *scope,
+                       gt_scope_entry_t entry,
+                       void *arg);
+
+/**
+ * As gt_scope_spawn(), with the wishes of gt_spawn_with(); `opts` may be NULL. A stack of the caller's own is the
+ * caller's again once the scope is joined.
+ *
+ * Also returns
+ *   -EINVAL, -E2BIG  as of gt_spawn_with(); or GT_SPAWN_DETACHED or GT_SPAWN_SUSPENDED is set
+ */
+int64_t gt_scope_spawn_with(struct gt_scope_t *scope,
+                            gt_scope_entry_t entry,
+                            void *arg,
+                            const struct gt_spawn_opts_t *opts);
+
+/**
+ * Waits until all tasks of the scope have ended, those included that they spawn into it. When one returns an error, the
+ * others are cancelled (unless GT_SCOPE_KEEP_GOING), and the join waits for them all the same.
+ *
+ * A caller that is cancelled, interrupted, or late for a deadline scope of its own cancels the tasks and waits, under a
+ * shield, until they have ended; then it gets its error. So no task of the scope outlives this call.
+ *
+ * Returns 0 when no task returned an error (-ECANCELED of a task of a cancelled scope is none); the first error as the task
+ * returned it; or
+ *   -ECANCELED  the caller was cancelled        -EINTR  the caller was interrupted
+ *   -ETIMEDOUT  a deadline scope of the caller expired
+ *   -EDEADLK    the caller is a task of the scope; or nothing can ever wake the waiting tasks (root task,
+ *               GT_DEADLOCK_ERROR)
+ *   -EINVAL     no scope
+ *   -EXDEV      it belongs to another OS thread
+ * gt_scope_error() tells a task's error from these. After a join the scope can be used again, unless it was cancelled.
+ *
+ * May switch. Several tasks may join.
+ */
+int gt_scope_join(struct gt_scope_t *scope);
+
+/**
+ * As gt_scope_join(), at most until `deadline` (absolute ns); then -ETIMEDOUT, and the tasks go on: they can be joined
+ * again, or cancelled. (A deadline scope, in contrast, ends them.)
+ */
+int gt_scope_join_until(struct gt_scope_t *scope,
+                        int64_t deadline);
+
+/**
+ * Cancels all tasks of the scope (see gt_cancel), the one spawned first first, the caller included if it is one. None can be spawned into it any more.
+ *
+ * Returns 0, or -EINVAL (no scope), -EXDEV (it belongs to another OS thread). Does not switch.
+ */
+int gt_scope_cancel(struct gt_scope_t *scope);
+
+/**
+ * Stores the first error that a task of the scope returned, and the id of that task (stale by now: for reports). Both may
+ * be NULL.
+ *
+ * Returns 1; 0 if there was none, and nothing is stored; or -EINVAL (no scope), -EXDEV (it belongs to another OS thread).
+ * Does not switch.
+ */
+int gt_scope_error(struct gt_scope_t *scope,
+                   int *error,
+                   int64_t *task);
+
+/**
+ * How many tasks of the scope have not ended. Negative: -EINVAL (no scope), -EXDEV (it belongs to another OS thread). Does
+ * not switch.
+ */
+int64_t gt_scope_count(struct gt_scope_t *scope);
+
+/**
+ * Makes a key, under which each task, the root included, keeps a value of its own: NULL at first. `destructor` may be NULL.
+ *
+ * When a task ends (return of its entry, or gt_exit(), cancelled or not), it runs on its stack and under a shield: first the
+ * cleanup handlers, the last pushed first; then the destructors of the slots that are not NULL, the slot that was set first
+ * last; each slot is NULL from its own destructor on. Handlers that destructors push run next, then the slots that were
+ * set meanwhile are destroyed again, four rounds at most. A destructor may block. The root task's slots are destroyed by
+ * gt_shutdown(), when all other tasks have ended; they are not when the OS thread ends without it.
+ *
+ * Returns the key (> 0), or
+ *   -EAGAIN  16,384 keys are in use
+ *   -ENOMEM
+ *
+ * Any thread; does not switch. The key is good on every thread of the process.
+ */
+int gt_local_new(gt_destructor_t destructor);
+
+/**
+ * Gives a key up. The values under it are forgotten; no destructor runs.
+ *
+ * Returns 0, or -EINVAL: no such key. Any thread; does not switch.
+ */
+int gt_local_free(int key);
+
+/**
+ * Sets the running task's value under a key. The value it replaces is not destroyed.
+ *
+ * Returns 0, or
+ *   -EINVAL  no such key
+ *   -ENOMEM
+ *
+ * Does not switch.
+ */
+int gt_local_set(int key, void *value);
+
+/**
+ * The running task's value under a key; NULL when it was not set, or there is no such key. Does not switch.
+ */
+void *gt_local_get(int key);
+
+/**
+ * Hands the thread to `task` at once, ahead of all that are ready, with a value; the caller waits until some task hands
+ * over to it in turn. `task` waits in gt_hand_over() itself, and gets `value` there; or it was spawned with
+ * GT_SPAWN_SUSPENDED and starts now, with the argument of its spawn (`value` is not used). `received` (may be NULL) gets
+ * the value that is handed back. One switch each way: coroutines are built on this.
+ *
+ * A task that ends does not hand over: whoever waits for it must be handed to before, or waits on.
+ *
+ * Returns 0, or
+ *   -ESRCH      no such task, or it has ended
+ *   -EDEADLK    `task` is the caller; or nothing can ever wake the waiting tasks (root task, GT_DEADLOCK_ERROR)
+ *   -EBUSY      it does not wait for a hand-over: it is ready, or waits for something else, or was cancelled meanwhile
+ *   -EXDEV      it lives on another OS thread
+ *   -ECANCELED  the caller was cancelled        -EINTR  the caller was interrupted
+ *   -ETIMEDOUT  a deadline scope of the caller expired
+ * After -ECANCELED on entry, and the errors above it, `task` was not touched; a cancel, interrupt or deadline that comes
+ * later finds the value handed over.
+ *
+ * Switches. The home thread of `task`.
+ */
+int gt_hand_over(int64_t task,
+                 void *value,
+                 void **received);
+
+/**
+ * As gt_hand_over(); the caller waits at most until `deadline` (absolute ns), then -ETIMEDOUT: the value was handed over,
+ * and nothing came back yet.
+ */
+int gt_hand_over_until(int64_t task,
+                       void *value,
+                       void **received,
+                       int64_t deadline);
+
+/**
+ * Makes a generator that runs `body(generator, arg)`. The body starts with the first gt_generator_next(). The generator
+ * belongs to this OS thread; any task of it may ask, each time another one.
+ *
+ * Returns the generator; NULL with errno set: EINVAL (body is NULL), ENOMEM, ENOSPC, EAGAIN (as of gt_spawn). Does not switch.
+ */
+struct gt_generator_t *gt_generator_new(gt_generator_body_t body,
+                                        void *arg);
+
+/**
+ * As gt_generator_new(), with the wishes of gt_spawn_with() for the body's task; `opts` may be NULL. Also EINVAL and E2BIG
+ * for those; flags must be 0.
+ */
+struct gt_generator_t *gt_generator_new_with(gt_generator_body_t body,
+                                             void *arg,
+                                             const struct gt_spawn_opts_t *opts);
+
+/**
+ * Asks for the next value: runs the body until it yields one, and stores it in `value` (may be NULL). If the body blocks,
+ * the caller waits for it.
+ *
+ * Returns 1; 0 when the body has ended, and ever after; a negative result of the body, each time; or
+ *   -EDEADLK    the caller is the body itself, or what the body asks; or nothing can ever wake the waiting tasks (root
+ *               task, GT_DEADLOCK_ERROR)
+ *   -EBUSY      another task is asking
+ *   -EINVAL     no generator: NULL or freed
+ *   -EXDEV      it belongs to another OS thread
+ *   -EOWNERDEAD  its OS thread has ended before it, or this is a forked child
+ *   -ECANCELED  the caller was cancelled        -EINTR  the caller was interrupted
+ *   -ETIMEDOUT  a deadline scope of the caller expired
+ * After the last three the body goes on, and the value it comes to is kept for whoever asks next.
+ *
+ * Switches: a value costs two.
+ */
+int gt_generator_next(struct gt_generator_t *generator,
+                      void **value);
+
+/**
+ * As gt_generator_next(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_generator_next_until(struct gt_generator_t *generator, void **value, int64_t deadline);
+
+/**
+ * Gives a value to who asks, and waits until the next one is asked for. Called by the body, from any depth of calls.
+ *
+ * Returns 0, or
+ *   -ECANCELED  the generator is being freed (also under a shield), or its task was cancelled: the body should return
+ *   -EINTR      the body's task was interrupted; the value was given
+ *   -ETIMEDOUT  a deadline scope of the body expired; the value was given
+ *   -EPERM      the caller is not the body
+ *   -EINVAL     no generator
+ *
+ * Switches. The generator's body only.
+ */
+int gt_generator_yield(struct gt_generator_t *generator,
+                       void *value);
+
+/**
+ * Frees a generator, at its end or before. A body that has not ended is cancelled and finished first: its
+ * gt_generator_yield(), and whatever else it waits in, returns -ECANCELED, its cleanup handlers and destructors run, and
+ * the caller waits for that, under a shield. A body that never started does not start. NULL is fine.
+ *
+ * Returns 0, or
+ *   -EBUSY    a task is asking; nothing was freed
+ *   -EDEADLK  called from within the body; or nothing can ever wake the waiting tasks (root task, GT_DEADLOCK_ERROR)
+ *   -EINVAL   no generator: freed already
+ *   -EXDEV    it belongs to another OS thread
+ *
+ * Switches if the body has not ended.
+ */
+int gt_generator_free(struct gt_generator_t *generator);
 
 /**
  * Starts workers: OS threads that run tasks, each with a scheduler of its own, numbered from 0. `count` 0 means one for

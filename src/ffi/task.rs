@@ -16,6 +16,9 @@ pub type gt_entry_t = Option<unsafe extern "C" fn(arg: *mut c_void) -> *mut c_vo
 
 /// A flag of gt_spawn_opts_t: nobody will join the task; it is freed when it ends.
 pub const GT_SPAWN_DETACHED: u32 = 1;
+/// A flag of gt_spawn_opts_t: the task does not start before a task hands over to it (gt_hand_over), or it is cancelled or
+/// interrupted. Not for gt_spawn_on(), gt_spawn_any() and scopes.
+pub const GT_SPAWN_SUSPENDED: u32 = 2;
 
 /// Wishes for gt_spawn_with(). Zero means the default in every member but `size`.
 #[repr(C)]
@@ -90,7 +93,7 @@ pub unsafe extern "C" fn gt_spawn_with(entry: gt_entry_t, arg: *mut c_void, opts
 pub(super) unsafe fn wishes<'a>(opts: *const gt_spawn_opts_t) -> Result<SpawnOptions<'a>> {
     // SAFETY: by the caller; gt_spawn_opts_t is repr(C), starts with `size`, and zeroes are valid.
     let o = unsafe { sized(opts, SMALLEST)? };
-    if o.priority != 0 || o.flags & !GT_SPAWN_DETACHED != 0 {
+    if o.priority != 0 || o.flags & !(GT_SPAWN_DETACHED | GT_SPAWN_SUSPENDED) != 0 {
         return Err(invalid());
     }
     let name = if o.name.is_null() {
@@ -105,6 +108,7 @@ pub(super) unsafe fn wishes<'a>(opts: *const gt_spawn_opts_t) -> Result<SpawnOpt
         guard_size: o.guard_size,
         stack: if o.stack.is_null() { None } else { Some(o.stack.cast()) },
         detached: o.flags & GT_SPAWN_DETACHED != 0,
+        suspended: o.flags & GT_SPAWN_SUSPENDED != 0,
     })
 }
 
@@ -294,7 +298,7 @@ pub extern "C" fn gt_shield_pop() -> libc::c_int {
 }
 
 /// Registers `fn(arg)` to run when the running task ends, by gt_exit() or by its entry's return; last in, first out,
-/// under a shield. On the root task, which does not end, only gt_cleanup_pop() runs it.
+/// under a shield, also when the task was cancelled. The destructors of its task-local slots run afterwards. On the root task, which does not end, only gt_cleanup_pop() runs it.
 ///
 /// Returns 0, or
 ///   -EINVAL  fn is NULL

@@ -169,5 +169,8 @@ unsafe fn spawn(
         // SAFETY: by the caller.
         false => unsafe { wishes(opts)? },
     };
+    if options.suspended {
+        return Err(invalid());
+    }
     order::spawn(worker, entry, arg, &options)
 }

@@ -44,7 +44,8 @@ fn alive(task: &Task) -> Result<()> {
 }
 
 impl Scheduler {
-    pub(super) fn cancel_here(&self, task: &Task) -> Result<()> {
+    /// Cancels a task of this thread; -ESRCH if it has ended.
+    pub(crate) fn cancel_here(&self, task: &Task) -> Result<()> {
         alive(task)?;
         task.pending.set(task.pending.get() | pending::CANCEL);
         if task.shield.get() == 0 {

@@ -69,7 +69,20 @@ impl Scheduler {
             }
         });
         self.shield_push();
-        let ended = self.wait_until_empty(deadline);
+        let mut ended = self.wait_until_empty(deadline);
+        for _ in 0..super::locals::ROUNDS {
+            // A destructor may block, and spawn.
+            let destroyed = ended.is_ok() && {
+                self.me().set(flags::ENDING); // the shield is not the destructors' to take
+                let any = self.destroy_locals();
+                self.me().clear(flags::ENDING);
+                any
+            };
+            if !destroyed {
+                break;
+            }
+            ended = self.wait_until_empty(deadline);
+        }
         self.shield_pop()?;
         self.emptying.set(0);
         ended?;

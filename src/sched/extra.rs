@@ -1,4 +1,4 @@
-//! What few tasks have: deadline scopes, interrupt codes, cleanup handlers. Allocated on first use, freed at the end.
+//! What few tasks have: deadline scopes, interrupt codes, cleanup handlers, slots, an end that somebody follows. Allocated on first use, freed at the end.
 
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -23,6 +23,34 @@ pub struct Scope {
 pub struct Cleanup {
     /// What to call.
     pub function: unsafe extern "C" fn(*mut c_void),
+    /// With what.
+    pub arg: *mut c_void,
+}
+
+/// A value that a task keeps under a key.
+pub struct Local {
+    /// The key.
+    pub key: i32,
+    /// The value; null for none.
+    pub value: *mut c_void,
+}
+
+/// What a task belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Structure {
+    /// A scope.
+    Scope,
+    /// A generator, whose body it runs.
+    Generator,
+}
+
+/// Who is told of the end of a task that belongs to a structure (a scope, a generator).
+#[derive(Clone, Copy)]
+pub struct Ended {
+    /// What it is.
+    pub structure: Structure,
+    /// Called once, by the ending task, when its cleanup handlers and destructors have run. Does not switch.
+    pub function: unsafe fn(arg: *mut c_void, result: *mut c_void),
     /// With what.
     pub arg: *mut c_void,
 }
@@ -54,6 +82,10 @@ pub struct Extra {
     pub timed: Vec<Box<TimedInterrupt>>,
     /// Cleanup handlers, innermost last.
     pub cleanups: Vec<Cleanup>,
+    /// Slots in the order in which they were set first.
+    pub locals: Vec<Local>,
+    /// Who is told of the end.
+    pub ended: Option<Ended>,
 }
 
 impl TimedInterrupt {

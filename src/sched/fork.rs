@@ -82,6 +82,7 @@ impl Scheduler {
         self.emptying.set(0);
         // SAFETY: D2.
         if let Some(extra) = unsafe { me.extra() } {
+            extra.ended = None; // a root belongs to no scope and no generator
             for timed in &extra.timed {
                 timed.timer.forget();
                 let deadline = timed.timer.deadline();

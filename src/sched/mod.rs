@@ -7,21 +7,24 @@
 //! other threads may touch is in [`crate::home`].
 //!
 //! Invariants:
-//! D1  `current` is the record of the task that runs. A task in the ready ring is Ready and stands there once.
+//! D1  `current` is the record of the task that runs. A task in the ready ring is Ready and stands there once. A task
+//!     that waits for a hand-over is Parked, stands in no ring, and its `wake` says Offered or Unstarted.
 //! D2  References got from `reactor()`, `timers()`, `stacks()` and `Task::extra()` do not outlive their statement
 //!     group: none is held across a switch, a host hook, or another call of the same accessor.
 //! D3  All fields are consistent before each switch and each host hook: either may run other tasks or other threads.
 //! D4  A record is freed (`reap`) only when its task is Done and another task runs.
-//! D5  Only `park`, `yield_now` and `finish` leave the running task.
+//! D5  Only `park`, `yield_now`, `finish` and a hand-over (`hand.rs`) leave the running task.
 
 pub mod control;
 mod deadlock;
 mod exit;
-mod extra;
+pub mod extra;
 mod fork;
 pub mod guest;
+mod hand;
 mod hooks;
 mod idle;
+pub mod locals;
 mod overflow;
 mod park;
 mod ready;
@@ -50,7 +53,7 @@ pub use extra::try_box;
 pub use hooks::{notify, Host};
 pub use park::Woken;
 use ready::Ready;
-pub use spawn::{SpawnOptions, MIN_USER_STACK};
+pub use spawn::{SpawnOptions, Start, MIN_USER_STACK};
 use task::{flags, State, Task};
 
 /// How many switches may go by before descriptors, timers and other threads' requests are looked at.

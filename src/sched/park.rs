@@ -87,7 +87,7 @@ impl Scheduler {
     }
 
     #[inline(always)]
-    fn tick(&self) {
+    pub(super) fn tick(&self) {
         let left = self.until_poll.get() - 1;
         self.until_poll.set(left);
         if left == 0 {
@@ -96,7 +96,7 @@ impl Scheduler {
     }
 
     #[cold]
-    fn look_around(&self) {
+    pub(super) fn look_around(&self) {
         self.until_poll.set(SWITCHES_PER_POLL);
         self.poll_without_waiting();
     }
@@ -200,7 +200,7 @@ impl Scheduler {
     }
 
     #[inline]
-    fn which(own: i64, scope: i64) -> Woken {
+    pub(super) fn which(own: i64, scope: i64) -> Woken {
         if scope <= own {
             Woken::Scope
         } else {
@@ -236,7 +236,7 @@ impl Scheduler {
 
     /// Runs others until `me`, which is Parked, is ready and its turn comes.
     #[inline(always)]
-    fn leave(&self, me: &'static Task) {
+    pub(super) fn leave(&self, me: &'static Task) {
         self.tick();
         loop {
             if let Some(next) = self.ready.pop() {
@@ -252,7 +252,7 @@ impl Scheduler {
 
     /// Switches to `next`; returns when somebody switches back.
     #[inline(always)]
-    fn switch(&self, me: &Task, next: &'static Task) {
+    pub(super) fn switch(&self, me: &Task, next: &'static Task) {
         next.state.set(State::Running);
         self.current.set(next);
         self.switches.set(self.switches.get() + 1);

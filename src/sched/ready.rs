@@ -150,6 +150,17 @@ impl Ready {
         }
     }
 
+    /// Takes a task off again that was appended last; false if another one stands there.
+    pub fn take_last(&self, task: &Task) -> bool {
+        let last = self.tail.get().wrapping_sub(1);
+        // SAFETY: the index is masked; if anybody is in the ring, one of them stands there.
+        if self.is_empty() || !std::ptr::eq(unsafe { *self.slots.get().add(last & self.mask.get()) }, task) {
+            return false;
+        }
+        self.tail.set(last);
+        true
+    }
+
     /// How many are ready.
     #[inline(always)]
     pub fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use super::extra::Cleanup;
+use super::extra::{Cleanup, Ended};
 use super::task::{flags, pending, Entry, State, Task, Wake};
 use super::waits::Kind;
 use super::Scheduler;
@@ -24,6 +24,17 @@ pub struct SpawnOptions<'a> {
     pub stack: Option<*mut u8>,
     /// Nobody will join.
     pub detached: bool,
+    /// Waits for a hand-over before it starts.
+    pub suspended: bool,
+}
+
+/// When a task that belongs to a structure begins to run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// In its turn.
+    Ready,
+    /// When somebody hands over to it.
+    Suspended,
 }
 
 /// The smallest stack of the caller's own.
@@ -49,7 +60,56 @@ impl Scheduler {
         if let Some(name) = options.name {
             task.set_name(name);
         }
+        if options.suspended {
+            self.suspend(task);
+        }
         Ok(task.id.get())
+    }
+
+    /// A task that belongs to a structure above: nobody joins it, and `ended` follows its end. On an error `ended` is not
+    /// called.
+    pub fn spawn_followed(
+        &self,
+        entry: Entry,
+        arg: *mut c_void,
+        options: &SpawnOptions,
+        ended: Ended,
+        start: Start,
+    ) -> Result<&'static Task> {
+        let task = match options.stack {
+            Some(base) => self.place_on_user_stack(base, options.stack_size, entry, arg, flags::DETACHED)?,
+            None => {
+                let shape = Shape::new(options.stack_size, options.guard_size, self.config.shape)?;
+                self.place(shape, entry, arg, flags::DETACHED)?
+            }
+        };
+        // SAFETY: D2: the reference ends with the statement.
+        let followed = unsafe { task.extra_or_new() }.map(|extra| extra.ended = Some(ended));
+        if let Err(e) = followed.and_then(|()| self.start(task)) {
+            task.drop_extra();
+            if options.stack.is_none() {
+                // SAFETY: the task never ran.
+                unsafe { self.stacks().give(task.class.get(), task.top.get()) };
+            }
+            return Err(e);
+        }
+        if let Some(name) = options.name {
+            task.set_name(name);
+        }
+        if start == Start::Suspended {
+            self.suspend(task);
+        }
+        Ok(task)
+    }
+
+    /// A task that was made just now does not start before somebody hands over to it, or cancels or interrupts it.
+    fn suspend(&self, task: &'static Task) {
+        if self.ready.take_last(task) {
+            task.state.set(State::Parked);
+            task.wake.set(Wake::Unstarted);
+            task.since.set(self.coarse.get());
+            task.waits_kind.set(Kind::HandOver);
+        }
     }
 
     #[inline(always)]
@@ -153,7 +213,7 @@ impl Scheduler {
     fn finish_here(&self, result: *mut c_void) -> ! {
         let me = self.me();
         if me.flags.get() & flags::ROOT != 0 || !me.extra.get().is_null() || self.hooked() {
-            self.wind_up(me);
+            self.wind_up(me, result);
         }
         let slot = me.slot();
         while !slot.kill() {
@@ -185,12 +245,16 @@ impl Scheduler {
 
     /// What few tasks need at their end.
     #[cold]
-    fn wind_up(&self, me: &'static Task) {
+    fn wind_up(&self, me: &'static Task, result: *mut c_void) {
         me.shield.set(me.shield.get() + 1);
         me.set(flags::ENDING);
-        while let Some(cleanup) = self.pop_cleanup() {
-            // SAFETY: the handler and its argument are the program's; it was told when they are called.
-            unsafe { (cleanup.function)(cleanup.arg) };
+        self.run_cleanups();
+        for _ in 0..super::locals::ROUNDS {
+            // A destructor may have pushed handlers, and a handler may have set slots.
+            if !self.destroy_locals() {
+                break;
+            }
+            self.run_cleanups();
         }
         if me.has(flags::ROOT) {
             // A forked child, whose root task this became: its return ends the process, as main's would.
@@ -201,7 +265,21 @@ impl Scheduler {
             self.host_clear_state(me);
         }
         self.drop_timed_interrupts(me);
+        // SAFETY: D2: the reference ends with the statement.
+        let ended = unsafe { me.extra() }.and_then(|e| e.ended.take());
         me.drop_extra();
+        if let Some(ended) = ended {
+            // SAFETY: who had the task made keeps the argument until this call, and is called once.
+            unsafe { (ended.function)(ended.arg, result) };
+        }
+    }
+
+    /// Runs the cleanup handlers of the running task, innermost first, those included that they push.
+    fn run_cleanups(&self) {
+        while let Some(cleanup) = self.pop_cleanup() {
+            // SAFETY: the handler and its argument are the program's; it was told when they are called.
+            unsafe { (cleanup.function)(cleanup.arg) };
+        }
     }
 
     /// Waits for a task's end and returns its result.

@@ -48,6 +48,12 @@ pub enum Wake {
     Signal,
     /// Nothing can ever wake anybody (root only).
     Deadlock,
+    /// Another task handed over to it.
+    Handed,
+    /// Not woken: while it is Parked, it waits for a hand-over.
+    Offered,
+    /// Not woken: it was spawned suspended and has not started.
+    Unstarted,
 }
 
 /// Bits of [`Task::pending`].
