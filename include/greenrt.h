@@ -102,6 +102,46 @@ struct addrinfo; /* <netdb.h> has it, but not in strict C */
 #define GT_NEVER INT64_MAX
 
 /**
+ * An arm's kind: not in use; gt_select() passes over it.
+ */
+#define GT_SELECT_NONE 0
+
+/**
+ * An arm's kind: send `item` into the channel `object`.
+ */
+#define GT_SELECT_SEND 1
+
+/**
+ * An arm's kind: receive from the channel `object` into `item`.
+ */
+#define GT_SELECT_RECV 2
+
+/**
+ * An arm's kind: one of `events` (poll(2)), an error or a hang-up of the descriptor `id`; stored in `revents`.
+ */
+#define GT_SELECT_FD 3
+
+/**
+ * An arm's kind: the task `id` has ended. It is not joined: gt_join() does not wait then.
+ */
+#define GT_SELECT_TASK 4
+
+/**
+ * An arm's kind: the event `object` is set.
+ */
+#define GT_SELECT_EVENT 5
+
+/**
+ * An arm's kind: a unit of the semaphore `object`, which is taken.
+ */
+#define GT_SELECT_SEM 6
+
+/**
+ * The most arms of one gt_select().
+ */
+#define GT_SELECT_MAX 65536
+
+/**
  * A flag of gt_scope_new(): an error of one task does not cancel the others.
  */
 #define GT_SCOPE_KEEP_GOING 1
@@ -491,6 +531,50 @@ typedef struct gt_once_t {
      */
     uint64_t reserved[7];
 } gt_once_t;
+
+/**
+ * One of the things that gt_select() waits for. Zero it, then set what its kind needs. It may be used for many calls; during
+ * a call it belongs to the library and stays where it is.
+ */
+typedef struct gt_select_arm_t {
+    /**
+     * GT_SELECT_*
+     */
+    int kind;
+    /**
+     * Of the arm that came about: 0; -EPIPE (the channel is closed, and for a receive drained); -EBADF (the descriptor is closed).
+     * Of an arm for whose sake gt_select() failed: that error. Otherwise 0.
+     */
+    int result;
+    /**
+     * The channel, event or semaphore.
+     */
+    void *object;
+    /**
+     * The item to send, or room for the one to receive.
+     */
+    void *item;
+    /**
+     * The descriptor, or the task's id.
+     */
+    int64_t id;
+    /**
+     * Events of the descriptor, as poll(2)'s.
+     */
+    short events;
+    /**
+     * The events that were seen.
+     */
+    short revents;
+    /**
+     * The library's own.
+     */
+    uint32_t own;
+    /**
+     * The library's own: here the call waits, so it allocates nothing.
+     */
+    uint64_t place[12];
+} gt_select_arm_t;
 
 /**
  * What a task of a scope runs: its result is 0 or more, or negative for an error (-errno, or a code of the program's own).
@@ -1807,6 +1891,42 @@ int64_t gt_chan_len(const struct gt_chan_t *chan);
  * Any thread. Does not switch.
  */
 int64_t gt_chan_capacity(const struct gt_chan_t *chan);
+
+/**
+ * Waits until one of the arms comes about, and does it: one item is sent or received, one unit taken, or none. Nothing is
+ * done for the others. If several are ready, the library chooses, each as often as the others.
+ *
+ * Returns the index of the arm; its `result` says how it went, also when its channel is closed. Or
+ *   -EINVAL     arms is NULL; count is 0 or above GT_SELECT_MAX; no arm is in use; a kind is unknown; an object is NULL, was
+ *               freed, or is of another kind; an item is NULL; a task is detached, or joined by another
+ *   -EXDEV      a channel or task belongs to another OS thread
+ *   -ESRCH      no such task
+ *   -EBADF      a descriptor is negative
+ *   -EDEADLK    a task is the caller; or nothing can ever wake the waiting tasks (root task, GT_DEADLOCK_ERROR)
+ *   -ECANCELED  the caller was cancelled        -EINTR  the caller was interrupted
+ *   -ETIMEDOUT  a deadline scope of the caller expired
+ *   -ENOMEM     out of memory (for a descriptor's first wait)
+ * In an error nothing was sent, received or taken.
+ *
+ * May switch. Any task, the root included.
+ */
+int gt_select(struct gt_select_arm_t *arms,
+              size_t count);
+
+/**
+ * As gt_select(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_select_until(struct gt_select_arm_t *arms, size_t count, int64_t deadline);
+
+/**
+ * As gt_select(), without waiting.
+ *
+ * Also returns
+ *   -EAGAIN  no arm is ready
+ *
+ * Does not switch.
+ */
+int gt_select_try(struct gt_select_arm_t *arms, size_t count);
 
 /**
  * Makes a scope. It belongs to this OS thread: every call with it is made there. `flags`: 0 or GT_SCOPE_KEEP_GOING.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! 4  ffi/ (the C face)   host/python/ (a room for CPython, entered only when Python asks)
-//! 3  io/ (descriptors)   offload/ (blocking calls on other threads)   sync/ (locks, channels, select)
+//! 3  io/ (descriptors)   offload/ (blocking calls on other threads)   sync/ (locks, channels)   select/
 //!    structure/ (scopes, generators)   fleet/ (workers)   process/ (children, signals)   debug/ (dumps, watchdog)
 //! 2  sched/ (tasks, park and wake, hooks, fork)
 //! 1  context/ (stacks, the switch)   reactor/   timers   home, slots (what other threads may touch)   config
@@ -27,6 +27,7 @@ mod offload;
 mod process;
 mod reactor;
 mod sched;
+mod select;
 mod slots;
 mod structure;
 mod sync;

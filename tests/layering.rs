@@ -20,6 +20,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("sync", &["error", "sys", "wait", "sched", "home", "slots", "reactor", "io"]),
     ("structure", &["error", "sys", "wait", "sched", "home", "slots", "sync"]),
     ("fleet", &["error", "sys", "context", "config", "sched", "home", "slots", "sync"]),
+    ("select", &["error", "sys", "sched", "home", "io", "sync", "fleet"]),
     ("process", &["error", "sys", "wait", "sched", "home", "slots", "reactor", "io", "offload", "sync"]),
     ("debug", &["error", "sys", "wait", "context", "config", "timers", "sched", "home", "slots", "reactor", "sync"]),
     (
@@ -31,6 +32,7 @@ const MAY: &[(&str, &[&str])] = &[
             "config",
             "home",
             "sched",
+            "select",
             "io",
             "offload",
             "sync",

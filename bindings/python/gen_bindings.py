@@ -20,7 +20,9 @@ TARGET = HERE / "greenrt" / "_ffi" / "_bindings.py"
 
 SCALARS = {
     "bool": "ctypes.c_bool",
+    "char": "ctypes.c_char",
     "int": "ctypes.c_int",
+    "short": "ctypes.c_short",
     "unsigned int": "ctypes.c_uint",
     "int32_t": "ctypes.c_int32",
     "uint8_t": "ctypes.c_uint8",
@@ -116,7 +118,7 @@ class Reader:
         if opaque:
             self.opaque.add(opaque.group(1))
         elif struct:
-            fields = [self.declarator(field.strip()) for field in struct.group(2).split(";") if field.strip()]
+            fields = [self.field(field.strip()) for field in struct.group(2).split(";") if field.strip()]
             self.structs[struct.group(3)] = fields
         elif pointer:
             self.pointers.add(pointer.group(1))
@@ -126,6 +128,15 @@ class Reader:
             self.functions.append((name, self.type_of(result.strip(), result=True), types))
         else:
             raise ValueError(f"gen_bindings.py does not understand: {statement}")
+
+    def field(self, text: str) -> tuple[str, str]:
+        """(name, ctypes type) of a field; an array lies in the struct."""
+        array = re.fullmatch(r"(.*[ *]\w+)\[(\w+)\]", text)
+        if not array:
+            return self.declarator(text)
+        name, kind = self.declarator(array.group(1))
+        length = dict(self.constants).get(array.group(2), array.group(2))
+        return name, f"{kind} * {int(length)}"
 
     def declarator(self, text: str) -> tuple[str, str]:
         """(name, ctypes type) of a parameter or field."""
@@ -158,7 +169,7 @@ class Reader:
             return f"ctypes.POINTER({SCALARS[base]})"
         if stars == 1 and bare in self.structs:
             return f"ctypes.POINTER({bare})"
-        if stars == 2 and base == "void":
+        if stars == 2 and (base == "void" or base.startswith("struct ")):
             return "ctypes.POINTER(ctypes.c_void_p)"
         if stars == 1 and (base == "void" or base.startswith("struct ") or bare in self.opaque):
             return "ctypes.c_void_p"

@@ -258,6 +258,46 @@ pub fn join(s: &'static Scheduler, id: i64, deadline: i64) -> Result<*mut c_void
     result
 }
 
+/// Whether a task that was ordered has ended, and may be joined. Errors as of [`join`].
+pub fn joinable(s: &Scheduler, id: i64) -> Result<bool> {
+    if id == s.my_id() {
+        return Err(Error::new(libc::EDEADLK));
+    }
+    let found = Ref::find(id)?;
+    let end = found.record().end();
+    askable(&end)?;
+    Ok(end.result.is_some())
+}
+
+/// Whether it has ended; if not, links the waiter to be granted at its end, and nobody else joins until [`unlink`].
+///
+/// # Safety
+/// Q2: the waiter stays where it is until [`unlink`].
+pub unsafe fn ended_or_link(s: &Scheduler, id: i64, waiter: &Waiter) -> Result<bool> {
+    if joinable(s, id)? {
+        return Ok(true);
+    }
+    let found = Ref::find(id)?;
+    let mut end = found.record().end();
+    askable(&end)?;
+    if end.result.is_some() {
+        return Ok(true);
+    }
+    end.joining = true;
+    // SAFETY: by the caller.
+    unsafe { end.waiters.push(waiter) };
+    Ok(false)
+}
+
+/// Leaves a task's end to others.
+pub fn unlink(id: i64, waiter: &Waiter) {
+    if let Ok(found) = Ref::find(id) {
+        let mut end = found.record().end();
+        end.waiters.remove(waiter);
+        end.joining = false;
+    }
+}
+
 /// Nobody will join: the record goes when the task has ended.
 pub fn detach(id: i64) -> Result<()> {
     let found = Ref::find(id)?;

@@ -1,5 +1,7 @@
 //! Waiting for readiness without a transfer: one descriptor, or many as in poll(2).
 
+use std::cell::Cell;
+
 use super::Dir;
 use crate::error::{Error, Result};
 use crate::reactor::Begin;
@@ -71,9 +73,84 @@ fn look(fds: &mut [libc::pollfd]) -> Result<usize> {
     }
 }
 
-/// The node's list and wishes, for entry `i / 2` in direction `i % 2`; None if that direction was not asked for.
-fn plan(fds: &[libc::pollfd], i: usize) -> Option<(i32, Dir, u32)> {
-    let p = fds.get(i / 2)?;
+/// One descriptor among other things that a task waits for.
+pub struct Watch {
+    entry: libc::pollfd,
+    begun: Cell<usize>,
+    nodes: [WaitNode; 2],
+}
+
+impl Watch {
+    /// For the running task.
+    pub fn new(s: &Scheduler, fd: i32, events: i16) -> Watch {
+        let entry = libc::pollfd { fd, events, revents: 0 };
+        let wants = |i| plan(&entry, i).map_or(0, |(_, _, wants)| wants);
+        let me = s.me().opaque();
+        Watch { entry, begun: Cell::new(0), nodes: [WaitNode::new(me, wants(0)), WaitNode::new(me, wants(1))] }
+    }
+
+    /// What poll(2) says of the descriptor now.
+    pub fn look(fd: i32, events: i16) -> Result<i16> {
+        let mut one = [libc::pollfd { fd, events, revents: 0 }];
+        look(&mut one)?;
+        Ok(one[0].revents)
+    }
+
+    /// Joins those who wait for the descriptor. False: it is always ready, and nothing was joined.
+    ///
+    /// # Safety
+    /// It stays where it is until [`Watch::leave`].
+    pub unsafe fn begin(&self, s: &'static Scheduler) -> Result<bool> {
+        for (i, node) in self.nodes.iter().enumerate() {
+            // SAFETY: by the caller.
+            let begun = unsafe { begin(s, plan(&self.entry, i), node) };
+            self.begun.set(i + 1);
+            if begun != Ok(Begin::Waiting) {
+                self.leave(s);
+                return begun.map(|_| false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the descriptor has something to say, or was closed.
+    pub fn is_noted(&self) -> bool {
+        self.nodes.iter().any(|node| node.note.get() != Note::None)
+    }
+
+    /// Leaves those who wait for the descriptor.
+    pub fn leave(&self, s: &'static Scheduler) {
+        for (i, node) in self.nodes.iter().enumerate().take(self.begun.get()) {
+            leave(s, plan(&self.entry, i), node);
+        }
+    }
+}
+
+/// Joins the waiters of a descriptor in one direction; waiting, if there is nothing to join.
+///
+/// # Safety
+/// The node stays where it is until [`leave`].
+unsafe fn begin(s: &'static Scheduler, plan: Option<(i32, Dir, u32)>, node: &WaitNode) -> Result<Begin> {
+    let Some((fd, dir, wants)) = plan else { return Ok(Begin::Waiting) };
+    // poll(2) has just said so; a wish for urgent data or a hang-up alone says nothing of the bytes.
+    if wants & dir.event() != 0 {
+        s.reactor().drained(fd, dir);
+    }
+    // SAFETY: by the caller.
+    unsafe { s.reactor().begin(fd, dir, node, false) }
+}
+
+/// Leaves them.
+fn leave(s: &'static Scheduler, plan: Option<(i32, Dir, u32)>, node: &WaitNode) {
+    if let Some((fd, dir, _)) = plan {
+        if node.note.get() != Note::Closed {
+            s.reactor().leave(fd, dir, node, &mut s.waker());
+        }
+    }
+}
+
+/// The list and the wishes of an entry's node `i`, of two; None if that direction was not asked for.
+fn plan(p: &libc::pollfd, i: usize) -> Option<(i32, Dir, u32)> {
     let (dir, mask) = if i % 2 == 0 { (Dir::Read, READ) } else { (Dir::Write, WRITE) };
     let wanted = p.events & mask;
     // With no events asked for, errors and hang-ups still count: poll(2). They come to readers.
@@ -88,20 +165,16 @@ fn plan(fds: &[libc::pollfd], i: usize) -> Option<(i32, Dir, u32)> {
 }
 
 fn wait_any(s: &'static Scheduler, fds: &[libc::pollfd], nodes: &mut [WaitNode], deadline: i64) -> Result<Woken> {
+    let plan = |i: usize| fds.get(i / 2).and_then(|entry| plan(entry, i));
     for (i, node) in nodes.iter_mut().enumerate() {
-        node.wants = plan(fds, i).map_or(0, |(_, _, wants)| wants);
+        node.wants = plan(i).map_or(0, |(_, _, wants)| wants);
     }
     let mut begun = Ok(Begin::Waiting);
     let mut linked = 0;
     for (i, node) in nodes.iter().enumerate() {
         linked = i + 1;
-        let Some((fd, dir, wants)) = plan(fds, i) else { continue };
-        // poll(2) has just said so; a wish for urgent data or a hang-up alone says nothing of the bytes.
-        if wants & dir.event() != 0 {
-            s.reactor().drained(fd, dir);
-        }
         // SAFETY: the nodes outlive this function, and leave below.
-        begun = unsafe { s.reactor().begin(fd, dir, node, false) };
+        begun = unsafe { begin(s, plan(i), node) };
         if begun != Ok(Begin::Waiting) {
             break;
         }
@@ -117,12 +190,9 @@ fn wait_any(s: &'static Scheduler, fds: &[libc::pollfd], nodes: &mut [WaitNode],
     };
     let (mut event, mut closed) = (false, false);
     for (i, node) in nodes.iter().enumerate().take(linked) {
-        let Some((fd, dir, _)) = plan(fds, i) else { continue };
         event |= node.note.get() == Note::Ready;
         closed |= node.note.get() == Note::Closed;
-        if node.note.get() != Note::Closed {
-            s.reactor().leave(fd, dir, node, &mut s.waker());
-        }
+        leave(s, plan(i), node);
     }
     if closed {
         return Err(Error::new(libc::EBADF));

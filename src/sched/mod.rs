@@ -91,6 +91,8 @@ pub struct Scheduler {
     /// The clock that waits are dated by.
     coarse: Cell<i64>,
     worker: Cell<i32>,
+    /// The last of the numbers that [`Scheduler::pick`] chooses by.
+    luck: Cell<u32>,
 }
 
 /// Held while a scheduler is made, and by a fork: a child does not find one half made.
@@ -113,6 +115,17 @@ fn making() -> MutexGuard<'static, ()> {
 }
 
 impl Scheduler {
+    /// One of `count`, each as often as the others, without a pattern (Marsaglia, "Xorshift RNGs", 2003).
+    #[inline]
+    pub fn pick(&self, count: usize) -> usize {
+        let mut x = self.luck.get();
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.luck.set(x);
+        (x as u64 * count as u64 >> 32) as usize
+    }
+
     /// The calling OS thread's scheduler, made on first use.
     #[inline(always)]
     pub fn current() -> Result<&'static Scheduler> {
@@ -173,6 +186,7 @@ impl Scheduler {
             deadlock_told: Cell::new(false),
             shared_waits: Cell::new(0),
             coarse: Cell::new(clock::coarse()),
+            luck: Cell::new(0x9E37_79B9),
             worker: Cell::new(-1),
         };
         let place = scheduler.root_record.get().cast::<Task>();

@@ -310,6 +310,34 @@ impl Scheduler {
         Ok(result)
     }
 
+    /// Whether a task of this thread has ended and can be joined by the caller. Errors as of [`Scheduler::join`].
+    pub fn joinable(&self, id: i64) -> Result<bool> {
+        let task = self.find(id)?;
+        let me = self.me();
+        if ptr::eq(task, me) {
+            return Err(Error::new(libc::EDEADLK));
+        }
+        let joiner = task.joiner.get();
+        if task.has(flags::DETACHED) || !joiner.is_null() && !ptr::eq(joiner, me) {
+            return Err(Error::new(libc::EINVAL));
+        }
+        Ok(task.state.get() == State::Done)
+    }
+
+    /// The caller is woken at the end of a task, which nobody else joins until [`Scheduler::unfollow`].
+    pub fn follow(&self, id: i64) -> Result<()> {
+        self.joinable(id)?;
+        self.find(id)?.joiner.set(self.me());
+        Ok(())
+    }
+
+    /// Leaves the task to others.
+    pub fn unfollow(&self, id: i64) {
+        if let Ok(task) = self.find(id) {
+            task.joiner.set(ptr::null());
+        }
+    }
+
     /// Gives up the right to join: the task is freed when it ends, or now.
     pub fn detach(&self, id: i64) -> Result<()> {
         let task = self.find(id)?;

@@ -50,6 +50,11 @@ impl Claim {
         Claim(AtomicUsize::new(0))
     }
 
+    /// Whether nobody has claimed, nor withdrawn.
+    pub fn is_open(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 0
+    }
+
     /// Which arm won.
     #[inline]
     pub fn winner(&self) -> Option<usize> {
@@ -130,6 +135,11 @@ impl Waiter {
     #[inline]
     pub fn task_id(&self) -> i64 {
         self.id
+    }
+
+    /// Whether it is an arm of that wait.
+    pub fn is_arm_of(&self, claim: &Claim) -> bool {
+        ptr::eq(self.claim, claim)
     }
 
     /// What the grant said, once there was one.

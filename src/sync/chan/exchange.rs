@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::home;
 use crate::sched::Scheduler;
 use crate::sync::queue;
-use crate::sync::queue::{Waiter, Waiters};
+use crate::sync::queue::{Claim, Waiter, Waiters};
 
 /// What a grant says: the item was moved.
 pub const MOVED: u32 = 0;
@@ -349,6 +349,30 @@ impl<Q: Queue> Exchange<Q> {
         self.closing.set(granted.is_some());
         granted
     }
+}
+
+impl Exchange<Waiters> {
+    /// Whether a send may well do something now; those who wait with `mine` do not count.
+    pub fn may_put(&self, mine: &Claim) -> bool {
+        self.closed.get() || self.len.get() < self.capacity || others(&self.receivers, mine)
+    }
+
+    /// Whether a receive may well do something now; those who wait with `mine` do not count.
+    pub fn may_take(&self, mine: &Claim) -> bool {
+        self.closed.get() || self.len.get() > 0 || others(&self.senders, mine)
+    }
+}
+
+/// Whether anybody else waits.
+fn others(queue: &Waiters, mine: &Claim) -> bool {
+    let mut at = queue.first();
+    while let Some(waiter) = at {
+        if !waiter.is_arm_of(mine) {
+            return true;
+        }
+        at = queue.next(waiter);
+    }
+    false
 }
 
 fn dismiss_from<Q: Queue>(queue: &Q) -> Option<Q::Wake> {

@@ -20,7 +20,17 @@ GT_DEADLOCK_REPORT = 1
 GT_DEADLOCK_ERROR = 2
 GT_DEADLOCK_OFF = 3
 GT_SPAWN_DETACHED = 1
+GT_SPAWN_SUSPENDED = 2
 GT_NEVER = 9223372036854775807
+GT_SELECT_NONE = 0
+GT_SELECT_SEND = 1
+GT_SELECT_RECV = 2
+GT_SELECT_FD = 3
+GT_SELECT_TASK = 4
+GT_SELECT_EVENT = 5
+GT_SELECT_SEM = 6
+GT_SELECT_MAX = 65536
+GT_SCOPE_KEEP_GOING = 1
 GT_WORKERS_PIN = 1
 GT_FDS_MAX = 253
 GT_LISTEN_REUSEPORT = 1
@@ -94,7 +104,21 @@ class gt_spawn_opts_t(ctypes.Structure):
 class gt_once_t(ctypes.Structure):
     _fields_ = [
         ("state", ctypes.c_int64),
-        ("reserved", ctypes.POINTER(ctypes.c_uint64)),
+        ("reserved", ctypes.c_uint64 * 7),
+    ]
+
+
+class gt_select_arm_t(ctypes.Structure):
+    _fields_ = [
+        ("kind", ctypes.c_int),
+        ("result", ctypes.c_int),
+        ("object", ctypes.c_void_p),
+        ("item", ctypes.c_void_p),
+        ("id", ctypes.c_int64),
+        ("events", ctypes.c_short),
+        ("revents", ctypes.c_short),
+        ("own", ctypes.c_uint32),
+        ("place", ctypes.c_uint64 * 12),
     ]
 
 
@@ -181,7 +205,7 @@ class gt_task_info_t(ctypes.Structure):
         ("stack_pointer", ctypes.c_void_p),
         ("flags", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
-        ("name", ctypes.c_void_p),
+        ("name", ctypes.c_char * 32),
     ]
 
 
@@ -292,6 +316,30 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_chan_close": (ctypes.c_int, [ctypes.c_void_p]),
     "gt_chan_len": (ctypes.c_int64, [ctypes.c_void_p]),
     "gt_chan_capacity": (ctypes.c_int64, [ctypes.c_void_p]),
+    "gt_select": (ctypes.c_int, [ctypes.POINTER(gt_select_arm_t), ctypes.c_size_t]),
+    "gt_select_until": (ctypes.c_int, [ctypes.POINTER(gt_select_arm_t), ctypes.c_size_t, ctypes.c_int64]),
+    "gt_select_try": (ctypes.c_int, [ctypes.POINTER(gt_select_arm_t), ctypes.c_size_t]),
+    "gt_scope_new": (ctypes.c_void_p, [ctypes.c_uint32]),
+    "gt_scope_free": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_scope_spawn": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_scope_spawn_with": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_spawn_opts_t)]),
+    "gt_scope_join": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_scope_join_until": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int64]),
+    "gt_scope_cancel": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_scope_error": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int64)]),
+    "gt_scope_count": (ctypes.c_int64, [ctypes.c_void_p]),
+    "gt_local_new": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_local_free": (ctypes.c_int, [ctypes.c_int]),
+    "gt_local_set": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p]),
+    "gt_local_get": (ctypes.c_void_p, [ctypes.c_int]),
+    "gt_hand_over": (ctypes.c_int, [ctypes.c_int64, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)]),
+    "gt_hand_over_until": (ctypes.c_int, [ctypes.c_int64, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p), ctypes.c_int64]),
+    "gt_generator_new": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_generator_new_with": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_spawn_opts_t)]),
+    "gt_generator_next": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)]),
+    "gt_generator_next_until": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p), ctypes.c_int64]),
+    "gt_generator_yield": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_generator_free": (ctypes.c_int, [ctypes.c_void_p]),
     "gt_workers_start": (ctypes.c_int, [ctypes.c_uint, ctypes.POINTER(gt_workers_opts_t)]),
     "gt_workers_stop": (ctypes.c_int, []),
     "gt_workers_stop_until": (ctypes.c_int, [ctypes.c_int64]),
@@ -343,6 +391,11 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_offload_until": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]),
     "gt_offload_owned": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]),
     "gt_offload_owned_until": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]),
+    "gt_getaddrinfo": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int)]),
+    "gt_getaddrinfo_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_int), ctypes.c_int64]),
+    "gt_freeaddrinfo": (None, [ctypes.c_void_p]),
+    "gt_getnameinfo": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]),
+    "gt_getnameinfo_until": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.c_int64]),
     "gt_bind_udp": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16]),
     "gt_bind_udp_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16, ctypes.c_int64]),
     "gt_recvmmsg": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),
