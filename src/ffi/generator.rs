@@ -63,7 +63,9 @@ pub unsafe extern "C" fn gt_hand_over_until(
 
 /// A body that gives values, one each time it is asked, on a stack of its own.
 #[allow(non_camel_case_types, reason = "the C name")]
-pub struct gt_generator_t(Object<Generator>);
+pub struct gt_generator_t {
+    _object: Object<Generator>,
+}
 
 /// A generator's body. It calls gt_generator_yield() for each value. Its result is 0 or more at the end, or negative for an
 /// error (-errno, or a code of the program's own), which gt_generator_next() returns.

@@ -13,7 +13,9 @@ use crate::sys::clock::NEVER;
 
 /// Tasks that end together: who joins the scope goes on when all of them have ended, and not before.
 #[allow(non_camel_case_types, reason = "the C name")]
-pub struct gt_scope_t(Object<Scope>);
+pub struct gt_scope_t {
+    _object: Object<Scope>,
+}
 
 /// What a task of a scope runs: its result is 0 or more, or negative for an error (-errno, or a code of the program's own).
 #[allow(non_camel_case_types, reason = "the C name")]

@@ -14,6 +14,7 @@ pub mod worker;
 
 use crate::error::{Error, Result};
 use crate::home::Home;
+use crate::sched::waits::Kind;
 use crate::sched::Scheduler;
 use crate::sync::queue::{Waiter, Waiters};
 use crate::sys::sync::Mutex;
@@ -157,6 +158,7 @@ pub fn stop(s: &'static Scheduler, deadline: i64) -> Result<()> {
     let leave = || {
         fleet().ending.remove(&waiter);
     };
+    s.waits_on(Kind::Workers, 0);
     let patience = waiter.wait(s, deadline, leave);
     if patience.is_err() {
         cancel_all(s);
@@ -188,6 +190,7 @@ fn cancel_all(s: &'static Scheduler) {
         waiter.is_linked()
     };
     while waiter.granted().is_none() && linked() {
+        s.waits_on(Kind::Workers, 0);
         let _ = waiter.wait(s, crate::sys::clock::NEVER, leave);
     }
     let _ = s.shield_pop();

@@ -123,7 +123,7 @@ impl Scheduler {
         x ^= x >> 17;
         x ^= x << 5;
         self.luck.set(x);
-        (x as u64 * count as u64 >> 32) as usize
+        ((x as u64 * count as u64) >> 32) as usize
     }
 
     /// The calling OS thread's scheduler, made on first use.

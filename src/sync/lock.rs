@@ -76,35 +76,6 @@ impl<T> Lock<T> {
     }
 }
 
-impl<T> Lock<T> {
-    /// The value of a lock that nobody ever takes: what it belongs to is for one OS thread only.
-    ///
-    /// # Safety
-    /// The caller is that thread.
-    #[inline(always)]
-    pub unsafe fn unshared(&self) -> &T {
-        // SAFETY: by the caller.
-        unsafe { &*self.value.get() }
-    }
-
-    /// Takes the lock for more than a block: [`Lock::release`] gives it back.
-    #[inline]
-    pub fn hold(&self) -> &T {
-        std::mem::forget(self.lock());
-        // SAFETY: this thread holds the lock.
-        unsafe { &*self.value.get() }
-    }
-
-    /// Gives back a lock that was taken by [`Lock::hold`].
-    ///
-    /// # Safety
-    /// This thread holds it so, and uses no reference to the value any more.
-    #[inline]
-    pub unsafe fn release(&self) {
-        drop(Guard(self));
-    }
-}
-
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
     #[inline]

@@ -97,9 +97,10 @@ impl Chan {
         s.check()?;
         let mut waited = false;
         while *moved < n && !(W::FIRST_ENOUGH && waited) {
-            // SAFETY: by the caller; `reachable` has said that a bound channel is this thread's.
             let went = match &self.body {
+                // SAFETY: the items by the caller; `reachable` has said that the channel is this thread's.
                 Body::Bound(_, x) => unsafe { round_at_home::<W>(s, x, items, n, patience, moved) }?,
+                // SAFETY: by the caller.
                 Body::Shared(lock) => unsafe { round_shared::<W>(s, lock, items, n, patience, moved) }?,
             };
             waited |= went == Round::Waited;
