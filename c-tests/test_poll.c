@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 TEST(wait_fd_reports_what_is_ready_now) {
@@ -56,6 +57,24 @@ TEST(wait_fd_of_wrong_things) {
   CHECK_EQ(gt_wait_fd(fds[0], 1 << 20), -EINVAL);
   CHECK_EQ(gt_wait_fd(fds[0], 0), -EINVAL);
   s_close_pair(fds);
+}
+
+static void *poll_for_nothing(void *arg) {
+  struct pollfd one = {*(int *)arg, 0, 0};
+  return (void *)(intptr_t)gt_poll(&one, 1);
+}
+
+/* epoll does not take regular files: they are ready for reading and writing from the beginning, and for nothing else ever. */
+TEST(poll_of_a_regular_file_for_nothing_does_not_spin) {
+  int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  CHECK_OK(fd);
+  CHECK_EQ(gt_wait_fd(fd, POLLIN), POLLIN);
+  CHECK_EQ(gt_wait_fd_until(fd, POLLPRI, IN_MS(1)), -ETIMEDOUT);
+  int64_t task = s_spawn(poll_for_nothing, &fd);
+  s_settle();
+  CHECK_EQ(gt_cancel(task), 0);
+  CHECK_EQ((intptr_t)s_join(task), -ECANCELED);
+  CHECK_EQ(gt_close(fd), 0);
 }
 
 TEST(poll_counts_ready_entries_and_clears_the_others) {

@@ -122,7 +122,8 @@ struct addrinfo; /* <netdb.h> has it, but not in strict C */
 #define GT_SELECT_FD 3
 
 /**
- * An arm's kind: the task `id` has ended. It is not joined: gt_join() does not wait then.
+ * An arm's kind: the task `id` has ended. It is not joined: gt_join() does not wait then. While the call waits, nobody else may
+ * join or detach the task, as with gt_join().
  */
 #define GT_SELECT_TASK 4
 
@@ -534,7 +535,7 @@ typedef struct gt_once_t {
 
 /**
  * One of the things that gt_select() waits for. Zero it, then set what its kind needs. It may be used for many calls; during
- * a call it belongs to the library and stays where it is.
+ * a call it belongs to the library and stays where it is (for ever, if the OS thread ends during the call).
  */
 typedef struct gt_select_arm_t {
     /**
@@ -569,7 +570,7 @@ typedef struct gt_select_arm_t {
     /**
      * The library's own.
      */
-    uint32_t own;
+    uint16_t own[2];
     /**
      * The library's own: here the call waits, so it allocates nothing.
      */
@@ -1894,7 +1895,8 @@ int64_t gt_chan_capacity(const struct gt_chan_t *chan);
 
 /**
  * Waits until one of the arms comes about, and does it: one item is sent or received, one unit taken, or none. Nothing is
- * done for the others. If several are ready, the library chooses, each as often as the others.
+ * done for the others. If several are ready, the library chooses, each as often as the others. Arms may be about the same
+ * thing; a send never goes to a receive of the same call.
  *
  * Returns the index of the arm; its `result` says how it went, also when its channel is closed. Or
  *   -EINVAL     arms is NULL; count is 0 or above GT_SELECT_MAX; no arm is in use; a kind is unknown; an object is NULL, was

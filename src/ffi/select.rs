@@ -19,7 +19,8 @@ pub const GT_SELECT_SEND: libc::c_int = 1;
 pub const GT_SELECT_RECV: libc::c_int = 2;
 /// An arm's kind: one of `events` (poll(2)), an error or a hang-up of the descriptor `id`; stored in `revents`.
 pub const GT_SELECT_FD: libc::c_int = 3;
-/// An arm's kind: the task `id` has ended. It is not joined: gt_join() does not wait then.
+/// An arm's kind: the task `id` has ended. It is not joined: gt_join() does not wait then. While the call waits, nobody else may
+/// join or detach the task, as with gt_join().
 pub const GT_SELECT_TASK: libc::c_int = 4;
 /// An arm's kind: the event `object` is set.
 pub const GT_SELECT_EVENT: libc::c_int = 5;
@@ -29,7 +30,7 @@ pub const GT_SELECT_SEM: libc::c_int = 6;
 pub const GT_SELECT_MAX: usize = 65536;
 
 /// One of the things that gt_select() waits for. Zero it, then set what its kind needs. It may be used for many calls; during
-/// a call it belongs to the library and stays where it is.
+/// a call it belongs to the library and stays where it is (for ever, if the OS thread ends during the call).
 #[repr(C)]
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct gt_select_arm_t {
@@ -49,7 +50,7 @@ pub struct gt_select_arm_t {
     /// The events that were seen.
     pub revents: libc::c_short,
     /// The library's own.
-    pub own: u32,
+    pub own: [u16; 2],
     /// The library's own: here the call waits, so it allocates nothing.
     pub place: [u64; 12],
 }
@@ -63,10 +64,12 @@ const _: () = {
     assert!(offset_of!(gt_select_arm_t, events) == offset_of!(Arm, events));
     assert!(offset_of!(gt_select_arm_t, revents) == offset_of!(Arm, revents));
     assert!(offset_of!(gt_select_arm_t, place) == offset_of!(Arm, place));
+    assert!(GT_SELECT_MAX - 1 <= u16::MAX as usize); // an arm's turn
 };
 
 /// Waits until one of the arms comes about, and does it: one item is sent or received, one unit taken, or none. Nothing is
-/// done for the others. If several are ready, the library chooses, each as often as the others.
+/// done for the others. If several are ready, the library chooses, each as often as the others. Arms may be about the same
+/// thing; a send never goes to a receive of the same call.
 ///
 /// Returns the index of the arm; its `result` says how it went, also when its channel is closed. Or
 ///   -EINVAL     arms is NULL; count is 0 or above GT_SELECT_MAX; no arm is in use; a kind is unknown; an object is NULL, was

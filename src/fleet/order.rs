@@ -19,7 +19,7 @@ use crate::sched::guest::{tagged, Order};
 use crate::sched::task::{Entry, NAME};
 use crate::sched::{Scheduler, SpawnOptions, MIN_USER_STACK};
 use crate::slots::Link;
-use crate::sync::queue::{Waiter, Waiters};
+use crate::sync::queue::{Claim, Waiter, Waiters};
 use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
 
@@ -269,17 +269,17 @@ pub fn joinable(s: &Scheduler, id: i64) -> Result<bool> {
     Ok(end.result.is_some())
 }
 
-/// Whether it has ended; if not, links the waiter to be granted at its end, and nobody else joins until [`unlink`].
+/// Whether it has ended; if not, links the waiter, an arm of that wait, to be granted at its end, and nobody else joins until
+/// [`unlink`]. Several arms of one wait may follow one task.
 ///
 /// # Safety
 /// Q2: the waiter stays where it is until [`unlink`].
-pub unsafe fn ended_or_link(s: &Scheduler, id: i64, waiter: &Waiter) -> Result<bool> {
-    if joinable(s, id)? {
-        return Ok(true);
-    }
+pub unsafe fn ended_or_link(id: i64, waiter: &Waiter, claim: &Claim) -> Result<bool> {
     let found = Ref::find(id)?;
     let mut end = found.record().end();
-    askable(&end)?;
+    if !end.waiters.first().is_some_and(|first| first.is_arm_of(claim)) {
+        askable(&end)?;
+    }
     if end.result.is_some() {
         return Ok(true);
     }
@@ -289,12 +289,12 @@ pub unsafe fn ended_or_link(s: &Scheduler, id: i64, waiter: &Waiter) -> Result<b
     Ok(false)
 }
 
-/// Leaves a task's end to others.
+/// Leaves a task's end to others, with the last arm of the wait.
 pub fn unlink(id: i64, waiter: &Waiter) {
     if let Ok(found) = Ref::find(id) {
         let mut end = found.record().end();
         end.waiters.remove(waiter);
-        end.joining = false;
+        end.joining = !end.waiters.is_left();
     }
 }
 

@@ -4,7 +4,6 @@ use std::cell::Cell;
 
 use super::Dir;
 use crate::error::{Error, Result};
-use crate::reactor::Begin;
 use crate::sched::waits::Kind;
 use crate::sched::{Scheduler, Woken};
 use crate::sys::{self, clock};
@@ -96,26 +95,27 @@ impl Watch {
         Ok(one[0].revents)
     }
 
-    /// Joins those who wait for the descriptor. False: it is always ready, and nothing was joined.
+    /// Joins those who wait for the descriptor.
     ///
     /// # Safety
     /// It stays where it is until [`Watch::leave`].
-    pub unsafe fn begin(&self, s: &'static Scheduler) -> Result<bool> {
+    pub unsafe fn begin(&self, s: &'static Scheduler) -> Result<()> {
         for (i, node) in self.nodes.iter().enumerate() {
-            // SAFETY: by the caller.
-            let begun = unsafe { begin(s, plan(&self.entry, i), node) };
             self.begun.set(i + 1);
-            if begun != Ok(Begin::Waiting) {
-                self.leave(s);
-                return begun.map(|_| false);
-            }
+            // SAFETY: by the caller.
+            unsafe { begin(s, plan(&self.entry, i), node) }.inspect_err(|_| self.leave(s))?;
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Whether the descriptor has something to say, or was closed.
+    /// Whether the descriptor may have something to say, or was closed.
     pub fn is_noted(&self) -> bool {
         self.nodes.iter().any(|node| node.note.get() != Note::None)
+    }
+
+    /// Whether the descriptor was closed.
+    pub fn is_closed(&self) -> bool {
+        self.nodes.iter().any(|node| node.note.get() == Note::Closed)
     }
 
     /// Leaves those who wait for the descriptor.
@@ -126,18 +126,19 @@ impl Watch {
     }
 }
 
-/// Joins the waiters of a descriptor in one direction; waiting, if there is nothing to join.
+/// Joins the waiters of a descriptor in one direction, if there is something to join. What epoll does not take is always
+/// ready for the same things, and poll(2) has just said that nothing that is asked for is among them: no wait changes that.
 ///
 /// # Safety
 /// The node stays where it is until [`leave`].
-unsafe fn begin(s: &'static Scheduler, plan: Option<(i32, Dir, u32)>, node: &WaitNode) -> Result<Begin> {
-    let Some((fd, dir, wants)) = plan else { return Ok(Begin::Waiting) };
+unsafe fn begin(s: &'static Scheduler, plan: Option<(i32, Dir, u32)>, node: &WaitNode) -> Result<()> {
+    let Some((fd, dir, wants)) = plan else { return Ok(()) };
     // poll(2) has just said so; a wish for urgent data or a hang-up alone says nothing of the bytes.
     if wants & dir.event() != 0 {
         s.reactor().drained(fd, dir);
     }
     // SAFETY: by the caller.
-    unsafe { s.reactor().begin(fd, dir, node, false) }
+    unsafe { s.reactor().begin(fd, dir, node, false) }.map(drop)
 }
 
 /// Leaves them.
@@ -169,25 +170,20 @@ fn wait_any(s: &'static Scheduler, fds: &[libc::pollfd], nodes: &mut [WaitNode],
     for (i, node) in nodes.iter_mut().enumerate() {
         node.wants = plan(i).map_or(0, |(_, _, wants)| wants);
     }
-    let mut begun = Ok(Begin::Waiting);
+    let mut begun = Ok(());
     let mut linked = 0;
     for (i, node) in nodes.iter().enumerate() {
         linked = i + 1;
         // SAFETY: the nodes outlive this function, and leave below.
         begun = unsafe { begin(s, plan(i), node) };
-        if begun != Ok(Begin::Waiting) {
+        if begun.is_err() {
             break;
         }
     }
-    let woken = match begun {
-        Ok(Begin::Waiting) => {
-            s.waits_on(Kind::Poll, fds.len());
-            Ok(s.park(deadline))
-        }
-        // Always ready, and yet poll(2) saw nothing a moment ago: look again.
-        Ok(Begin::Always) => Ok(Woken::Event),
-        Err(e) => Err(e),
-    };
+    let woken = begun.map(|()| {
+        s.waits_on(Kind::Poll, fds.len());
+        s.park(deadline)
+    });
     let (mut event, mut closed) = (false, false);
     for (i, node) in nodes.iter().enumerate().take(linked) {
         event |= node.note.get() == Note::Ready;

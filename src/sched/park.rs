@@ -199,6 +199,12 @@ impl Scheduler {
         }
     }
 
+    /// Whether a wait would end at once by its own deadline, and by nothing that comes before that.
+    pub fn is_late(&self, deadline: i64) -> bool {
+        let me = self.me();
+        me.pending.get() == 0 && deadline < me.scope_deadline.get() && clock::passed(deadline)
+    }
+
     #[inline]
     pub(super) fn which(own: i64, scope: i64) -> Woken {
         if scope <= own {

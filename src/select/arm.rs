@@ -37,9 +37,9 @@ pub const EVENT: i32 = 5;
 pub const SEM: i32 = 6;
 
 /// The node is a [`LocalWaiter`].
-const LOCAL: u32 = 1;
+const LOCAL: u16 = 1;
 /// The node is a [`Waiter`].
-const SHARED: u32 = 2;
+const SHARED: u16 = 2;
 
 /// An arm. Its layout is that of C's `gt_select_arm_t`.
 #[repr(C)]
@@ -58,8 +58,10 @@ pub struct Arm {
     pub events: i16,
     /// Events that were seen.
     pub revents: Cell<i16>,
+    /// Not its own: of the arms in the order in which they are tried, the one at this place.
+    pub turn: Cell<u16>,
     /// Which kind of node is in its place.
-    pub node_kind: Cell<u32>,
+    pub node_kind: Cell<u16>,
     /// The node with which it waits.
     pub place: UnsafeCell<[MaybeUninit<u64>; PLACE]>,
 }
@@ -87,7 +89,7 @@ pub enum Reach {
 pub enum Linked {
     /// It waits.
     Waits,
-    /// It is ready by now, and was not linked: look again.
+    /// It may be ready by now, and was not linked: look again.
     Ready,
     /// It had what it waits for under the lock, and has it.
     Took,
@@ -123,7 +125,7 @@ impl Arm {
                 }
             }
             FD => Target::Fd,
-            TASK if guests::is_guest(self.id) && s.joinable(self.id).is_err() => Target::Guest,
+            TASK if guests::is_guest(self.id) => Target::Guest,
             TASK => Target::Task,
             EVENT => Target::Event(self.object(Kind::Event)?),
             SEM => Target::Sem(self.object(Kind::Sem)?),
@@ -131,10 +133,15 @@ impl Arm {
         })
     }
 
-    /// Checks the arm, before anything is done. An error is in its result, too.
-    pub fn prepare(&self, s: &Scheduler) -> Result<Reach> {
+    /// Forgets what the last call said.
+    pub fn clear(&self) {
         self.result.set(0);
         self.revents.set(0);
+        self.node_kind.set(0);
+    }
+
+    /// Checks the arm, before anything is done. An error is in its result, too.
+    pub fn prepare(&self, s: &Scheduler) -> Result<Reach> {
         self.check(s).inspect_err(|e| self.result.set(-e.errno()))
     }
 
@@ -164,65 +171,38 @@ impl Arm {
         self.id as i32
     }
 
-    /// Tries it without waiting: whether it is done, with its result.
-    pub fn attempt(&self, s: &'static Scheduler) -> bool {
+    /// Tries it without waiting: whether it has come about, and its result says how. An error is in its result, too.
+    pub fn attempt(&self, s: &'static Scheduler) -> Result<bool> {
+        let said = self.try_once(s).inspect_err(|e| self.result.set(-e.errno()))?;
+        self.result.set(said.unwrap_or(0));
+        Ok(said.is_some())
+    }
+
+    fn try_once(&self, s: &'static Scheduler) -> Result<Option<i32>> {
         let item = self.item.cast::<u8>();
-        let Ok(target) = self.target(s) else {
-            self.result.set(-libc::EINVAL); // freed meanwhile, against the rules
-            return true;
-        };
-        let said = match target {
-            Target::Unused => return false,
+        let ready = match self.target(s)? {
+            Target::Unused => false,
             // SAFETY: the home thread; the item is valid by the caller of select.
-            Target::Bound(x) => match unsafe { self.step(x, item) } {
-                Step::Moved(wake) => {
-                    if let Some(wake) = wake {
-                        LocalQueue::send(wake, s);
-                    }
-                    0
-                }
-                Step::Closed => -libc::EPIPE,
-                Step::Blocked => return false,
-            },
+            Target::Bound(x) => return Ok(came_to::<LocalQueue>(unsafe { self.step(x, item) }, s)),
             Target::Shared(lock) => {
-                // SAFETY: under the lock; the item is valid by the caller of select.
+                // SAFETY: under the lock, which is given back at the end of the statement; the item as above.
                 let step = unsafe { self.step(&*lock.lock(), item) };
-                match step {
-                    Step::Moved(wake) => {
-                        if let Some(wake) = wake {
-                            wake.send();
-                        }
-                        0
-                    }
-                    Step::Closed => -libc::EPIPE,
-                    Step::Blocked => return false,
-                }
+                return Ok(came_to::<Waiters>(step, s));
             }
-            Target::Event(event) if event.is_set() => 0,
-            Target::Sem(sem) if sem.try_wait() => 0,
-            Target::Event(_) | Target::Sem(_) => return false,
-            Target::Task => match s.joinable(self.id) {
-                Ok(true) => 0,
-                Ok(false) => return false,
-                Err(e) => -e.errno(),
-            },
-            Target::Guest => match order::joinable(s, self.id) {
-                Ok(true) => 0,
-                Ok(false) => return false,
-                Err(e) => -e.errno(),
-            },
-            Target::Fd => match Watch::look(self.fd(), self.events) {
-                Ok(0) => return false,
-                Ok(seen) if seen & libc::POLLNVAL != 0 => -libc::EBADF,
-                Ok(seen) => {
-                    self.revents.set(seen);
-                    0
+            Target::Event(event) => event.is_set(),
+            Target::Sem(sem) => sem.try_wait(),
+            Target::Task => s.joinable(self.id)?,
+            Target::Guest => order::joinable(s, self.id)?,
+            Target::Fd => {
+                let seen = Watch::look(self.fd(), self.events)?;
+                if seen & libc::POLLNVAL != 0 {
+                    return Ok(Some(-libc::EBADF));
                 }
-                Err(e) => -e.errno(),
-            },
+                self.revents.set(seen);
+                seen != 0
+            }
         };
-        self.result.set(said);
-        true
+        Ok(ready.then_some(0))
     }
 
     unsafe fn step<Q: Queue>(&self, x: &Exchange<Q>, item: *mut u8) -> Step<Q::Wake> {
@@ -300,15 +280,11 @@ impl Arm {
                 }
                 Target::Task => s.follow(self.id)?,
                 Target::Guest => {
-                    if order::ended_or_link(s, self.id, shared())? {
+                    if order::ended_or_link(self.id, shared(), claim)? {
                         return Ok(Linked::Ready);
                     }
                 }
-                Target::Fd => {
-                    if !self.put(Watch::new(s, self.fd(), self.events)).begin(s)? {
-                        return Ok(Linked::Ready);
-                    }
-                }
+                Target::Fd => self.put(Watch::new(s, self.fd(), self.events)).begin(s)?,
             }
         }
         Ok(Linked::Waits)
@@ -368,13 +344,38 @@ impl Arm {
         self.result.set(if self.said() == Some(CLOSED) { -libc::EPIPE } else { 0 });
     }
 
-    /// Whether it says "look again".
+    /// Whether it says "look again". Asked while it is linked.
     pub fn is_noted(&self, s: &Scheduler) -> bool {
         match self.kind {
-            // SAFETY: A1: asked while it is linked.
+            // SAFETY: A1.
             FD => unsafe { self.node::<Watch>() }.is_noted(),
             TASK => s.joinable(self.id).unwrap_or(false),
             _ => false,
         }
+    }
+
+    /// Whether its descriptor, which nobody may have looked at since, has something to say by now.
+    pub fn has_news(&self) -> bool {
+        self.kind == FD && Watch::look(self.fd(), self.events).is_ok_and(|seen| seen != 0)
+    }
+
+    /// Whether its descriptor was closed while it was linked.
+    pub fn is_closed(&self) -> bool {
+        // SAFETY: `link` wrote the node of every descriptor.
+        self.kind == FD && unsafe { self.node::<Watch>() }.is_closed()
+    }
+}
+
+/// What an attempt at a channel came to, for the arm's result; None: nothing. Whoever was granted an item is woken.
+fn came_to<Q: Queue>(step: Step<Q::Wake>, s: &Scheduler) -> Option<i32> {
+    match step {
+        Step::Moved(wake) => {
+            if let Some(wake) = wake {
+                Q::send(wake, s);
+            }
+            Some(0)
+        }
+        Step::Closed => Some(-libc::EPIPE),
+        Step::Blocked => None,
     }
 }

@@ -78,9 +78,9 @@ impl Crowd {
         unsafe { self.waiters.push(waiter) };
     }
 
-    /// Whether somebody waits, or is being woken.
+    /// Whether somebody waits, is being woken, or has yet to leave.
     pub fn is_in_use(&self) -> bool {
-        self.busy > 0 || living(&self.waiters).is_some()
+        self.busy > 0 || !self.waiters.is_left()
     }
 }
 

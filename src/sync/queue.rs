@@ -11,7 +11,8 @@
 //! Q2  A waiter is unlinked before its frame ends: by a grant, or by `leave` of its own wait.
 //! Q3  A waiter is not touched after `granted` was set, save by its own task: its frame may be gone.
 //! Q4  After a fork the lists of the parent's tasks are forgotten untouched: their stacks are free memory.
-//! Q5  An arm that lost is taken out by others, but its own task comes back to the list once: `is_left` counts it.
+//! Q5  An arm that lost is taken out by others, but its own task comes back to the list once: until then it stands among
+//!     the `evicted`, and the noun must not go.
 
 use crate::sys::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::cell::Cell;
@@ -50,11 +51,6 @@ impl Claim {
         Claim(AtomicUsize::new(0))
     }
 
-    /// Whether nobody has claimed, nor withdrawn.
-    pub fn is_open(&self) -> bool {
-        self.0.load(Ordering::Acquire) == 0
-    }
-
     /// Which arm won.
     #[inline]
     pub fn winner(&self) -> Option<usize> {
@@ -64,7 +60,7 @@ impl Claim {
     /// Claims for nobody: the wait is over. If somebody was quicker, waits out his grant, a few instructions under a
     /// lock, and says false.
     pub fn withdraw(&self, granted: impl Fn() -> bool) -> bool {
-        if self.take(NOBODY) {
+        if self.take(NOBODY) || self.winner().is_none() {
             return true;
         }
         while !granted() {
@@ -199,7 +195,8 @@ pub struct Waiters {
     head: Cell<*const Waiter>,
     tail: Cell<*const Waiter>,
     forks: Cell<u32>,
-    evicted: Cell<usize>,
+    /// The first of those that were taken out and have not come back yet (Q5), newest first.
+    evicted: Cell<*const Waiter>,
 }
 
 // SAFETY: Q1: reached under the noun's lock only; the waiters' fields that other threads read are atomic or written before
@@ -219,7 +216,7 @@ impl Waiters {
             head: Cell::new(ptr::null()),
             tail: Cell::new(ptr::null()),
             forks: Cell::new(0),
-            evicted: Cell::new(0),
+            evicted: Cell::new(ptr::null()),
         }
     }
 
@@ -254,15 +251,22 @@ impl Waiters {
         if self.forks.replace(now) != now {
             self.head.set(ptr::null());
             self.tail.set(ptr::null());
-            self.evicted.set(0);
+            self.evicted.set(ptr::null());
         }
     }
 
-    /// Whether nobody waits, and no arm that lost will come back to leave: the noun may go.
-    #[inline]
+    /// Whether nobody waits, and no arm that lost will come back to leave: the noun may go. Those whose OS thread has
+    /// ended are dropped.
     pub fn is_left(&self) -> bool {
         self.renew();
-        self.head.get().is_null() && self.evicted.get() == 0
+        // SAFETY: Q1, Q2; the stacks of an OS thread that has ended stay mapped.
+        while let Some(waiter) = unsafe { self.head.get().as_ref().or(self.evicted.get().as_ref()) } {
+            if home::is_alive(waiter.id) {
+                return false;
+            }
+            self.remove(waiter);
+        }
+        true
     }
 
     /// Links a waiter at the end.
@@ -289,7 +293,7 @@ impl Waiters {
         match waiter.place.replace(Place::Out) {
             Place::Out => return false,
             Place::Evicted => {
-                self.evicted.set(self.evicted.get().saturating_sub(1));
+                self.came_back(waiter);
                 return false;
             }
             Place::Linked => {}
@@ -308,6 +312,33 @@ impl Waiters {
         true
     }
 
+    /// Takes a linked waiter out, and keeps it until its task comes back (Q5).
+    #[cold]
+    fn evict(&self, waiter: &Waiter) {
+        self.remove(waiter);
+        waiter.place.set(Place::Evicted);
+        waiter.prev.set(ptr::null());
+        waiter.next.set(self.evicted.get());
+        // SAFETY: Q1, Q2.
+        if let Some(next) = unsafe { self.evicted.replace(waiter).as_ref() } {
+            next.prev.set(waiter);
+        }
+    }
+
+    /// Q5.
+    #[cold]
+    fn came_back(&self, waiter: &Waiter) {
+        // SAFETY: Q1, Q2.
+        let (prev, next) = unsafe { (waiter.prev.get().as_ref(), waiter.next.get().as_ref()) };
+        match prev {
+            None => self.evicted.set(waiter.next.get()),
+            Some(prev) => prev.next.set(waiter.next.get()),
+        }
+        if let Some(next) = next {
+            next.prev.set(waiter.prev.get());
+        }
+    }
+
     /// Claims a waiter of this list for a grant: false, and unlinked, when its task is gone or another arm of it has
     /// won. After true, the caller moves the item, if there is one, and calls [`Waiters::finish`].
     #[inline]
@@ -319,9 +350,7 @@ impl Waiters {
         // SAFETY: by `for_arm`, the claim is there while the waiter is linked.
         let claimed = unsafe { waiter.claim.as_ref() }.is_none_or(|c| c.take(waiter.arm));
         if !claimed {
-            self.remove(waiter);
-            waiter.place.set(Place::Evicted);
-            self.evicted.set(self.evicted.get() + 1);
+            self.evict(waiter);
         }
         claimed
     }

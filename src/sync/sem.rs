@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::batch::{living, Batch};
+use super::batch::Batch;
 use super::lock::Lock;
 use super::object::Object;
 use super::queue::{Waiter, Waiters};
@@ -151,7 +151,7 @@ impl Sem {
     /// -EBUSY while somebody waits.
     pub fn may_free(&self) -> Result<()> {
         let state = self.state.lock();
-        match state.busy > 0 || living(&state.waiters).is_some() {
+        match state.busy > 0 || !state.waiters.is_left() {
             true => Err(Error::new(libc::EBUSY)),
             false => Ok(()),
         }

@@ -117,7 +117,7 @@ class gt_select_arm_t(ctypes.Structure):
         ("id", ctypes.c_int64),
         ("events", ctypes.c_short),
         ("revents", ctypes.c_short),
-        ("own", ctypes.c_uint32),
+        ("own", ctypes.c_uint16 * 2),
         ("place", ctypes.c_uint64 * 12),
     ]
 
