@@ -73,6 +73,7 @@ const SECTIONS: &[&str] = &[
     "offload",
     "name",
     "file",
+    "dir",
     "process",
     "signal",
     "datagram",

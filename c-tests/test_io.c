@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void *write_later(void *arg) {
@@ -112,6 +113,40 @@ TEST(io_regular_file_reads_though_epoll_refuses_it) {
   CHECK_EQ(gt_read(fd, buf, sizeof buf), 9);
   CHECK_EQ(gt_read(fd, buf, sizeof buf), 0);
   CHECK_EQ(gt_wait_fd(fd, POLLIN | POLLOUT), POLLIN | POLLOUT);
+  CHECK_EQ(gt_close(fd), 0);
+}
+
+TEST(io_regular_file_takes_a_large_write_at_once) {
+  static char out[1 << 20], back[1 << 20];
+  char path[] = "/tmp/greenrt-test-XXXXXX";
+  int fd = mkstemp(path);
+  CHECK_OK(fd);
+  unlink(path);
+  memset(out, 'r', sizeof out);
+  CHECK_EQ(gt_write(fd, out, sizeof out), sizeof out);
+  CHECK_OK(lseek(fd, 0, SEEK_SET));
+  for (size_t have = 0; have < sizeof back;) {
+    ssize_t n = gt_read(fd, back + have, sizeof back - have);
+    CHECK_GT(n, 0);
+    have += (size_t)n;
+  }
+  CHECK_MEM(back, out, sizeof out);
+  CHECK_EQ(gt_close(fd), 0);
+}
+
+/* As if nothing were in the page cache. */
+TEST(io_regular_file_is_fetched_by_another_thread) {
+  char path[] = "/tmp/greenrt-test-XXXXXX", buf[8];
+  int fd = mkstemp(path);
+  CHECK_OK(fd);
+  unlink(path);
+  CHECK_EQ(write(fd, "file", 4), 4);
+  CHECK_OK(lseek(fd, 1, SEEK_SET));
+  if (s_refuse(SYS_preadv2, 0, EAGAIN) != 0) SKIP("no seccomp here");
+  CHECK_EQ(gt_read(fd, buf, sizeof buf), 3);
+  CHECK_MEM(buf, "ile", 3);
+  CHECK_EQ(s_stats().offload_threads, 1);
+  CHECK_EQ(gt_read(fd, buf, sizeof buf), 0);
   CHECK_EQ(gt_close(fd), 0);
 }
 

@@ -369,6 +369,11 @@ typedef struct gt_chan_t gt_chan_t;
 typedef struct gt_cond_t gt_cond_t;
 
 /**
+ * What was in a directory when gt_dir_open() read it.
+ */
+typedef struct gt_dir_t gt_dir_t;
+
+/**
  * An event: while it is set, everybody passes; while it is not, everybody waits. For tasks of one OS thread or of several.
  * After a fork the child has its state and no waiters.
  */
@@ -620,6 +625,28 @@ typedef int64_t (*gt_offload_fn_t)(void *arg);
  * What gt_offload_owned() calls when its argument is needed no longer.
  */
 typedef void (*gt_release_fn_t)(void *arg);
+
+/**
+ * A name in a directory.
+ */
+typedef struct gt_dirent_t {
+    /**
+     * The name, until gt_dir_free().
+     */
+    const char *name;
+    /**
+     * The file's number in its file system.
+     */
+    uint64_t inode;
+    /**
+     * DT_REG, DT_DIR and the like of readdir(3); DT_UNKNOWN where the file system does not say: ask gt_lstat().
+     */
+    int kind;
+    /**
+     * 0
+     */
+    uint32_t reserved;
+} gt_dirent_t;
 
 /**
  * Wishes for gt_listen_tcp_with(). Zero means the default in every member but `size`.
@@ -2503,8 +2530,9 @@ int gt_dial_tcp(const char *host,
 int gt_dial_tcp_until(const char *host, uint16_t port, int64_t deadline);
 
 /**
- * Reads up to `len` bytes, letting other tasks run until there are some. A descriptor of any kind. One that is not owned may be in blocking mode; its flags are not touched. Regular files are
- * read and written at once, which may block the OS thread.
+ * Reads up to `len` bytes, letting other tasks run until there are some. A descriptor of any kind. One that is not owned
+ * may be in blocking mode; its flags are not touched. Of a regular file what the page cache has is read at once, perhaps
+ * less than there is; what it has not is fetched by a job as of gt_pread() first.
  *
  * Returns the number of bytes, 0 at the end, or
  *   -EINVAL     buf is NULL and len is not 0
@@ -2524,9 +2552,9 @@ ssize_t gt_read_until(int fd,
                       int64_t deadline);
 
 /**
- * Writes up to `len` bytes, letting other tasks run until there is room for some. A descriptor of any kind. One that is not owned may be in blocking mode; its flags are not touched. Regular files are
- * read and written at once, which may block the OS thread. Raises SIGPIPE
- * as write(2) does; gt_send() does not.
+ * Writes up to `len` bytes, letting other tasks run until there is room for some. A descriptor of any kind. One that is not
+ * owned may be in blocking mode; its flags are not touched. A regular file is written to at once, which may block the OS
+ * thread; gt_pwrite() does not. Raises SIGPIPE as write(2) does; gt_send() does not.
  *
  * Returns the number of bytes, which may be less than len, or
  *   -EINVAL     buf is NULL and len is not 0
@@ -2620,7 +2648,8 @@ int gt_poll_until(struct pollfd *fds, nfds_t nfds, int64_t deadline);
 /**
  * Takes a descriptor into ownership of this OS thread's scheduler: O_NONBLOCK is set, and it is registered once instead
  * of for each wait. Close it with gt_close(), or hand it back with gt_fd_release(). Another OS thread may use it too,
- * as a foreign one. Tasks that wait on it already go on waiting. A descriptor that shares its open file with other processes shares O_NONBLOCK with them.
+ * as a foreign one. Tasks that wait on it already go on waiting. A descriptor that shares its open file with other processes
+ * shares O_NONBLOCK with them.
  *
  * Returns 0, or -EBADF, -ENOMEM. Does not switch.
  */
@@ -2634,7 +2663,8 @@ int gt_fd_adopt(int fd);
 int gt_fd_release(int fd);
 
 /**
- * Closes a descriptor; tasks of this OS thread that wait on it get -EBADF.
+ * Closes a descriptor; tasks of this OS thread that wait on it get -EBADF. Jobs on files that still use it (gt_pread() and
+ * its like) end up in no other file: the number is given again when the last of them has ended.
  *
  * Returns 0, or -EBADF, or an error of close(2), after which it is closed all the same. Does not switch.
  */
@@ -2762,6 +2792,332 @@ int gt_getnameinfo_until(const struct sockaddr *addr,
                          int flags,
                          int *eai,
                          int64_t deadline);
+
+/**
+ * Opens a file on an OS thread of the pool (see gt_offload()) while other tasks run: open(2) with O_CLOEXEC. `mode` counts with
+ * O_CREAT. The descriptor is foreign: use it with gt_pread(), gt_pwrite() and their like, which never block this OS thread, or with
+ * gt_read() and gt_write(), which know a position; close it by gt_close().
+ *
+ * All verbs on files work like this one: a call that might wait for a disk, a server or a lock of the file system is made on
+ * the pool. A wait that is ended early leaves no call half done: if no thread had begun with it, it is never made; otherwise
+ * it runs to its end, its effect stays, and what it would have returned is dropped. So a file may have been made, renamed or
+ * removed in spite of -ECANCELED. Nothing of the caller's is used any more, and a descriptor that was opened is closed.
+ * Opening a FIFO waits for its other end and keeps a thread of the pool busy till then, unless flags has O_NONBLOCK.
+ *
+ * Returns the descriptor, or
+ *   -EINVAL     path is NULL
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had; nothing was done
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired)  the call ends without the result
+ *   -ENOMEM     out of memory; nothing was done
+ *   -ENOENT, -EACCES, -EEXIST, -EMFILE, ...  what open(2) says
+ *
+ * May switch. Any thread.
+ */
+int gt_open(const char *path,
+            int flags,
+            mode_t mode);
+
+/**
+ * As gt_open(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_open_until(const char *path,
+                  int flags,
+                  mode_t mode,
+                  int64_t deadline);
+
+/**
+ * Reads `len` bytes at `offset`, whatever the descriptor's own position, which stays. What the page cache has is read at
+ * once; the rest by jobs, in pieces, and other tasks run meanwhile.
+ *
+ * Returns the number of bytes: less than len at the end of the file, 0 behind it; also when an error, a cancel, an interrupt or
+ * a deadline came after some bytes, and then the next call meets it again. Or
+ *   -EINVAL     buf is NULL and len is not 0; offset is negative
+ *   -EBADF      not open, not open for reading, or closed by gt_close() meanwhile
+ *   -ESPIPE     a pipe, a socket or a terminal
+ *   -EISDIR     a directory
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *   and what pread(2) says
+ *
+ * A job that was begun may still read when the call has ended: into memory of its own. It reads this file even if that is
+ * closed by gt_close() and another one gets its number. (close(2) does not know of jobs: after -ECANCELED, -EINTR and
+ * -ETIMEDOUT, use gt_close().)
+ *
+ * May switch. Any thread.
+ */
+ssize_t gt_pread(int fd,
+                 void *buf,
+                 size_t len,
+                 int64_t offset);
+
+/**
+ * As gt_pread(), at most until `deadline` (absolute ns); then -ETIMEDOUT, or what was read before. A deadline in the past: only
+ * what is in the page cache.
+ */
+ssize_t gt_pread_until(int fd,
+                       void *buf,
+                       size_t len,
+                       int64_t offset,
+                       int64_t deadline);
+
+/**
+ * Writes `len` bytes at `offset`, whatever the descriptor's own position, which stays (with O_APPEND, at the end). What can be
+ * written to the page cache without waiting is, where the file system can say so; the rest by jobs, in pieces, and other
+ * tasks run meanwhile. Nothing reaches the disk for sure before gt_fsync().
+ *
+ * Returns the number of bytes: less than len only when an error, a cancel, an interrupt or a deadline came after some bytes, and
+ * then the next call meets it again. Or
+ *   -EINVAL     buf is NULL and len is not 0; offset is negative
+ *   -EBADF      not open, not open for writing, or closed by gt_close() meanwhile
+ *   -ESPIPE     a pipe, a socket or a terminal
+ *   -ENOSPC, -EFBIG, ...  what pwrite(2) says
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * When the call was ended early, a piece of up to 256 KiB behind what it counts may still be written, from memory of the
+ * job's own; to this file, as said of gt_pread().
+ *
+ * May switch. Any thread.
+ */
+ssize_t gt_pwrite(int fd,
+                  const void *buf,
+                  size_t len,
+                  int64_t offset);
+
+/**
+ * As gt_pwrite(), at most until `deadline` (absolute ns); then -ETIMEDOUT, or what was written before. A deadline in the
+ * past: only what can be written without waiting.
+ */
+ssize_t gt_pwrite_until(int fd,
+                        const void *buf,
+                        size_t len,
+                        int64_t offset,
+                        int64_t deadline);
+
+/**
+ * Waits until what was written to a file is on the disk, its attributes too: fsync(2), by a job as gt_open().
+ *
+ * Returns 0, or
+ *   -EBADF      not open, or closed by gt_close() meanwhile
+ *   -EINVAL     not a file that has a disk
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *   and what fsync(2) says; then what was written before may be lost
+ *
+ * May switch. Any thread.
+ */
+int gt_fsync(int fd);
+
+/**
+ * As gt_fsync(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_fsync_until(int fd,
+                   int64_t deadline);
+
+/**
+ * As gt_fsync(), but of the attributes only those without which the bytes cannot be found (fdatasync(2)).
+ */
+int gt_fdatasync(int fd);
+
+/**
+ * As gt_fdatasync(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_fdatasync_until(int fd,
+                       int64_t deadline);
+
+/**
+ * Makes a file `length` bytes long: what is too much is lost, what is missing reads as zeroes (ftruncate(2)). By a job as gt_open().
+ *
+ * Returns 0, or
+ *   -EINVAL     length is negative; not a regular file, or not open for writing
+ *   -EBADF      not open, or closed by gt_close() meanwhile
+ *   -EFBIG, ...  what ftruncate(2) says
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * May switch. Any thread.
+ */
+int gt_ftruncate(int fd,
+                 int64_t length);
+
+/**
+ * As gt_ftruncate(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_ftruncate_until(int fd,
+                       int64_t length,
+                       int64_t deadline);
+
+/**
+ * Asks for the attributes of what a path leads to: stat(2), by a job as gt_open().
+ *
+ * Returns 0, or
+ *   -EINVAL     path or st is NULL
+ *   -ENOENT, -EACCES, -ENOTDIR, ...  what stat(2) says
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * May switch. Any thread.
+ */
+int gt_stat(const char *path, struct stat *st);
+
+/**
+ * As gt_stat(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_stat_until(const char *path,
+                  struct stat *st,
+                  int64_t deadline);
+
+/**
+ * As gt_stat(), but of a symbolic link itself (lstat(2)).
+ */
+int gt_lstat(const char *path, struct stat *st);
+
+/**
+ * As gt_lstat(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_lstat_until(const char *path,
+                   struct stat *st,
+                   int64_t deadline);
+
+/**
+ * Asks for the attributes of an open file: fstat(2), by a job as gt_open().
+ *
+ * Returns 0, or
+ *   -EINVAL     st is NULL
+ *   -EBADF      not open, or closed by gt_close() before
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *   and what fstat(2) says
+ *
+ * May switch. Any thread.
+ */
+int gt_fstat(int fd, struct stat *st);
+
+/**
+ * As gt_fstat(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_fstat_until(int fd,
+                   struct stat *st,
+                   int64_t deadline);
+
+/**
+ * Gives a file another name, in place of the file that may have it: rename(2), by a job as gt_open().
+ *
+ * Returns 0, or
+ *   -EINVAL     from or to is NULL; a directory would lie in itself
+ *   -ENOENT, -EXDEV, -ENOTEMPTY, -EISDIR, ...  what rename(2) says
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * May switch. Any thread.
+ */
+int gt_rename(const char *from, const char *to);
+
+/**
+ * As gt_rename(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_rename_until(const char *from,
+                    const char *to,
+                    int64_t deadline);
+
+/**
+ * Removes a name, and the file if it was the last one: unlink(2), by a job as gt_open().
+ *
+ * Returns 0, or
+ *   -EINVAL     path is NULL
+ *   -ENOENT, -EISDIR, -EACCES, ...  what unlink(2) says
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * May switch. Any thread.
+ */
+int gt_unlink(const char *path);
+
+/**
+ * As gt_unlink(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_unlink_until(const char *path,
+                    int64_t deadline);
+
+/**
+ * Makes a directory: mkdir(2), by a job as gt_open().
+ *
+ * Returns 0, or
+ *   -EINVAL     path is NULL
+ *   -EEXIST, -ENOENT, -EACCES, ...  what mkdir(2) says
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * May switch. Any thread.
+ */
+int gt_mkdir(const char *path, mode_t mode);
+
+/**
+ * As gt_mkdir(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_mkdir_until(const char *path,
+                   mode_t mode,
+                   int64_t deadline);
+
+/**
+ * Removes an empty directory: rmdir(2), by a job as gt_open().
+ *
+ * Returns 0, or
+ *   -EINVAL     path is NULL, or ends in "."
+ *   -ENOTEMPTY, -ENOENT, -ENOTDIR, ...  what rmdir(2) says
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * May switch. Any thread.
+ */
+int gt_rmdir(const char *path);
+
+/**
+ * As gt_rmdir(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_rmdir_until(const char *path,
+                   int64_t deadline);
+
+/**
+ * Reads a directory as a whole, by a job as gt_open(). `*dir` gets the result: read it by gt_dir_next(), free it by gt_dir_free().
+ *
+ * Returns 0, or
+ *   -EINVAL     path or dir is NULL
+ *   -ENOENT, -ENOTDIR, -EACCES, -EMFILE, ...  what opendir(3) says
+ *   -EAGAIN     too many jobs wait, or no OS thread can be had
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * May switch. Any thread.
+ */
+int gt_dir_open(const char *path,
+                struct gt_dir_t **dir);
+
+/**
+ * As gt_dir_open(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+int gt_dir_open_until(const char *path,
+                      struct gt_dir_t **dir,
+                      int64_t deadline);
+
+/**
+ * Says the next name of a directory, in no order, without "." and "..".
+ *
+ * Returns 1 and fills `*entry`, or 0: there are no more; or
+ *   -EINVAL  dir is NULL or was freed; entry is NULL
+ *
+ * Does not switch. One OS thread at a time.
+ */
+int gt_dir_next(struct gt_dir_t *dir, struct gt_dirent_t *entry);
+
+/**
+ * Frees what gt_dir_open() read; NULL is fine.
+ *
+ * Returns 0, or
+ *   -EINVAL  dir was freed before, or is no directory
+ *
+ * Does not switch. Any thread.
+ */
+int gt_dir_free(struct gt_dir_t *dir);
 
 /**
  * A UDP socket bound to an address, owned. `host` is a name or an address of this machine, or NULL: every address of

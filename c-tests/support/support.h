@@ -45,6 +45,11 @@ void s_use_stack(int kib);                                               /* touc
 /* -- the kernel. Refuses a system call with `error` for the rest of the process; if `argument` is not 0 only with that third
  * argument. Returns 0, or -1 where seccomp is not to be had. */
 int s_refuse(unsigned number, unsigned argument, unsigned error);
+/* Holds back a system call of this OS thread and those that it starts. Returns a listener, or -1 where that is not to be had. A
+ * call that came is waited for by s_held(), which lets other tasks run, and goes on after s_let_go(). */
+int s_hold(unsigned number);
+uint64_t s_held(int listener);
+void s_let_go(int listener, uint64_t held);
 
 /* -- OS threads */
 pthread_t s_thread(void *(*body)(void *), void *arg);

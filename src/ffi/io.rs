@@ -8,8 +8,9 @@ use crate::io::{adopt, poll, rw};
 use crate::sched::Scheduler;
 use crate::sys::clock::NEVER;
 
-/// Reads up to `len` bytes, letting other tasks run until there are some. A descriptor of any kind. One that is not owned may be in blocking mode; its flags are not touched. Regular files are
-/// read and written at once, which may block the OS thread.
+/// Reads up to `len` bytes, letting other tasks run until there are some. A descriptor of any kind. One that is not owned
+/// may be in blocking mode; its flags are not touched. Of a regular file what the page cache has is read at once, perhaps
+/// less than there is; what it has not is fetched by a job as of gt_pread() first.
 ///
 /// Returns the number of bytes, 0 at the end, or
 ///   -EINVAL     buf is NULL and len is not 0
@@ -38,9 +39,9 @@ pub unsafe extern "C" fn gt_read_until(fd: libc::c_int, buf: *mut c_void, len: u
     })
 }
 
-/// Writes up to `len` bytes, letting other tasks run until there is room for some. A descriptor of any kind. One that is not owned may be in blocking mode; its flags are not touched. Regular files are
-/// read and written at once, which may block the OS thread. Raises SIGPIPE
-/// as write(2) does; gt_send() does not.
+/// Writes up to `len` bytes, letting other tasks run until there is room for some. A descriptor of any kind. One that is not
+/// owned may be in blocking mode; its flags are not touched. A regular file is written to at once, which may block the OS
+/// thread; gt_pwrite() does not. Raises SIGPIPE as write(2) does; gt_send() does not.
 ///
 /// Returns the number of bytes, which may be less than len, or
 ///   -EINVAL     buf is NULL and len is not 0
@@ -202,7 +203,8 @@ pub unsafe extern "C" fn gt_poll_until(fds: *mut libc::pollfd, nfds: libc::nfds_
 
 /// Takes a descriptor into ownership of this OS thread's scheduler: O_NONBLOCK is set, and it is registered once instead
 /// of for each wait. Close it with gt_close(), or hand it back with gt_fd_release(). Another OS thread may use it too,
-/// as a foreign one. Tasks that wait on it already go on waiting. A descriptor that shares its open file with other processes shares O_NONBLOCK with them.
+/// as a foreign one. Tasks that wait on it already go on waiting. A descriptor that shares its open file with other processes
+/// shares O_NONBLOCK with them.
 ///
 /// Returns 0, or -EBADF, -ENOMEM. Does not switch.
 #[no_mangle]
@@ -218,7 +220,8 @@ pub extern "C" fn gt_fd_release(fd: libc::c_int) -> libc::c_int {
     guard_errno(|| adopt::release(Scheduler::current()?, fd).map(|()| 0))
 }
 
-/// Closes a descriptor; tasks of this OS thread that wait on it get -EBADF.
+/// Closes a descriptor; tasks of this OS thread that wait on it get -EBADF. Jobs on files that still use it (gt_pread() and
+/// its like) end up in no other file: the number is given again when the last of them has ended.
 ///
 /// Returns 0, or -EBADF, or an error of close(2), after which it is closed all the same. Does not switch.
 #[no_mangle]

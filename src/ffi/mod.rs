@@ -11,6 +11,7 @@ pub mod clock;
 pub mod collect;
 pub mod cond;
 pub mod datagram;
+pub mod dir;
 pub mod event;
 pub mod file;
 pub mod generator;

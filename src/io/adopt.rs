@@ -1,6 +1,7 @@
 //! Ownership of descriptors: adopt, release, close.
 
 use crate::error::{Error, Result};
+use crate::offload::uses;
 use crate::sched::Scheduler;
 use crate::sys;
 
@@ -26,11 +27,11 @@ pub fn release(s: &'static Scheduler, fd: i32) -> Result<()> {
     sys::fd::set_nonblocking(fd, false).map(drop)
 }
 
-/// Closes a descriptor, owned or not; who waits on it gets -EBADF.
+/// Closes a descriptor, owned or not; who waits on it gets -EBADF. A job that uses it does not end up in another file.
 pub fn close(s: &'static Scheduler, fd: i32) -> Result<()> {
     if fd < 0 {
         return Err(Error::new(libc::EBADF));
     }
     s.reactor().forget(fd, &mut s.waker());
-    sys::fd::close(fd)
+    uses::close(fd)
 }

@@ -1,7 +1,8 @@
 //! Try, wait, try again: the one loop behind every verb on a descriptor.
 //!
 //! gt_recv 4: the system call first; EAGAIN parks; a wake tries again. What is owned and known to be drained parks at
-//! once. Nothing here blocks the OS thread, except a transfer on what epoll does not take (regular files).
+//! once. Nothing here blocks the OS thread, except a write to what epoll does not take (regular files) and a read of it that
+//! the page cache cannot serve although a job has fetched the bytes.
 
 pub mod adopt;
 pub mod datagram;
@@ -14,6 +15,7 @@ pub mod transfer;
 pub mod unix;
 
 use crate::error::{Error, Result};
+use crate::offload::file;
 use crate::reactor::Begin;
 pub use crate::reactor::Dir;
 use crate::sched::waits::Kind;
@@ -168,6 +170,9 @@ fn wait_once(
     // gt_recv 5: the reactor notes the waiter; for an owned descriptor that costs no system call.
     // SAFETY: the node lives on the caller's frame and leaves below, before the frame ends.
     if unsafe { scheduler.reactor().begin(fd, dir, node, again)? } == Begin::Always {
+        if dir == Dir::Read {
+            file::fetch(scheduler, fd, deadline)?;
+        }
         return Ok(Waited::Always);
     }
     scheduler.waits_on(if dir == Dir::Read { Kind::Read } else { Kind::Write }, fd as usize);

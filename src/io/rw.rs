@@ -6,8 +6,10 @@
 
 use super::{until_ready, Dir, Manner, Mode, Moved};
 use crate::error::{Error, Result};
+use crate::offload::file::PIECE;
 use crate::sched::Scheduler;
 use crate::sys::check;
+use crate::sys::fd::kind;
 
 /// What poll(2)'s POLLOUT promises room for on a pipe (pipe(7)).
 const PROMISED: usize = libc::PIPE_BUF;
@@ -20,8 +22,9 @@ pub unsafe fn read(s: &'static Scheduler, fd: i32, buf: *mut u8, len: usize, dea
     until_ready(s, fd, Dir::Read, deadline, manner(len), |mode| {
         let iov = libc::iovec { iov_base: buf.cast(), iov_len: len };
         let n = match mode {
+            // Of a regular file no more than was fetched for it.
             // SAFETY: by the caller.
-            Mode::Plain => check(unsafe { libc::read(fd, buf.cast(), len) })?,
+            Mode::Plain => check(unsafe { libc::read(fd, buf.cast(), len.min(PIECE)) })?,
             // SAFETY: by the caller.
             Mode::Owned | Mode::Foreign => unsafe { read_nowait(fd, &iov, 1)? },
         };
@@ -117,6 +120,11 @@ fn unknown(e: Error) -> bool {
     matches!(e.errno(), libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)
 }
 
+#[cold]
+fn is_regular(fd: i32) -> bool {
+    kind(fd) == Ok(libc::S_IFREG)
+}
+
 /// # Safety
 /// `iov` holds `count` valid vectors.
 unsafe fn read_nowait(fd: i32, iov: *const libc::iovec, count: i32) -> Result<usize> {
@@ -134,6 +142,9 @@ unsafe fn read_nowait(fd: i32, iov: *const libc::iovec, count: i32) -> Result<us
 unsafe fn write_nowait(fd: i32, iov: *const libc::iovec, count: i32) -> Result<usize> {
     // SAFETY: by the caller.
     match check(unsafe { libc::pwritev2(fd, iov, count, -1, libc::RWF_NOWAIT) }) {
+        // No promise is needed where nobody waits for another: ext4 knows RWF_NOWAIT for reads only.
+        // SAFETY: by the caller.
+        Err(e) if unknown(e) && is_regular(fd) => check(unsafe { libc::writev(fd, iov, count) }),
         Err(e) if unknown(e) && count > 0 => {
             // SAFETY: the first vector that is not empty, or the first.
             let first = unsafe {

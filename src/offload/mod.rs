@@ -1,10 +1,13 @@
 //! Calls that block, run on threads of their own while the task parks.
 
 pub mod call;
+pub mod dir;
 pub mod dns;
+pub mod file;
 mod job;
 pub mod name;
 pub mod pool;
+pub mod uses;
 
 use std::ffi::{CStr, CString};
 

@@ -16,6 +16,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use super::job::{self, Header, Job};
+use super::uses;
 use crate::config::{self, Offload};
 use crate::error::{Error, Result};
 use crate::home;
@@ -303,4 +304,5 @@ extern "C" fn after_fork_in_child() {
         (pool.first, pool.last, pool.waiting) = (ptr::null(), ptr::null(), 0);
         (pool.threads, pool.idle) = (0, ptr::null());
     }
+    uses::after_fork_in_child();
 }

@@ -45,6 +45,8 @@ pub enum Kind {
     Generator,
     /// A channel of signals.
     Signals,
+    /// What was in a directory.
+    Listing,
 }
 
 /// How many objects of a size stay free before the oldest is used again.

@@ -130,6 +130,15 @@ class gt_workers_opts_t(ctypes.Structure):
     ]
 
 
+class gt_dirent_t(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("inode", ctypes.c_uint64),
+        ("kind", ctypes.c_int),
+        ("reserved", ctypes.c_uint32),
+    ]
+
+
 class gt_listen_opts_t(ctypes.Structure):
     _fields_ = [
         ("size", ctypes.c_size_t),
@@ -396,6 +405,36 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_freeaddrinfo": (None, [ctypes.c_void_p]),
     "gt_getnameinfo": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]),
     "gt_getnameinfo_until": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.c_int64]),
+    "gt_open": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_int, ctypes.c_uint]),
+    "gt_open_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_int64]),
+    "gt_pread": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64]),
+    "gt_pread_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64, ctypes.c_int64]),
+    "gt_pwrite": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64]),
+    "gt_pwrite_until": (ctypes.c_ssize_t, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64, ctypes.c_int64]),
+    "gt_fsync": (ctypes.c_int, [ctypes.c_int]),
+    "gt_fsync_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_int64]),
+    "gt_fdatasync": (ctypes.c_int, [ctypes.c_int]),
+    "gt_fdatasync_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_int64]),
+    "gt_ftruncate": (ctypes.c_int, [ctypes.c_int, ctypes.c_int64]),
+    "gt_ftruncate_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_int64, ctypes.c_int64]),
+    "gt_stat": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_void_p]),
+    "gt_stat_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64]),
+    "gt_lstat": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_void_p]),
+    "gt_lstat_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64]),
+    "gt_fstat": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p]),
+    "gt_fstat_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int64]),
+    "gt_rename": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_char_p]),
+    "gt_rename_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int64]),
+    "gt_unlink": (ctypes.c_int, [ctypes.c_char_p]),
+    "gt_unlink_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_int64]),
+    "gt_mkdir": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint]),
+    "gt_mkdir_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint, ctypes.c_int64]),
+    "gt_rmdir": (ctypes.c_int, [ctypes.c_char_p]),
+    "gt_rmdir_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_int64]),
+    "gt_dir_open": (ctypes.c_int, [ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p)]),
+    "gt_dir_open_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p), ctypes.c_int64]),
+    "gt_dir_next": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(gt_dirent_t)]),
+    "gt_dir_free": (ctypes.c_int, [ctypes.c_void_p]),
     "gt_bind_udp": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16]),
     "gt_bind_udp_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16, ctypes.c_int64]),
     "gt_recvmmsg": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),
