@@ -3,9 +3,9 @@
     python examples/python/crawler.py [PAGES]
 
 Each page takes the server 100 ms. Both sides are plain blocking code: urllib.request, http.server, time.sleep. Patched in
-place they run as tasks of one OS thread, so the pages overlap. It prints something like
+place they run as tasks of one OS thread, so the pages overlap. (A second one looked up the server's name.) It prints something like
 
-    200 pages, 7,490 bytes, in 0.15 s on 1 OS thread (one after the other: 20.0 s)
+    200 pages, 7,490 bytes, in 0.15 s on 2 OS threads (one after the other: 20.0 s)
 """
 
 import http.server

@@ -78,6 +78,8 @@ where
     }
     s.waits_on(Kind::Offload, 0);
     s.park_listening(deadline, || job.is_done(), || take_back(job.header()))?;
+    // It may have been done before we could park.
+    s.charge();
     job.result().ok_or(Error::new(libc::ENOTRECOVERABLE))
 }
 

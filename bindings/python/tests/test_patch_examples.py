@@ -18,7 +18,7 @@ EXAMPLES = ROOT / "examples" / "python"
 
 def test_crawler_fetches_all_pages_at_once_on_one_thread() -> None:
     result = run_python(str(EXAMPLES / "crawler.py"), timeout=120)
-    match = re.fullmatch(r"200 pages, [\d,]+ bytes, in ([\d.]+) s on 1 OS thread .*\n", result.stdout)
+    match = re.fullmatch(r"200 pages, [\d,]+ bytes, in ([\d.]+) s on 2 OS threads .*\n", result.stdout)
     assert result.returncode == 0 and match, result.stdout + result.stderr
     assert float(match.group(1)) < 10, "the pages did not overlap (20 s one after the other)"
 
@@ -37,7 +37,7 @@ def serving(*how: str) -> Iterator[str]:
             process.terminate()
 
 
-@pytest.mark.parametrize(("how", "most"), [(("-m", "greenrt"), 1), ((), None)])
+@pytest.mark.parametrize(("how", "most"), [(("-m", "greenrt"), 2), ((), None)])
 def test_threaded_http_serves_many_clients(how: tuple[str, ...], most: int | None) -> None:
     with serving(*how) as base:
         good = []

@@ -167,6 +167,8 @@ api! {
     fn PyObject_IsInstance(Obj, Obj) -> c_int;
     fn PyObject_RichCompareBool(Obj, Obj, c_int) -> c_int;
     fn PyObject_Str(Obj) -> New;
+    /// -1 with an exception set.
+    fn PyObject_Size(Obj) -> Ssize;
     fn PyObject_ClearWeakRefs(Obj);
     fn PyObject_GC_UnTrack(*mut c_void);
     fn PyType_GenericAlloc(Obj, Ssize) -> New;
@@ -196,6 +198,9 @@ api! {
     fn PyUnicode_InternFromString(*const c_char) -> New;
     /// UTF-8 of a str, kept alive by it; NULL with an exception set.
     fn PyUnicode_AsUTF8AndSize(Obj, *mut Ssize) -> *const c_char;
+    /// (str, encoding, errors or NULL)
+    fn PyUnicode_AsEncodedString(Obj, *const c_char, *const c_char) -> New;
+    fn PyUnicode_DecodeFSDefault(*const c_char) -> New;
     fn PyUnicode_CompareWithASCIIString(Obj, *const c_char) -> c_int;
     fn PyBytes_FromStringAndSize(*const c_char, Ssize) -> New;
     fn PyBytes_AsString(Obj) -> *mut c_char;
@@ -296,6 +301,8 @@ api! {
         static object_type = "PyBaseObject_Type";
         /// The type of dicts.
         static dict_type = "PyDict_Type";
+        /// The type of ints.
+        static long_type = "PyLong_Type";
         /// The type of floats.
         static float_type = "PyFloat_Type";
     }

@@ -3,6 +3,8 @@
 
 pub use crate::ffi::hooks::{gt_host_notify, gt_host_set, gt_host_t as Host};
 pub use crate::ffi::io::{gt_close, gt_poll_until, gt_wait_fd_until};
+pub use crate::ffi::name::{gt_freeaddrinfo, gt_getaddrinfo, gt_getnameinfo};
+pub use crate::ffi::offload::gt_offload_owned;
 pub use crate::ffi::runtime::gt_shutdown_until;
 pub use crate::ffi::socket::{gt_recv_until, gt_send_all_until, gt_send_until};
 pub use crate::ffi::task::{

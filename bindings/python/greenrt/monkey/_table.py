@@ -14,7 +14,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "time": ("time",),
     "thread": ("lock", "thread", "queue"),
     "select": ("select",),
-    "socket": ("socket",),
+    "socket": ("socket", "resolver"),
     "os": ("os",),
 }
 

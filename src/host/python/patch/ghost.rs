@@ -11,12 +11,15 @@
 
 use super::super::api::{api, drop_ref, new_ref, none, raise_errno, New, Obj};
 use super::super::gt;
+use super::super::host;
 use super::call::{apply, Args};
+use super::names;
 use super::seconds::from_now;
 use super::shapes::{self, write};
 use super::socket::{failed, open, says_dontwait, Sock};
 use super::table::{self, Id};
 use super::time::{until_answered, Waited};
+use super::values::pack;
 use core::ffi::{c_int, CStr};
 
 /// A second object for a descriptor (see above).
@@ -127,11 +130,17 @@ unsafe fn with_dontwait(args: &Args, sock: &Sock, form: &Form) -> Option<New> {
         for (index, part) in given.iter().enumerate().take(last + 1) {
             let part = match (index == form.flags, part.is_null()) {
                 (true, _) => (api.PyLong_FromLong)(flags | core::ffi::c_long::from(libc::MSG_DONTWAIT)),
+                // The address of sendmsg.
+                (false, false) if index == 3 => names::settled(args.this, *part),
                 (false, false) => new_ref(*part),
                 // The optional ones before the flags: a size of 0, or no control messages.
                 (false, true) if form.events == libc::POLLIN => (api.PyLong_FromLong)(0),
                 (false, true) => (api.PyTuple_New)(0),
             };
+            if part.is_null() {
+                drop_ref(tuple);
+                return Some(part);
+            }
             (api.PyTuple_SetItem)(tuple, index as isize, part);
         }
         Some(tuple)
@@ -211,6 +220,9 @@ pub unsafe fn recvmsg_into(args: &Args) -> New {
 pub unsafe fn sendmsg(args: &Args) -> New {
     // SAFETY: the caller's promise.
     unsafe {
+        if open(args.this).is_none() {
+            return looked_up(args, 3);
+        }
         verb(args, &Form { names: &[c"buffers", c"ancdata", c"flags", c"address"], flags: 2, events: libc::POLLOUT })
     }
 }
@@ -223,7 +235,7 @@ pub unsafe fn sendto(args: &Args) -> New {
     let api = api();
     // SAFETY: the arguments are the caller's; the tuple is fresh.
     unsafe {
-        let Some(sock) = open(args.this) else { return args.original() };
+        let Some(sock) = open(args.this) else { return looked_up(args, args.positional().wrapping_sub(1)) };
         let flags = match args.positional() {
             2 => 0,
             3 => (api.PyLong_AsLong)(args.at(1)),
@@ -236,15 +248,9 @@ pub unsafe fn sendto(args: &Args) -> New {
         if says_dontwait(&sock, flags as c_int) {
             return args.original();
         }
-        let arguments = (api.PyTuple_New)(3);
-        if arguments.is_null() {
-            return arguments;
-        }
-        (api.PyTuple_SetItem)(arguments, 0, new_ref(args.at(0)));
         let with_flag = (api.PyLong_FromLong)(flags | core::ffi::c_long::from(libc::MSG_DONTWAIT));
-        (api.PyTuple_SetItem)(arguments, 1, with_flag);
-        (api.PyTuple_SetItem)(arguments, 2, new_ref(args.at(args.positional() - 1)));
-        carry_on(args, &sock, libc::POLLOUT, arguments)
+        let address = names::settled(args.this, args.at(args.positional() - 1));
+        carry_on(args, &sock, libc::POLLOUT, pack(&[new_ref(args.at(0)), with_flag, address]))
     }
 }
 
@@ -399,6 +405,63 @@ unsafe fn finish(args: &Args, sock: &Sock, arguments: Obj) -> Reached {
     }
 }
 
+/// CPython's own function on the socket itself, with the host in the address that is argument `index` looked up before if it is
+/// a name.
+unsafe fn looked_up(args: &Args, index: usize) -> New {
+    // SAFETY: the arguments are the caller's; the tuple is ours.
+    unsafe {
+        let given = args.at(index);
+        if !host::home() || given.is_null() || args.keywords() != 0 {
+            return args.original();
+        }
+        let address = names::settled(args.this, given);
+        if address.is_null() || address == given {
+            let unchanged = !address.is_null();
+            drop_ref(address);
+            return if unchanged { args.original() } else { core::ptr::null_mut() };
+        }
+        let part = |at: usize| if at == index { address } else { new_ref(args.at(at)) };
+        let arguments = pack(&(0..args.positional()).map(part).collect::<Vec<_>>());
+        if arguments.is_null() {
+            return arguments;
+        }
+        let result = apply(args.row, args.this, arguments, None);
+        drop_ref(arguments);
+        result
+    }
+}
+
+/// `bind(address)`
+///
+/// # Safety
+/// Called by CPython on a socket.
+pub unsafe fn bind(args: &Args) -> New {
+    // SAFETY: the argument is the caller's.
+    unsafe { looked_up(args, 0) }
+}
+
+/// The outcome of a connect; nothing when the call is one that CPython's own function makes, and that is its result.
+unsafe fn connection(args: &Args) -> Result<Reached, New> {
+    // SAFETY: the argument is the caller's; the address is ours.
+    unsafe {
+        if args.positional() != 1 || table::row(Id::ConnectEx).definition().is_null() {
+            return Err(args.original());
+        }
+        let Some(mut sock) = open(args.this) else { return Err(looked_up(args, 0)) };
+        let address = names::settled(args.this, args.at(0));
+        if address.is_null() {
+            return Ok(Reached::Raised);
+        }
+        if address != args.at(0) {
+            // The time begins when the address is known, as CPython has it; the socket may have been closed meanwhile.
+            sock = open(args.this).unwrap_or(sock);
+        }
+        let reached = reach(args, &sock, address);
+        drop_ref(address);
+        Ok(reached)
+    }
+}
+
 /// `connect(address)`
 ///
 /// # Safety
@@ -406,15 +469,12 @@ unsafe fn finish(args: &Args, sock: &Sock, arguments: Obj) -> Reached {
 pub unsafe fn connect(args: &Args) -> New {
     // SAFETY: the argument is the caller's.
     unsafe {
-        let Some(sock) = open(args.this) else { return args.original() };
-        if args.positional() != 1 || table::row(Id::ConnectEx).definition().is_null() {
-            return args.original();
-        }
-        match reach(args, &sock, args.at(0)) {
-            Reached::Errno(0) => none(),
-            Reached::Errno(errno) => raise_errno(-i64::from(errno)),
-            Reached::TimedOut => super::socket::raise_timeout(),
-            Reached::Raised => core::ptr::null_mut(),
+        match connection(args) {
+            Err(result) => result,
+            Ok(Reached::Errno(0)) => none(),
+            Ok(Reached::Errno(errno)) => raise_errno(-i64::from(errno)),
+            Ok(Reached::TimedOut) => super::socket::raise_timeout(),
+            Ok(Reached::Raised) => core::ptr::null_mut(),
         }
     }
 }
@@ -426,15 +486,12 @@ pub unsafe fn connect(args: &Args) -> New {
 pub unsafe fn connect_ex(args: &Args) -> New {
     // SAFETY: the argument is the caller's.
     unsafe {
-        let Some(sock) = open(args.this) else { return args.original() };
-        if args.positional() != 1 {
-            return args.original();
-        }
-        match reach(args, &sock, args.at(0)) {
-            Reached::Errno(errno) => (api().PyLong_FromLong)(errno.into()),
+        match connection(args) {
+            Err(result) => result,
+            Ok(Reached::Errno(errno)) => (api().PyLong_FromLong)(errno.into()),
             // As CPython has it.
-            Reached::TimedOut => (api().PyLong_FromLong)(libc::EWOULDBLOCK.into()),
-            Reached::Raised => core::ptr::null_mut(),
+            Ok(Reached::TimedOut) => (api().PyLong_FromLong)(libc::EWOULDBLOCK.into()),
+            Ok(Reached::Raised) => core::ptr::null_mut(),
         }
     }
 }

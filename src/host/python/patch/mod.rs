@@ -14,6 +14,8 @@
 //! | thread.rs, handle.rs | starting and joining threads, before 3.13 and from 3.13 on |
 //! | select.rs | `select.select`, poll and epoll objects |
 //! | socket.rs, ghost.rs | `_socket.socket`: plain bytes; addresses, messages, connections |
+//! | names.rs, hostent.rs, resolve.rs | names of hosts: lookups on the runtime's pool; the functions that make them |
+//! | values.rs | numbers and bytes as arguments and results |
 //! | fork.rs, wait.rs | `os.fork` from a task; `os.waitpid` |
 //! | builtins.rs | what the Python package calls |
 //!
@@ -27,10 +29,13 @@ mod call;
 pub(crate) mod fork;
 mod ghost;
 mod handle;
+mod hostent;
 pub(crate) mod ident;
 pub(crate) mod layout;
 mod lock;
+mod names;
 mod queue;
+mod resolve;
 mod rlock;
 mod seconds;
 mod select;
@@ -39,6 +44,7 @@ mod socket;
 mod table;
 mod thread;
 mod time;
+mod values;
 mod wait;
 mod waiters;
 

@@ -8,6 +8,7 @@ use super::call::{apply, Args};
 use super::seconds::{from_now, millis, seconds, Span};
 use super::shapes::{self, read};
 use super::time::{give_way, until_answered, Waited};
+use super::values::pack;
 use core::ffi::c_int;
 
 /// `(timeout argument or NULL)` to a deadline; `None` where CPython's own function must say what is wrong. A negative time
@@ -26,27 +27,6 @@ unsafe fn deadline(timeout: Obj, unit: unsafe fn(Obj) -> Span, negative: Option<
             Span::Negative => negative,
             Span::Bad => None,
         }
-    }
-}
-
-/// A tuple of the given references (taken over). NULL when one of them is.
-unsafe fn pack(parts: &[New]) -> New {
-    let api = api();
-    // SAFETY: owned references; a fresh tuple.
-    unsafe {
-        let tuple = if parts.iter().any(|part| part.is_null()) {
-            core::ptr::null_mut()
-        } else {
-            (api.PyTuple_New)(parts.len() as isize)
-        };
-        for (index, part) in parts.iter().enumerate() {
-            if tuple.is_null() {
-                drop_ref(*part);
-            } else {
-                (api.PyTuple_SetItem)(tuple, index as isize, *part);
-            }
-        }
-        tuple
     }
 }
 

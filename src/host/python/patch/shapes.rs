@@ -41,6 +41,8 @@ pub struct SocketShape {
     /// `int`
     pub fd: usize,
     /// `int`
+    pub family: usize,
+    /// `int`
     pub kind: usize,
     /// `int64_t` nanoseconds, negative for none
     pub timeout: usize,
@@ -360,8 +362,9 @@ unsafe fn socket_shape(class: Obj) -> Option<SocketShape> {
         }
         let first = socket_with(class, libc::AF_UNIX, libc::SOCK_DGRAM, 0, 1234.5);
         let second = socket_with(class, libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_TCP, 77.25);
-        let shape = socket_fields(first, second, size as usize).map(|(fd, kind, timeout)| SocketShape {
+        let shape = socket_fields(first, second, size as usize).map(|(fd, family, kind, timeout)| SocketShape {
             fd,
+            family,
             kind,
             timeout,
             size: size as usize,
@@ -377,9 +380,9 @@ unsafe fn socket_shape(class: Obj) -> Option<SocketShape> {
     }
 }
 
-/// (descriptor, kind, timeout): fd, family, kind and protocol follow each other as four ints; the timeout is the word
+/// (descriptor, family, kind, timeout): fd, family, kind and protocol follow each other as four ints; the timeout is the word
 /// that holds the nanoseconds.
-unsafe fn socket_fields(first: Obj, second: Obj, size: usize) -> Option<(usize, usize, usize)> {
+unsafe fn socket_fields(first: Obj, second: Obj, size: usize) -> Option<(usize, usize, usize, usize)> {
     // SAFETY: as in `socket_shape`.
     unsafe {
         if first.is_null() || second.is_null() {
@@ -408,7 +411,7 @@ unsafe fn socket_fields(first: Obj, second: Obj, size: usize) -> Option<(usize, 
         let (&[fd], &[timeout]) = (places.as_slice(), times.as_slice()) else { return None };
         drop_ref(send(first, c"setblocking", &[new_bool(true)]));
         drop_ref(send(second, c"setblocking", &[new_bool(false)]));
-        (read::<i64>(first, timeout) < 0 && read::<i64>(second, timeout) == 0).then_some((fd, fd + 8, timeout))
+        (read::<i64>(first, timeout) < 0 && read::<i64>(second, timeout) == 0).then_some((fd, fd + 4, fd + 8, timeout))
     }
 }
 

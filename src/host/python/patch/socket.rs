@@ -4,54 +4,16 @@
 //! O_NONBLOCK is never set on it: the core's verbs use MSG_DONTWAIT and wait. A socket with a timeout has the flag already (CPython
 //! set it); its timeout becomes the deadline. A socket with timeout 0 never waits: CPython's own function does it.
 
-use super::super::api::{api, drop_ref, none, raise_errno, New, Obj, PyObject, Ssize};
+use super::super::api::{api, drop_ref, none, raise_errno, New, Obj, PyObject};
 use super::super::gt::{self, NEVER};
 use super::super::host;
 use super::call::Args;
 use super::seconds::from_now;
 use super::shapes::{self, read, write};
 use super::time::{until_answered, Waited};
-use core::ffi::{c_int, c_void};
+use super::values::{c_int_of, filled, int, Bytes, Filled};
+use core::ffi::c_int;
 use core::sync::atomic::{AtomicPtr, Ordering};
-
-/// `Py_buffer`, whose layout is the same since 3.0 and part of the stable ABI since 3.11.
-#[repr(C)]
-struct Buffer {
-    start: *mut u8,
-    object: Obj,
-    length: Ssize,
-    rest: [usize; 8],
-}
-
-const PYBUF_SIMPLE: c_int = 0;
-const PYBUF_WRITABLE: c_int = 1;
-
-/// Bytes of an object, held for the time of a call.
-pub struct Bytes(Box<Buffer>);
-
-impl Bytes {
-    /// Nothing when the object has no such buffer; no exception is left set.
-    unsafe fn of(object: Obj, writable: bool) -> Option<Bytes> {
-        let mut view =
-            Box::new(Buffer { start: core::ptr::null_mut(), object: core::ptr::null_mut(), length: 0, rest: [0; 8] });
-        let flags = if writable { PYBUF_WRITABLE } else { PYBUF_SIMPLE };
-        // SAFETY: a live object; room for a Py_buffer (80 bytes).
-        unsafe {
-            if (api().PyObject_GetBuffer)(object, (&raw mut *view).cast::<c_void>(), flags) != 0 {
-                (api().PyErr_Clear)();
-                return None;
-            }
-        }
-        Some(Bytes(view))
-    }
-}
-
-impl Drop for Bytes {
-    fn drop(&mut self) {
-        // SAFETY: the view was filled by PyObject_GetBuffer; GIL held, as wherever this room runs.
-        unsafe { (api().PyBuffer_Release)((&raw mut *self.0).cast::<c_void>()) };
-    }
-}
 
 /// `_socket.timeout`, kept once prepared.
 static TIMEOUT: AtomicPtr<PyObject> = AtomicPtr::new(core::ptr::null_mut());
@@ -142,28 +104,6 @@ pub unsafe fn failed(waited: Waited) -> New {
     }
 }
 
-/// An int argument; `default` when absent, `None` when it is not an int that fits.
-unsafe fn int(object: Obj, default: i64) -> Option<i64> {
-    let api = api();
-    if object.is_null() {
-        return Some(default);
-    }
-    // SAFETY: a live object.
-    unsafe {
-        let number = (api.PyLong_AsLongLong)(object);
-        if number == -1 && !(api.PyErr_Occurred)().is_null() {
-            (api.PyErr_Clear)();
-            return None;
-        }
-        Some(number)
-    }
-}
-
-unsafe fn flags(object: Obj) -> Option<c_int> {
-    // SAFETY: as `int`.
-    unsafe { int(object, 0) }.and_then(|number| c_int::try_from(number).ok())
-}
-
 /// Whether CPython's own call would not wait either: the caller said MSG_DONTWAIT, and there is no timeout to wait for first.
 pub fn says_dontwait(sock: &Sock, flags: c_int) -> bool {
     sock.blocking && flags & libc::MSG_DONTWAIT != 0
@@ -202,32 +142,23 @@ unsafe fn receive(sock: &Sock, start: *mut u8, length: usize, flags: c_int) -> W
 /// # Safety
 /// Called by CPython on a socket.
 pub unsafe fn recv(args: &Args) -> New {
-    let api = api();
-    // SAFETY: PS1; the bytes object is ours alone until it is returned.
+    // SAFETY: PS1; the room is as long as said.
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
         let count = args.positional();
-        let (Some(length), Some(flags)) = (int(args.at(0), -1), flags(args.at(1))) else { return args.original() };
+        let (Some(length), Some(flags)) = (int(args.at(0), -1), c_int_of(args.at(1), 0)) else {
+            return args.original();
+        };
         if count > 2 || length < 0 || says_dontwait(&sock, flags) {
             return args.original();
         }
-        let mut bytes = (api.PyBytes_FromStringAndSize)(core::ptr::null(), length as Ssize);
-        if bytes.is_null() {
-            return bytes;
-        }
-        let start = (api.PyBytes_AsString)(bytes).cast::<u8>();
-        match receive(&sock, start, length as usize, flags) {
-            Waited::Done(got) if got >= 0 => {
-                if got != length {
-                    (api._PyBytes_Resize)(&mut bytes, got as Ssize);
-                }
-                bytes
-            }
+        filled(length as usize, |start| match receive(&sock, start, length as usize, flags) {
+            Waited::Done(got) if got >= 0 => Filled::Bytes(got as usize),
             other => {
-                drop_ref(bytes);
-                failed(other)
+                failed(other);
+                Filled::Nothing
             }
-        }
+        })
     }
 }
 
@@ -243,15 +174,15 @@ pub unsafe fn recv_into(args: &Args) -> New {
         if !args.bind(&[c"buffer", c"nbytes", c"flags"], &mut given) || given[0].is_null() {
             return args.original();
         }
-        let (Some(wanted), Some(flags)) = (int(given[1], 0), flags(given[2])) else { return args.original() };
+        let (Some(wanted), Some(flags)) = (int(given[1], 0), c_int_of(given[2], 0)) else { return args.original() };
         let Some(view) = Bytes::of(given[0], true) else { return args.original() };
-        let room = view.0.length as i64;
+        let room = view.len() as i64;
         if wanted < 0 || wanted > room || says_dontwait(&sock, flags) {
             drop(view);
             return args.original();
         }
         let length = if wanted == 0 { room } else { wanted };
-        match receive(&sock, view.0.start, length as usize, flags) {
+        match receive(&sock, view.start(), length as usize, flags) {
             Waited::Done(got) if got >= 0 => (api().PyLong_FromLongLong)(got),
             other => {
                 drop(view);
@@ -293,12 +224,12 @@ pub unsafe fn send(args: &Args) -> New {
     // SAFETY: PS1; the buffer is held for the time of the call.
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
-        let Some(flags) = flags(args.at(1)) else { return args.original() };
+        let Some(flags) = c_int_of(args.at(1), 0) else { return args.original() };
         if !(1..=2).contains(&args.positional()) || says_dontwait(&sock, flags) {
             return args.original();
         }
         let Some(view) = Bytes::of(args.at(0), false) else { return args.original() };
-        let (start, length) = (view.0.start.cast_const(), view.0.length as usize);
+        let (start, length) = (view.start().cast_const(), view.len());
         let waited = if sock.blocking && sock.kind == libc::SOCK_STREAM && length > 0 {
             match send_whole(&sock, start, length, flags) {
                 (_, Waited::Raised) => Waited::Raised,
@@ -324,15 +255,15 @@ pub unsafe fn sendall(args: &Args) -> New {
     // SAFETY: PS1; the buffer is held for the time of the call.
     unsafe {
         let Some(sock) = open(args.this) else { return args.original() };
-        let Some(flags) = flags(args.at(1)) else { return args.original() };
+        let Some(flags) = c_int_of(args.at(1), 0) else { return args.original() };
         if !(1..=2).contains(&args.positional()) || says_dontwait(&sock, flags) {
             return args.original();
         }
         let Some(view) = Bytes::of(args.at(0), false) else { return args.original() };
-        if view.0.length == 0 {
+        if view.len() == 0 {
             return none();
         }
-        let (_, waited) = send_whole(&sock, view.0.start, view.0.length as usize, flags);
+        let (_, waited) = send_whole(&sock, view.start(), view.len(), flags);
         drop(view);
         match waited {
             Waited::Done(rc) if rc >= 0 => none(),

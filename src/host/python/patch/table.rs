@@ -5,7 +5,9 @@
 
 use super::super::api::{api, drop_ref, type_of, MethodDef, New, Obj};
 use super::call::{Args, Entries, Primitive};
-use super::{fork, ghost, handle, ident, layout, lock, queue, rlock, select, shapes, socket, thread, time, wait};
+use super::{
+    fork, ghost, handle, ident, layout, lock, names, queue, resolve, rlock, select, shapes, socket, thread, time, wait,
+};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 use std::ffi::CString;
@@ -27,6 +29,8 @@ pub enum Family {
     Select,
     /// `_socket.socket`
     Socket,
+    /// Names of hosts.
+    Resolver,
     /// Processes.
     Os,
 }
@@ -42,6 +46,7 @@ impl Family {
             Family::Queue => "queue",
             Family::Select => "select",
             Family::Socket => "socket",
+            Family::Resolver => "resolver",
             Family::Os => "os",
         }
     }
@@ -55,7 +60,10 @@ impl Family {
                 Family::Lock => shapes::find_lock(),
                 Family::Thread => shapes::find_lock().and_then(|()| handle::prepare()),
                 Family::Select => shapes::find_poll(),
-                Family::Socket => shapes::find_socket().and_then(|()| socket::prepare()),
+                Family::Socket => {
+                    shapes::find_socket().and_then(|()| socket::prepare()).and_then(|()| names::prepare())
+                }
+                Family::Resolver => names::prepare(),
                 Family::Queue => queue::prepare(),
                 Family::Time | Family::Os => Ok(()),
             }
@@ -201,7 +209,14 @@ primitives! {
     Accept Socket "_socket.socket._accept" ghost::accept;
     Connect Socket "_socket.socket.connect" ghost::connect;
     ConnectEx Socket "_socket.socket.connect_ex" ghost::connect_ex;
+    Bind Socket "_socket.socket.bind" ghost::bind;
     Close Socket "_socket.socket.close" socket::close;
+
+    GetAddrInfo Resolver "_socket.getaddrinfo" resolve::getaddrinfo;
+    GetNameInfo Resolver "_socket.getnameinfo" resolve::getnameinfo;
+    GetHostByName Resolver "_socket.gethostbyname" resolve::gethostbyname;
+    GetHostByNameEx Resolver "_socket.gethostbyname_ex" resolve::gethostbyname_ex;
+    GetHostByAddr Resolver "_socket.gethostbyaddr" resolve::gethostbyaddr;
 
     Fork Os "os.fork" fork::fork;
     WaitPid Os "os.waitpid" wait::waitpid;

@@ -3,12 +3,13 @@
 //! CPython's own function is asked with WNOHANG; in between the task waits for a descriptor that the kernel makes for one process
 //! (pidfd), or, where that cannot tell (a group of processes, stopped ones, an old kernel), looks again at growing intervals.
 
-use super::super::api::{api, drop_ref, New, Obj};
+use super::super::api::{api, drop_ref, New};
 use super::super::{gt, host};
 use super::call::{apply, Args};
 use super::seconds::from_now;
 use super::time::{until_answered, Waited};
-use core::ffi::{c_int, c_long};
+use super::values::int;
+use core::ffi::c_int;
 
 /// First and longest interval between two looks.
 const FIRST: i64 = 500_000;
@@ -33,20 +34,6 @@ impl Drop for Process {
     }
 }
 
-/// An int argument; nothing, with no exception set, when it is not one.
-unsafe fn int(object: Obj) -> Option<c_long> {
-    let api = api();
-    // SAFETY: a live object; GIL held by the caller.
-    unsafe {
-        let number = (api.PyLong_AsLong)(object);
-        if number == -1 && !(api.PyErr_Occurred)().is_null() {
-            (api.PyErr_Clear)();
-            return None;
-        }
-        Some(number)
-    }
-}
-
 /// `waitpid(pid, options)`
 ///
 /// # Safety
@@ -58,8 +45,8 @@ pub unsafe fn waitpid(args: &Args) -> New {
         if !host::home() || args.positional() != 2 || args.keywords() != 0 {
             return args.original();
         }
-        let (Some(pid), Some(options)) = (int(args.at(0)), int(args.at(1))) else { return args.original() };
-        let no_hang = c_long::from(libc::WNOHANG);
+        let (Some(pid), Some(options)) = (int(args.at(0), 0), int(args.at(1), 0)) else { return args.original() };
+        let no_hang = i64::from(libc::WNOHANG);
         if options & no_hang != 0 {
             return args.original();
         }
