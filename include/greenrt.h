@@ -908,6 +908,61 @@ typedef struct gt_task_info_t {
     char name[32];
 } gt_task_info_t;
 
+/**
+ * A task that has not switched for too long.
+ */
+typedef struct gt_watchdog_report_t {
+    /**
+     * sizeof(gt_watchdog_report_t)
+     */
+    size_t size;
+    /**
+     * The task; 0 when its thread did not say: it blocks the signal, or waits in the kernel for what no signal interrupts.
+     */
+    int64_t task;
+    /**
+     * How long it has held its thread (ns), at least.
+     */
+    int64_t held;
+    /**
+     * For how much of that the thread was on a processor: nearly all in a busy loop, nothing in a call that blocks.
+     */
+    int64_t ran;
+    /**
+     * Its entry function; NULL for the root.
+     */
+    const void *entry;
+    /**
+     * Code addresses of its calls, innermost first: valid until the callback returns.
+     */
+    const void *const *addresses;
+    /**
+     * How many they are.
+     */
+    size_t address_count;
+    /**
+     * All of this as text of some lines, with names: valid until the callback returns.
+     */
+    const char *text;
+    /**
+     * 1 for the first report of a hold, 2 for the next one.
+     */
+    uint32_t count;
+    /**
+     * Its OS thread, as gettid(2) calls it.
+     */
+    int32_t thread;
+    /**
+     * Its name, "" without one.
+     */
+    char name[32];
+} gt_watchdog_report_t;
+
+/**
+ * Is told of a task that has not switched; on the watchdog's own OS thread, which has no scheduler.
+ */
+typedef void (*gt_watchdog_fn_t)(const struct gt_watchdog_report_t *report, void *arg);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -3483,6 +3538,49 @@ int gt_dump(int fd);
  * Any thread; does not switch. Process-wide; a forked child inherits it.
  */
 int gt_dump_on_signal(int signo);
+
+/**
+ * Starts the watchdog: an OS thread that reports each task which has not switched for `ns` nanoseconds (a millisecond to a
+ * day), on any OS thread of the process: to `report`, or on standard error if it is NULL. A task is reported when it has
+ * held its thread that long or up to a quarter more, and again at twice, four times, eight times `ns`. The program is not
+ * slowed down meanwhile: the watchdog looks from outside at what the schedulers count.
+ *
+ * A report has the task's calls. Its thread is interrupted for that by a signal, for some microseconds: SIGURG, which
+ * nobody else sends by itself, or where the program has an action of its own for that, one of the real-time signals that
+ * has none. A call that blocks there and that handlers interrupt (poll(2), nanosleep(2): signal(7)) ends with EINTR then.
+ * The innermost 128 KiB of the stack are looked at.
+ *
+ * Not reported: a scheduler that sleeps because nothing is ready; a thread that has given up its host's lock for that (see
+ * gt_host_t) or waits to get it back; time between gt_turn() calls. Time in which the whole process stood still (stopped,
+ * in a debugger, no processor to be had) counts for nobody, as far as the watchdog's own thread stood still with it; a
+ * debugger that stops one thread and not the others cannot be told from a task that holds it.
+ *
+ * `report` may call what any thread may: gt_interrupt(), gt_cancel() of the task, for instance.
+ *
+ * Returns 0, or
+ *   -EINVAL    ns is out of range
+ *   -EALREADY  a watchdog runs, or is being stopped
+ *   -EBUSY     the program has actions of its own for all signals that could be used
+ *   -EAGAIN    no OS thread to be had
+ *   -ENOMEM    out of memory
+ *
+ * Any thread; does not switch. Process-wide; a forked child has none, and may start its own.
+ */
+int gt_watchdog_start(int64_t ns,
+                      gt_watchdog_fn_t report,
+                      void *arg);
+
+/**
+ * Stops the watchdog. A report that is under way is finished first: hold nothing that its callback waits for.
+ *
+ * Returns 0, or
+ *   -ESRCH     no watchdog runs
+ *   -EALREADY  another call stops it
+ *   -EDEADLK   called by its own callback
+ *
+ * Any thread, which stands still meanwhile; does not switch.
+ */
+int gt_watchdog_stop(void);
 
 /**
  * The builtins of this library for the CPython that runs in this process: a new reference to a dict, or NULL with a Python

@@ -191,6 +191,6 @@ pub fn printable(name: &[u8]) -> String {
 }
 
 /// Nanoseconds as seconds, to the microsecond.
-fn seconds(ns: i64) -> String {
+pub fn seconds(ns: i64) -> String {
     format!("{}.{:06}", ns / 1_000_000_000, ns % 1_000_000_000 / 1000)
 }

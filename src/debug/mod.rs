@@ -3,17 +3,20 @@
 //! Nothing here runs unless it is asked for. What the scheduler writes for it on the way is in `sched/waits.rs`.
 
 pub mod aside;
+mod capture;
 pub mod dump;
 pub mod facts;
 pub mod request;
 pub mod stacks;
 mod symbols;
 pub mod unwind;
+pub mod watchdog;
 
 use crate::sched::report::{self, Reporter};
 
 /// Once per process, when the library is loaded.
 pub(crate) fn at_load() {
     symbols::at_load();
+    watchdog::at_load();
     report::install(Reporter { deadlock: dump::deadlock, dump: request::carry_out });
 }

@@ -17,10 +17,19 @@ pub struct Stack {
 
 /// The bounds of the calling OS thread's own stack; (0, 0) when the C library does not say. May allocate.
 pub fn of_thread() -> (usize, usize) {
-    // SAFETY: the attribute is filled in before it is read, and destroyed after.
+    // SAFETY: the calling thread is there.
+    unsafe { of_handle(libc::pthread_self()) }
+}
+
+/// As [`of_thread`], of any thread.
+///
+/// # Safety
+/// The thread is there until this returns.
+pub unsafe fn of_handle(thread: libc::pthread_t) -> (usize, usize) {
+    // SAFETY: by the caller; the attribute is filled in before it is read, and destroyed after.
     unsafe {
         let mut attr = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
-        if libc::pthread_getattr_np(libc::pthread_self(), attr.as_mut_ptr()) != 0 {
+        if libc::pthread_getattr_np(thread, attr.as_mut_ptr()) != 0 {
             return (0, 0);
         }
         let (mut base, mut size) = (std::ptr::null_mut(), 0);

@@ -1,6 +1,8 @@
 //! A wait that nothing can end: no timer, no descriptor waited on, no job, no waker, no other scheduler; and where tasks
 //! wait for locks and the like, which any OS thread may release, no other thread.
 
+use std::sync::atomic::Ordering;
+
 use super::report;
 use super::task::{State, Wake};
 use super::Scheduler;
@@ -47,7 +49,9 @@ impl Scheduler {
     }
 }
 
-/// Whether the calling OS thread is the only one of the process: proc(5), /proc/self/task. If that cannot be read, no.
+/// Whether the calling OS thread is the only one of the process beside those that only watch: proc(5), /proc/self/task. If
+/// that cannot be read, no.
 fn only_thread() -> bool {
-    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
+    let watchers = report::WATCHERS.load(Ordering::Relaxed);
+    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1 + watchers)
 }

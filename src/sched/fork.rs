@@ -79,6 +79,7 @@ impl Scheduler {
         self.live.set(0);
         self.shared_waits.set(0);
         self.embedded.set(false);
+        self.progress.outside.set(home::INSIDE);
         self.emptying.set(0);
         // SAFETY: D2.
         if let Some(extra) = unsafe { me.extra() } {

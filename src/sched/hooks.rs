@@ -115,8 +115,10 @@ impl Scheduler {
 
     /// Before a poll that may sleep.
     pub(super) fn host_release(&self) -> *mut c_void {
+        let Some(release) = self.host.get().release else { return std::ptr::null_mut() };
+        self.progress.outside.set(home::OUTSIDE_RELEASED);
         // SAFETY: the host's function.
-        self.host.get().release.map_or(std::ptr::null_mut(), |release| unsafe { release() })
+        unsafe { release() }
     }
 
     /// After it.
@@ -124,6 +126,7 @@ impl Scheduler {
         if let Some(acquire) = self.host.get().acquire {
             // SAFETY: the host's function with what its `release` gave.
             unsafe { acquire(released) };
+            self.progress.outside.set(home::INSIDE);
         }
     }
 

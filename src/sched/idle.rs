@@ -3,6 +3,7 @@
 
 use super::task::{Task, Wake};
 use super::{Scheduler, State};
+use crate::home::{INSIDE, OUTSIDE_EMBEDDED};
 use crate::reactor::{FOR_EVER, NO_WAIT};
 use crate::sys::clock;
 use crate::timers::{TimerKind, TimerNode};
@@ -96,7 +97,7 @@ impl Scheduler {
     }
 
     fn polled(&self, waited: crate::error::Result<usize>) -> usize {
-        self.polls.set(self.polls.get() + 1);
+        self.progress.polls.set(self.progress.polls.get() + 1);
         self.note_time();
         let events = match waited {
             Ok(events) => events,
@@ -147,6 +148,7 @@ impl Scheduler {
     /// outside, other threads must ring.
     pub fn embed(&self) -> i32 {
         self.embedded.set(true);
+        self.progress.outside.set(OUTSIDE_EMBEDDED);
         self.home.fall_asleep();
         self.reactor().raw()
     }
@@ -154,7 +156,8 @@ impl Scheduler {
     /// One turn for the root task: waits until `deadline` if nothing is ready, runs what is ready once. Returns the
     /// number of switches.
     pub fn turn(&self, deadline: i64) -> u64 {
-        let before = self.switches.get();
+        let before = self.progress.switches.get();
+        self.progress.outside.set(INSIDE);
         self.home.wake_up();
         self.read_post();
         self.poll_without_waiting();
@@ -169,8 +172,9 @@ impl Scheduler {
             self.give_way();
         }
         if self.embedded.get() {
+            self.progress.outside.set(OUTSIDE_EMBEDDED);
             self.home.fall_asleep();
         }
-        self.switches.get() - before
+        self.progress.switches.get() - before
     }
 }

@@ -43,7 +43,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use crate::config::{self, Config};
 use crate::context::slab::Pool;
 use crate::error::{Error, Result};
-use crate::home::{self, Home};
+use crate::home::{self, Home, Progress};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
@@ -64,9 +64,10 @@ pub struct Scheduler {
     current: Cell<*const Task>,
     ready: Ready,
     until_poll: Cell<u32>,
+    /// What a watcher on another thread may see of it.
+    progress: Progress,
     special: Cell<u8>,
     errno: *mut libc::c_int,
-    switches: Cell<u64>,
     live: Cell<usize>,
 
     host: Cell<Host>,
@@ -80,7 +81,6 @@ pub struct Scheduler {
     root_record: Pin<Box<UnsafeCell<std::mem::MaybeUninit<Task>>>>,
     _alternate: overflow::AlternateStack,
 
-    polls: Cell<u64>,
     spawned: Cell<u64>,
     remote: Cell<u64>,
     embedded: Cell<bool>,
@@ -163,10 +163,10 @@ impl Scheduler {
             current: Cell::new(std::ptr::null()),
             ready: Ready::new()?,
             until_poll: Cell::new(SWITCHES_PER_POLL),
+            progress: Progress::default(),
             special: Cell::new(0),
             // SAFETY: no preconditions; the address is this thread's for its whole life.
             errno: unsafe { libc::__errno_location() },
-            switches: Cell::new(0),
             live: Cell::new(0),
             host: Cell::new(Host::default()),
             reactor: UnsafeCell::new(Reactor::new(home.bell())?),
@@ -178,7 +178,6 @@ impl Scheduler {
             root: Cell::new(std::ptr::null()),
             root_record: Box::into_pin(root),
             _alternate: overflow::AlternateStack::install(config.overflow_handler)?,
-            polls: Cell::new(0),
             spawned: Cell::new(0),
             remote: Cell::new(0),
             embedded: Cell::new(false),
@@ -205,7 +204,9 @@ impl Scheduler {
         current::set(scheduler.cast::<c_void>());
         exit::note_thread(scheduler.cast());
         // SAFETY: made by Box just now; freed by `destroy` only.
-        Ok(unsafe { &*scheduler })
+        let scheduler = unsafe { &*scheduler };
+        home.watch.begin(&scheduler.progress); // until `destroy` moves out
+        Ok(scheduler)
     }
 
     /// The running task.
@@ -291,6 +292,11 @@ impl Scheduler {
     pub(crate) fn shared_wait(&self, begins: bool) {
         let now = self.shared_waits.get();
         self.shared_waits.set(if begins { now + 1 } else { now.saturating_sub(1) });
+    }
+
+    /// What it counts on its way.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// The number of this scheduler, which no other one of the process has, before or after it.

@@ -114,6 +114,7 @@ impl Scheduler {
             }
         } else {
             self.until_poll.set(left);
+            self.progress.alone.set(self.progress.alone.get() + 1);
         }
     }
 
@@ -261,7 +262,7 @@ impl Scheduler {
     pub(super) fn switch(&self, me: &Task, next: &'static Task) {
         next.state.set(State::Running);
         self.current.set(next);
-        self.switches.set(self.switches.get() + 1);
+        self.progress.switches.set(self.progress.switches.get() + 1);
         // SAFETY: the address is this thread's errno.
         let errno = unsafe { *self.errno };
         let leaving = annotate::leave(&next.seat, next.base.get(), next.top.get());
@@ -281,7 +282,7 @@ impl Scheduler {
             if let Some(next) = self.ready.pop() {
                 next.state.set(State::Running);
                 self.current.set(next);
-                self.switches.set(self.switches.get() + 1);
+                self.progress.switches.set(self.progress.switches.get() + 1);
                 annotate::leave_for_good(&next.seat, next.base.get(), next.top.get());
                 // SAFETY: as in `switch`. Nobody resumes `me`: it is Done.
                 unsafe { context::switch(next.context.get(), ptr::from_ref(me) as usize) };

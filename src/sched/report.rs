@@ -1,5 +1,6 @@
 //! Reports that the scheduler asks for and a floor above writes: the hooks are set once, when the library is loaded.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::OnceLock;
 
 use super::Scheduler;
@@ -11,6 +12,9 @@ pub struct Reporter {
     /// A dump was asked for.
     pub dump: fn(&'static Scheduler),
 }
+
+/// OS threads that only watch: nothing that a task waits for comes from them.
+pub static WATCHERS: AtomicUsize = AtomicUsize::new(0);
 
 static REPORTER: OnceLock<Reporter> = OnceLock::new();
 

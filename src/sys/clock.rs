@@ -14,6 +14,11 @@ pub fn now() -> i64 {
     ts.tv_sec * 1_000_000_000 + ts.tv_nsec
 }
 
+/// [`now`] of the kernel, whatever the program's clock says.
+pub fn real() -> i64 {
+    now()
+}
+
 /// As [`now`], behind by up to some milliseconds, and read in a quarter of the time: CLOCK_MONOTONIC_COARSE.
 #[inline]
 pub fn coarse() -> i64 {

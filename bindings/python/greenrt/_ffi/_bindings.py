@@ -218,6 +218,22 @@ class gt_task_info_t(ctypes.Structure):
     ]
 
 
+class gt_watchdog_report_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("task", ctypes.c_int64),
+        ("held", ctypes.c_int64),
+        ("ran", ctypes.c_int64),
+        ("entry", ctypes.c_void_p),
+        ("addresses", ctypes.POINTER(ctypes.c_void_p)),
+        ("address_count", ctypes.c_size_t),
+        ("text", ctypes.c_char_p),
+        ("count", ctypes.c_uint32),
+        ("thread", ctypes.c_int32),
+        ("name", ctypes.c_char * 32),
+    ]
+
+
 # name: (result, parameters)
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_version": (ctypes.c_char_p, []),
@@ -464,5 +480,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_backtrace": (ctypes.c_int, [ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p), ctypes.c_size_t]),
     "gt_dump": (ctypes.c_int, [ctypes.c_int]),
     "gt_dump_on_signal": (ctypes.c_int, [ctypes.c_int]),
+    "gt_watchdog_start": (ctypes.c_int, [ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_watchdog_stop": (ctypes.c_int, []),
     "gt_python_builtins": (ctypes.c_void_p, []),
 }

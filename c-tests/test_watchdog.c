@@ -1,0 +1,572 @@
+/* The watchdog: who holds the thread is reported, with its calls; who waits is not, however long. */
+#include "support.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DEEP __attribute__((noinline, noclone))
+#define LIMIT MS(40)    /* for those that are to be reported: they hold until they are */
+#define PATIENT MS(250) /* for those that must not be: the machine may be slow */
+
+static volatile int after_call; /* what follows a call keeps it from becoming a jump */
+
+/* -- what was reported, for the thread that holds */
+
+static struct {
+  gt_watchdog_report_t report[8];
+  char text[8192]; /* of the first */
+  uintptr_t addresses[64];
+  size_t address_count;
+} seen;
+static volatile int reports;
+
+static void keep(const gt_watchdog_report_t *report, void *arg) {
+  CHECK(arg == &seen);
+  CHECK_EQ(report->size, sizeof *report);
+  if (reports == 0) {
+    snprintf(seen.text, sizeof seen.text, "%s", report->text);
+    seen.address_count = report->address_count;
+    for (size_t i = 0; i < report->address_count; i++) seen.addresses[i] = (uintptr_t)report->addresses[i];
+  }
+  if (reports < (int)COUNT(seen.report)) seen.report[reports] = *report;
+  __sync_synchronize();
+  reports++;
+}
+
+static void watch(int64_t ns) { CHECK_EQ(gt_watchdog_start(ns, keep, &seen), 0); }
+static void stop(void) { CHECK_EQ(gt_watchdog_stop(), 0); }
+
+/* -- holding, three calls deep */
+
+DEEP static void third_spins(int until) {
+  while (reports < until) after_call++;
+}
+
+DEEP static void second_calls(int until) {
+  volatile char room[3000];
+  room[until] = 1;
+  third_spins(until);
+  after_call += room[until];
+}
+
+DEEP static void first_calls(int until) {
+  second_calls(until);
+  after_call++;
+}
+
+static void *hold(void *arg) {
+  first_calls(*(int *)arg);
+  after_call++;
+  return NULL;
+}
+
+static int one_report = 1;
+
+/* The addresses lie in these functions, in this order. */
+static void check_calls(void) {
+  uintptr_t functions[] = {(uintptr_t)third_spins, (uintptr_t)second_calls, (uintptr_t)first_calls, (uintptr_t)hold};
+  size_t next = 0;
+  for (size_t i = 0; i < seen.address_count && next < 4; i++)
+    if (seen.addresses[i] >= functions[next] && seen.addresses[i] < functions[next] + 200) next++;
+  CHECK_EQ(next, 4);
+}
+
+TEST(watchdog_reports_a_task_that_holds_with_its_calls) {
+  int64_t task = s_spawn_named("holder", hold, &one_report);
+  watch(LIMIT);
+  s_join(task);
+  stop();
+  const gt_watchdog_report_t *r = &seen.report[0];
+  CHECK_EQ(r->task, task);
+  CHECK_STR(r->name, "holder");
+  CHECK(r->entry == (const void *)(uintptr_t)hold);
+  CHECK_GE(r->held, LIMIT);
+  CHECK_GE(r->ran, 0);
+  CHECK_LE(r->ran, r->held);
+  CHECK_EQ(r->count, 1);
+  CHECK_EQ(r->thread, (int)gettid());
+  CHECK_HAS(seen.text, "greenrt: watchdog: task ");
+  CHECK_HAS(seen.text, "'holder' of OS thread ");
+  CHECK_HAS(seen.text, "has not switched for 0.");
+  const char *third = strstr(seen.text, "third_spins"), *second = strstr(seen.text, "second_calls");
+  CHECK(third && second && third < second);
+  CHECK_HAS(second, "first_calls");
+  CHECK_HAS(seen.text, "  entry ");
+  check_calls();
+}
+
+TEST(watchdog_reports_again_at_doubling_distances_and_each_hold_anew) {
+  int three = 3, four = 4;
+  int64_t task = s_spawn(hold, &three);
+  watch(LIMIT);
+  s_join(task);
+  s_join(s_spawn(hold, &four));
+  stop();
+  for (int i = 0; i < 3; i++) {
+    CHECK_EQ(seen.report[i].count, (unsigned)i + 1);
+    CHECK_EQ(seen.report[i].task, task);
+    CHECK_GE(seen.report[i].held, LIMIT << i);
+  }
+  CHECK_EQ(seen.report[3].count, 1);
+  CHECK_NE(seen.report[3].task, task);
+}
+
+TEST(watchdog_reports_the_root_too) {
+  int64_t root = gt_self();
+  watch(LIMIT);
+  first_calls(1);
+  stop();
+  CHECK_EQ(seen.report[0].task, root);
+  CHECK(seen.report[0].entry == NULL);
+  CHECK_HAS(seen.text, "'root'");
+  CHECK_HAS(seen.text, "first_calls");
+}
+
+/* On the smallest stack there is room for what the signal puts on it, also without the alternate stack. */
+TEST(watchdog_asks_on_the_smallest_stack) {
+  gt_config_t config = {.size = sizeof config, .overflow_handler = GT_OVERFLOW_OFF};
+  CHECK_EQ(gt_config(&config), 0);
+  int64_t task = s_spawn_stack(16 * 1024, hold, &one_report);
+  watch(LIMIT);
+  s_join(task);
+  stop();
+  check_calls();
+}
+
+static int64_t held_on_the_other;
+
+static void *other_thread(void *arg) {
+  held_on_the_other = s_spawn_named("elsewhere", hold, &one_report);
+  s_join(held_on_the_other);
+  *(int *)arg = (int)gettid();
+  CHECK_EQ(gt_shutdown(), 0);
+  return NULL;
+}
+
+TEST(watchdog_looks_at_every_os_thread) {
+  int id = 0;
+  watch(LIMIT);
+  pthread_t thread = s_thread(other_thread, &id);
+  while (!reports) CHECK_EQ(gt_sleep(MS(2)), 0);
+  s_thread_join(thread);
+  stop();
+  CHECK_EQ(seen.report[0].task, held_on_the_other);
+  CHECK_EQ(seen.report[0].thread, id);
+  check_calls();
+}
+
+/* A call that blocks the OS thread: reported from inside the kernel's call, which ran for nothing. */
+DEEP static void block(int fd) {
+  char byte;
+  while (read(fd, &byte, 1) != 1) CHECK_EQ(errno, EINTR);
+  after_call++;
+}
+
+static void *block_in_read(void *arg) {
+  block(*(int *)arg);
+  return NULL;
+}
+
+static void let_go(const gt_watchdog_report_t *report, void *arg) {
+  keep(report, &seen);
+  CHECK_EQ(write(*(int *)arg, "x", 1), 1);
+}
+
+TEST(watchdog_reports_a_call_that_blocks) {
+  int fds[2];
+  s_pipe(fds, 0);
+  int64_t task = s_spawn(block_in_read, &fds[0]);
+  CHECK_EQ(gt_watchdog_start(LIMIT, let_go, &fds[1]), 0);
+  s_join(task);
+  stop();
+  CHECK_EQ(seen.report[0].task, task);
+  CHECK_HAS(seen.text, "block");
+  CHECK_LT(seen.report[0].ran, seen.report[0].held / 2);
+  s_close_pair(fds);
+}
+
+static void *hold_deaf(void *arg) {
+  sigset_t all, old;
+  sigfillset(&all);
+  CHECK_EQ(pthread_sigmask(SIG_BLOCK, &all, &old), 0);
+  first_calls(1);
+  CHECK_EQ(pthread_sigmask(SIG_SETMASK, &old, NULL), 0); /* the signal that waited comes here, late */
+  return arg;
+}
+
+TEST(watchdog_reports_a_thread_that_blocks_the_signal) {
+  int64_t task = s_spawn(hold_deaf, NULL);
+  watch(LIMIT);
+  s_join(task);
+  stop();
+  CHECK_EQ(seen.report[0].task, 0);
+  CHECK_EQ(seen.report[0].thread, (int)gettid());
+  CHECK_EQ(seen.address_count, 0);
+  CHECK_HAS(seen.text, "did not take the signal");
+}
+
+/* -- what a callback may do */
+
+static void cancel_it(const gt_watchdog_report_t *report, void *arg) {
+  (void)arg;
+  CHECK_EQ(gt_cancel(report->task), 0);
+  CHECK_EQ(gt_watchdog_stop(), -EDEADLK);
+  CHECK_EQ(gt_watchdog_start(LIMIT, NULL, NULL), -EALREADY);
+  reports++;
+}
+
+static void *hold_then_park(void *arg) {
+  hold(arg);
+  return (void *)(intptr_t)gt_park();
+}
+
+TEST(watchdog_callback_may_cancel_the_task) {
+  int64_t task = s_spawn(hold_then_park, &one_report);
+  CHECK_EQ(gt_watchdog_start(LIMIT, cancel_it, NULL), 0);
+  CHECK_EQ((intptr_t)s_join(task), -ECANCELED);
+  stop();
+}
+
+static void *read_stderr(void *arg) {
+  static char text[8192];
+  ssize_t n;
+  while ((n = read(*(int *)arg, text, sizeof text - 1)) < 0) CHECK_EQ(errno, EINTR);
+  fwrite(text, 1, (size_t)n, stdout);
+  return NULL;
+}
+
+static void hold_until_stderr_says_so(void *arg) {
+  int fds[2];
+  (void)arg;
+  s_pipe(fds, 0);
+  dup2(fds[1], STDERR_FILENO);
+  CHECK_EQ(gt_watchdog_start(LIMIT, NULL, NULL), 0);
+  s_join(s_spawn_named("reader", read_stderr, &fds[0]));
+  stop();
+}
+
+TEST(watchdog_reports_on_stderr_by_itself) {
+  static struct s_end end;
+  s_child(hold_until_stderr_says_so, NULL, &end);
+  CHECK_EQ(end.status, 0);
+  CHECK_HAS(end.out, "greenrt: watchdog: task ");
+  CHECK_HAS(end.out, "'reader' of OS thread ");
+  CHECK_HAS(end.out, "read_stderr");
+}
+
+/* -- who is not reported */
+
+static void *yield_on(void *arg) {
+  while (!*(volatile int *)arg) CHECK_EQ(gt_yield(), 0);
+  return NULL;
+}
+
+static void *stop_later(void *arg) {
+  s_real_sleep(900);
+  *(volatile int *)arg = 1;
+  return NULL;
+}
+
+TEST(watchdog_is_silent_while_tasks_sleep_switch_or_yield_alone) {
+  volatile int done = 0;
+  watch(PATIENT);
+  CHECK_EQ(gt_sleep(MS(700)), 0);
+  pthread_t thread = s_thread(stop_later, (void *)&done);
+  yield_on((void *)&done); /* nobody to switch to */
+  s_thread_join(thread);
+  done = 0;
+  thread = s_thread(stop_later, (void *)&done);
+  int64_t task = s_spawn(yield_on, (void *)&done);
+  s_join(task);
+  s_thread_join(thread);
+  stop();
+  CHECK_EQ(reports, 0);
+}
+
+/* A host whose lock another thread keeps: the thread wakes up and waits for the lock, in no task's name. */
+static pthread_mutex_t host_lock = PTHREAD_MUTEX_INITIALIZER;
+static volatile int lock_taken;
+
+static void *no_state(void *ctx) {
+  static int state;
+  (void)ctx;
+  return &state;
+}
+static void *swap_nothing(void *incoming) {
+  static void *current;
+  void *outgoing = current ? current : incoming;
+  current = incoming;
+  return outgoing;
+}
+static void nothing(void *state) { (void)state; }
+static void *release(void) {
+  pthread_mutex_unlock(&host_lock);
+  return NULL;
+}
+static void acquire(void *released) {
+  (void)released;
+  pthread_mutex_lock(&host_lock);
+}
+
+static void *keep_the_lock(void *arg) {
+  pthread_mutex_lock(&host_lock);
+  lock_taken = 1;
+  CHECK_EQ(gt_unpark(*(int64_t *)arg), 0);
+  s_real_sleep(900);
+  pthread_mutex_unlock(&host_lock);
+  return NULL;
+}
+
+TEST_WITH(watchdog_is_silent_while_the_hosts_lock_is_waited_for, T_HANDS_LOCKS, 0) {
+  gt_host_t host = {.size = sizeof host, .state_new = no_state, .swap = swap_nothing, .state_clear = nothing, .state_free = nothing,
+                    .release = release, .acquire = acquire};
+  pthread_mutex_lock(&host_lock);
+  CHECK_EQ(gt_host_set(&host), 0);
+  watch(PATIENT);
+  int64_t root = gt_self();
+  pthread_t thread = s_thread(keep_the_lock, &root);
+  CHECK_EQ(gt_park(), 0);
+  CHECK_EQ(lock_taken, 1);
+  CHECK_EQ(gt_host_set(NULL), 0);
+  pthread_mutex_unlock(&host_lock);
+  s_thread_join(thread);
+  stop();
+  CHECK_EQ(reports, 0);
+}
+
+static void *unpark_it(void *arg) {
+  CHECK_EQ(gt_unpark(*(int64_t *)arg), 0); /* rings: the scheduler counts as awake from then on */
+  return NULL;
+}
+
+TEST(watchdog_is_silent_while_another_loop_has_the_thread) {
+  int64_t root = gt_self();
+  CHECK_OK(gt_poll_fd());
+  watch(PATIENT);
+  for (int turn = 0; turn < 2; turn++) {
+    s_thread_join(s_thread(unpark_it, &root));
+    s_real_sleep(700);
+    CHECK_OK(gt_turn(0));
+  }
+  CHECK_EQ(gt_park(), 0);
+  stop();
+  CHECK_EQ(reports, 0);
+}
+
+static void stopped_for_a_while(void *arg) {
+  (void)arg;
+  watch(PATIENT);
+  CHECK_EQ(gt_yield(), 0);
+  printf("ready\n");
+  fflush(stdout);
+  s_real_sleep(100); /* the watchdog has looked */
+  raise(SIGSTOP);
+  s_real_sleep(60); /* time enough for a hasty report */
+  CHECK_EQ(gt_sleep(1), 0);
+  stop();
+  printf("%d reports\n", reports);
+}
+
+/* Stopped as a whole, as by a debugger: nobody held the thread meanwhile. */
+TEST(watchdog_is_silent_after_the_process_was_stopped) {
+  int fds[2], status;
+  char text[64] = "";
+  s_pipe(fds, 0);
+  pid_t pid = fork();
+  if (pid == 0) {
+    dup2(fds[1], STDOUT_FILENO);
+    stopped_for_a_while(NULL);
+    fflush(stdout);
+    _exit(0);
+  }
+  close(fds[1]);
+  CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+  CHECK(WIFSTOPPED(status));
+  s_real_sleep(800);
+  CHECK_OK(kill(pid, SIGCONT));
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  CHECK_EQ(status, 0);
+  CHECK_OK(read(fds[0], text, sizeof text - 1));
+  CHECK_HAS(text, "\n0 reports");
+  close(fds[0]);
+}
+
+/* -- the program's own signals */
+
+static volatile int handled;
+static void own_handler(int signal) {
+  (void)signal;
+  handled++;
+}
+
+static void handler_of(int signal, void (**handler)(int)) {
+  struct sigaction now;
+  CHECK_EQ(sigaction(signal, NULL, &now), 0);
+  *handler = now.sa_handler;
+}
+
+TEST(watchdog_leaves_the_programs_handlers_alone) {
+  void (*now)(int);
+  CHECK(signal(SIGURG, own_handler) != SIG_ERR);
+  CHECK(signal(SIGRTMAX, own_handler) != SIG_ERR);
+  gt_yield();
+  watch(LIMIT);
+  first_calls(1);
+  stop();
+  handler_of(SIGURG, &now);
+  CHECK(now == own_handler);
+  CHECK_EQ(handled, 0);
+  CHECK_HAS(seen.text, "first_calls");
+}
+
+TEST(watchdog_gives_way_to_a_handler_that_comes_later) {
+  void (*now)(int);
+  gt_yield();
+  watch(LIMIT);
+  handler_of(SIGURG, &now);
+  CHECK(now != SIG_DFL);
+  CHECK(signal(SIGURG, own_handler) != SIG_ERR);
+  first_calls(1);
+  stop();
+  handler_of(SIGURG, &now);
+  CHECK(now == own_handler);
+  CHECK_EQ(handled, 0);
+  CHECK_HAS(seen.text, "first_calls");
+}
+
+TEST(watchdog_restores_the_action_of_before) {
+  void (*now)(int);
+  watch(LIMIT);
+  stop();
+  handler_of(SIGURG, &now);
+  CHECK(now == SIG_DFL);
+}
+
+TEST(watchdog_without_a_free_signal_is_refused) {
+  CHECK(signal(SIGURG, own_handler) != SIG_ERR);
+  for (int s = SIGRTMIN; s <= SIGRTMAX; s++) CHECK(signal(s, own_handler) != SIG_ERR);
+  CHECK_EQ(gt_watchdog_start(LIMIT, NULL, NULL), -EBUSY);
+  CHECK(signal(SIGRTMIN + 3, SIG_DFL) != SIG_ERR);
+  watch(LIMIT);
+  stop();
+}
+
+/* -- errors and ends */
+
+TEST(watchdog_errors) {
+  CHECK_EQ(gt_watchdog_stop(), -ESRCH);
+  CHECK_EQ(gt_watchdog_start(0, NULL, NULL), -EINVAL);
+  CHECK_EQ(gt_watchdog_start(-1, NULL, NULL), -EINVAL);
+  CHECK_EQ(gt_watchdog_start(999999, NULL, NULL), -EINVAL);
+  CHECK_EQ(gt_watchdog_start(INT64_MAX, NULL, NULL), -EINVAL);
+  CHECK_EQ(gt_watchdog_start(86400 * 1000000000LL + 1, NULL, NULL), -EINVAL);
+  for (int round = 0; round < 3; round++) {
+    CHECK_EQ(gt_watchdog_start(1000000 + round, NULL, NULL), 0);
+    CHECK_EQ(gt_watchdog_start(LIMIT, NULL, NULL), -EALREADY);
+    CHECK_EQ(gt_watchdog_stop(), 0);
+    CHECK_EQ(gt_watchdog_stop(), -ESRCH);
+  }
+}
+
+static volatile int may_go_on;
+static void report_slowly(const gt_watchdog_report_t *report, void *arg) {
+  (void)report, (void)arg;
+  reports++;
+  while (!may_go_on) usleep(1000);
+}
+
+static void *stop_it(void *arg) {
+  *(volatile int *)arg = 1;
+  stop();
+  return NULL;
+}
+
+TEST(watchdog_stop_waits_for_a_report_under_way) {
+  volatile int stopping = 0;
+  gt_yield();
+  CHECK_EQ(gt_watchdog_start(LIMIT, report_slowly, NULL), 0);
+  first_calls(1);
+  pthread_t thread = s_thread(stop_it, (void *)&stopping);
+  while (!stopping) usleep(1000);
+  int result;
+  while ((result = gt_watchdog_stop()) == 0 || result == -ESRCH) FAIL("stopped while it reports: %d", result);
+  CHECK_EQ(result, -EALREADY);
+  CHECK_EQ(gt_watchdog_start(LIMIT, NULL, NULL), -EALREADY);
+  may_go_on = 1;
+  s_thread_join(thread);
+  CHECK_EQ(gt_watchdog_stop(), -ESRCH);
+}
+
+TEST_WITH(watchdog_without_a_thread_is_refused, T_LIMITS, 0) {
+  void (*now)(int);
+  if (s_refuse(SYS_clone3, 0, EAGAIN) != 0 || s_refuse(SYS_clone, 0, EAGAIN) != 0) SKIP("no seccomp here");
+  CHECK_EQ(gt_watchdog_start(LIMIT, NULL, NULL), -EAGAIN);
+  CHECK_EQ(gt_watchdog_stop(), -ESRCH);
+  handler_of(SIGURG, &now);
+  CHECK(now == SIG_DFL);
+}
+
+static volatile int no_memory;
+static void *scarce_alloc(size_t size, size_t align, void *arg) {
+  (void)arg;
+  return no_memory ? NULL : aligned_alloc(align, (size + align - 1) / align * align);
+}
+static void *scarce_realloc(void *old, size_t old_size, size_t size, size_t align, void *arg) {
+  void *block = scarce_alloc(size, align, arg);
+  if (!block) return NULL;
+  memcpy(block, old, old_size < size ? old_size : size);
+  free(old);
+  return block;
+}
+static void scarce_dealloc(void *old, size_t size, size_t align, void *arg) {
+  (void)size, (void)align, (void)arg;
+  free(old);
+}
+
+TEST(watchdog_without_memory_is_refused) {
+  gt_config_t config = {.size = sizeof config, .alloc = scarce_alloc, .realloc = scarce_realloc, .dealloc = scarce_dealloc};
+  CHECK_EQ(gt_config(&config), 0);
+  no_memory = 1;
+  CHECK_EQ(gt_watchdog_start(LIMIT, NULL, NULL), -ENOMEM);
+  CHECK_EQ(gt_watchdog_start(LIMIT, keep, &seen), -ENOMEM);
+  no_memory = 0;
+  CHECK_EQ(gt_watchdog_stop(), -ESRCH);
+}
+
+static void in_the_child(void) {
+  CHECK_EQ(gt_watchdog_stop(), -ESRCH);
+  watch(LIMIT);
+  first_calls(1);
+  stop();
+  CHECK_HAS(seen.text, "first_calls");
+  _exit(0);
+}
+
+TEST(watchdog_is_not_in_a_forked_child_which_may_have_its_own) {
+  int status;
+  gt_yield();
+  watch(LIMIT);
+  pid_t pid = fork();
+  if (pid == 0) in_the_child();
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  CHECK_EQ(status, 0);
+  first_calls(reports + 1);
+  stop();
+}
+
+/* A lock that nobody can give back, in a process whose only other thread watches: still a deadlock. */
+TEST(watchdog_does_not_hide_a_deadlock) {
+  gt_config_t config = {.size = sizeof config, .deadlock = GT_DEADLOCK_ERROR};
+  CHECK_EQ(gt_config(&config), 0);
+  gt_event_t *event = gt_event_new();
+  CHECK(event != NULL);
+  watch(PATIENT);
+  CHECK_EQ(gt_event_wait(event), -EDEADLK);
+  stop();
+  CHECK_EQ(gt_event_free(event), 0);
+}
