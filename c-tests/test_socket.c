@@ -351,7 +351,10 @@ TEST_WITH(socket_dial_resolves_many_names_at_once, T_FIGURES, 0) {
   CHECK_EQ(gt_yield(), 0);
   CHECK_GT(s_stats().offload_jobs, 0);
   for (size_t i = 0; i < COUNT(cancelled); i++) CHECK_EQ(gt_cancel(cancelled[i]), 0);
-  for (size_t i = 0; i < COUNT(cancelled); i++) CHECK_EQ((intptr_t)s_join(cancelled[i]), -ECANCELED);
+  for (size_t i = 0; i < COUNT(cancelled); i++) {
+    intptr_t said = (intptr_t)s_join(cancelled[i]);
+    CHECK(said == -ECANCELED || said == -EADDRNOTAVAIL); /* the resolver may have been quicker: what is done wins */
+  }
   for (int i = 0; i < N; i++) CHECK_EQ(gt_close((int)(intptr_t)s_join(tasks[i])), 0);
   s_join(acceptor);
   CHECK_EQ(gt_close(listener), 0);
