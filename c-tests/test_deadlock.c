@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -86,7 +87,11 @@ TEST(deadlock_is_not_seen_while_a_descriptor_is_waited_for) {
 
 static volatile int64_t root_of_first;
 
+static atomic_bool has_scheduler;
+
 static void *other_scheduler(void *arg) {
+  CHECK_GT(gt_self(), 0);
+  atomic_store(&has_scheduler, true);
   CHECK_EQ(gt_sleep(MS(30)), 0);
   CHECK_EQ(gt_unpark(root_of_first), 0);
   CHECK_EQ(gt_shutdown(), 0);
@@ -97,7 +102,7 @@ TEST(deadlock_is_not_seen_while_another_scheduler_lives) {
   ask_for(GT_DEADLOCK_ERROR);
   root_of_first = gt_self();
   pthread_t thread = s_thread(other_scheduler, NULL);
-  s_real_sleep(10); /* its scheduler exists by now */
+  while (!atomic_load(&has_scheduler)) s_real_sleep(1);
   CHECK_EQ(gt_park(), 0);
   s_thread_join(thread);
 }
