@@ -13,6 +13,7 @@ static gt_waitgroup_t *group;
 static gt_barrier_t *barrier;
 static gt_once_t once = GT_ONCE_INIT;
 static pthread_barrier_t limited;
+static int64_t carried[2];
 
 static void never(void *arg) {
   (void)arg;
@@ -40,6 +41,7 @@ static void *calls_each(void *arg) {
   CHECK_EQ(gt_barrier_wait_until(barrier, 0), -ENOMEM);
   CHECK_EQ(gt_once_do(&once, never, NULL), -ENOMEM);
   CHECK_EQ(gt_once_do_until(&once, never, NULL, 0), -ENOMEM);
+  CHECK_EQ(gt_carry(carried, sizeof carried), -ENOMEM);
   /* What needs no task works all the same. */
   CHECK_EQ(gt_mutex_unlock(mutex), -EPERM);
   CHECK_EQ(gt_sem_try_wait(sem), 0);

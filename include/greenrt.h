@@ -3463,6 +3463,26 @@ int gt_host_set(const struct gt_host_t *host);
 int gt_host_notify(int64_t task);
 
 /**
+ * Has `size` bytes at `place` follow the tasks of this OS thread, as errno does: each task finds there what it left there, a
+ * new task finds zeroes, and what is there now is the caller's. For what a language's runtime keeps for each OS thread
+ * though it belongs to the code that runs there. C++ keeps there which exceptions are being handled: a program whose
+ * tasks block inside a catch block, or in a destructor while an exception passes, asks by
+ * `gt_carry(__cxa_get_globals(), 16)` on each OS thread before its first task. greenrt.hpp does that by itself.
+ *
+ * `size` is 8 or 16. Twice the same place is fine; NULL ends it. A switch takes about a nanosecond longer on this OS
+ * thread, nothing elsewhere. gt_shutdown() ends it.
+ *
+ * Returns 0, or
+ *   -EINVAL  place is not aligned to 8 bytes, or size is something else
+ *   -EBUSY   another place follows them already
+ *   -ENOMEM  the OS thread's first call found no memory for a scheduler
+ *
+ * Does not switch.
+ */
+int gt_carry(void *place,
+             size_t size);
+
+/**
  * Takes the figures of this OS thread's scheduler. The caller sets `size`; a smaller struct gets the first members, a
  * larger one zeroes at the end.
  *

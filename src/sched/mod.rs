@@ -15,6 +15,7 @@
 //! D4  A record is freed (`reap`) only when its task is Done and another task runs.
 //! D5  Only `park`, `yield_now`, `finish` and a hand-over (`hand.rs`) leave the running task.
 
+mod carry;
 pub mod control;
 mod deadlock;
 mod exit;
@@ -49,6 +50,7 @@ use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
 use crate::sys::{clock, current};
 use crate::timers::Timers;
+pub use carry::WORDS as CARRIED_WORDS;
 pub use extra::try_box;
 pub use hooks::{notify, Host};
 pub use park::Woken;
@@ -70,6 +72,7 @@ pub struct Scheduler {
     errno: *mut libc::c_int,
     live: Cell<usize>,
 
+    carrier: carry::Carrier,
     host: Cell<Host>,
     reactor: UnsafeCell<Reactor>,
     timers: UnsafeCell<Timers>,
@@ -168,6 +171,7 @@ impl Scheduler {
             // SAFETY: no preconditions; the address is this thread's for its whole life.
             errno: unsafe { libc::__errno_location() },
             live: Cell::new(0),
+            carrier: carry::Carrier::none(),
             host: Cell::new(Host::default()),
             reactor: UnsafeCell::new(Reactor::new(home.bell())?),
             timers: UnsafeCell::new(Timers::new(clock::now()).ok_or(no_memory)?),

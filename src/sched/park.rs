@@ -308,6 +308,18 @@ impl Scheduler {
     #[inline(never)]
     fn arrived_specially(&self, left: &'static Task) {
         let special = self.special.get();
+        if special & CARRIES != 0 {
+            self.carry_over(left);
+        }
+        if special & !CARRIES != 0 {
+            self.arrived_from_host_or_end(left);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn arrived_from_host_or_end(&self, left: &'static Task) {
+        let special = self.special.get();
         self.special.set(special & !REAP);
         if special & HOOKED != 0 {
             self.host_swap(left);
@@ -328,6 +340,8 @@ fn finished_task_resumed() -> ! {
 const HOOKED: u8 = 1;
 /// The task that is left has ended, and nobody joins it.
 const REAP: u8 = 2;
+/// Words of the OS thread follow the tasks.
+const CARRIES: u8 = 4;
 
 impl Scheduler {
     #[inline(always)]
@@ -336,7 +350,21 @@ impl Scheduler {
     }
 
     pub(super) fn set_hooked(&self, hooked: bool) {
-        self.special.set(if hooked { HOOKED } else { 0 });
+        self.set_special(HOOKED, hooked);
+    }
+
+    pub(super) fn set_carrying(&self, carrying: bool) {
+        self.set_special(CARRIES, carrying);
+    }
+
+    fn set_special(&self, bit: u8, on: bool) {
+        self.special.set(self.special.get() & !bit | if on { bit } else { 0 });
+    }
+
+    /// Whether something of the host's or of the OS thread's follows the tasks.
+    #[inline(always)]
+    pub(super) fn follows(&self) -> bool {
+        self.special.get() & (HOOKED | CARRIES) != 0
     }
 
     #[inline(always)]

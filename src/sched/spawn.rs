@@ -186,7 +186,8 @@ impl Scheduler {
     pub(super) fn begin(&self, task: &'static Task, slot: &'static Slot, id: i64) -> Result<()> {
         task.slot.set(Some(slot));
         task.id.set(id);
-        if self.hooked() {
+        if self.follows() {
+            task.carries_nothing();
             self.host_new_state(task)?;
         }
         // SAFETY: C2: the stack stays until the task is reaped; below the record it is free. `first` never returns.

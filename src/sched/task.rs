@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::mem::size_of;
+use std::mem::{size_of, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
 
+use super::carry::Carried;
 use super::extra::Extra;
 use super::waits::Kind;
 use crate::context::annotate::Seat;
@@ -140,6 +141,8 @@ pub struct Task {
     pub class: Cell<u16>,
     /// NUL-terminated.
     pub name: Cell<[u8; NAME]>,
+    /// Its words of the OS thread, while it does not run and they are carried.
+    pub carried: Carried,
     /// What tools know it by; empty without one.
     pub seat: Seat,
 }
@@ -178,6 +181,7 @@ impl Task {
                 top: Cell::new(ptr::null_mut()),
                 class: Cell::new(0),
                 name: Cell::new([0; NAME]),
+                carried: Cell::new(MaybeUninit::uninit()),
                 seat: Seat::new(),
             });
             &*place
