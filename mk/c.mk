@@ -35,19 +35,29 @@ C_RUN_OBJ   = $(patsubst c-tests/%.c,$(C_BUILD)/obj/%.o,$(C_RUN_SRC))
 C_EXAMPLES  = $(basename $(notdir $(wildcard examples/c/*.c)))
 C_LARGE     = $(basename $(notdir $(wildcard c-tests/large/*.c)))
 C_CXX       = $(shell command -v $(CXX) 2>/dev/null)
+# Without a C++ compiler the tests of greenrt.hpp are not in the program, and test_cxx says so.
+CXX_FLAGS   = -std=c++17 -D_GNU_SOURCE -O2 -g $(C_WARN) -Wshadow $(CXXFLAGS)
+CXX_HEADERS = include/greenrt.hpp $(wildcard c-tests/cxx/*.hpp)
+CXX_OBJ     = $(if $(C_CXX),$(patsubst c-tests/%.cpp,$(C_BUILD)/obj/%.o,$(wildcard c-tests/cxx/*.cpp)))
+CXX_LIBS    = $(if $(C_CXX),-lstdc++)
+CXX_EXAMPLES = $(if $(C_CXX),$(basename $(notdir $(wildcard examples/cxx/*.cpp))))
 C_BOOST     = $(shell printf '\043include <boost/context/fiber.hpp>\n' | $(CXX) -std=c++17 -x c++ -fsyntax-only - 2>/dev/null && echo yes)
 
 $(C_BUILD)/obj/%.o: c-tests/%.c $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) $(C_PATHS) -c $< -o $@
 
+$(C_BUILD)/obj/cxx/%.o: c-tests/cxx/%.cpp $(C_HEADERS) $(CXX_HEADERS)
+	@mkdir -p $(@D)
+	$(CXX) $(CXX_FLAGS) $(C_PATHS) -c $< -o $@
+
 $(C_BUILD)/obj/guard_frame.o: C_FLAGS += -fno-stack-clash-protection
 
 # Programs of one link kind: $(1) is shared or static, $(2) the library they wait for.
 define C_PROGRAMS
-$(C_BUILD)/$(1)/tests: $(C_OBJ) $(2)
+$(C_BUILD)/$(1)/tests: $(C_OBJ) $(CXX_OBJ) $(2)
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS) $(C_OBJ) -o $$@ $(C_LINK_$(1))
+	$(CC) $(CFLAGS) $(C_OBJ) $(CXX_OBJ) -o $$@ $(C_LINK_$(1)) $(CXX_LIBS)
 
 $(C_BUILD)/$(1)/selftest: $(C_BUILD)/obj/runner/selftest.o $(C_RUN_OBJ) $(2)
 	@mkdir -p $$(@D)
@@ -56,6 +66,10 @@ $(C_BUILD)/$(1)/selftest: $(C_BUILD)/obj/runner/selftest.o $(C_RUN_OBJ) $(2)
 $(C_BUILD)/$(1)/examples/%: examples/c/%.c $(HEADER) $(2)
 	@mkdir -p $$(@D)
 	$(CC) -std=gnu11 -O2 -g $(C_WARN) $(CFLAGS) -I$(C_INCLUDE) $$< -o $$@ $(C_LINK_$(1))
+
+$(C_BUILD)/$(1)/examples/cxx/%: examples/cxx/%.cpp $(HEADER) $(CXX_HEADERS) $(2)
+	@mkdir -p $$(@D)
+	$(CXX) -std=c++17 -O2 -g $(C_WARN) $(CXXFLAGS) -I$(C_INCLUDE) $$< -o $$@ $(C_LINK_$(1))
 
 $(C_BUILD)/$(1)/large/%: $(C_BUILD)/obj/large/%.o $(2)
 	@mkdir -p $$(@D)
@@ -74,7 +88,8 @@ $(C_BUILD)/$(1)/abi_cxx: c-tests/abi/abi_cxx.cpp $(HEADER) $(2)
 	$(CXX) -std=c++17 -O2 -g $(C_WARN) $(CXXFLAGS) -I$(C_INCLUDE) $$< -o $$@ $(C_LINK_$(1))
 
 C_ALL_$(1) = $(addprefix $(C_BUILD)/$(1)/,tests selftest own_fcontext) \
-	$(addprefix $(C_BUILD)/$(1)/examples/,$(C_EXAMPLES)) $(addprefix $(C_BUILD)/$(1)/large/,$(C_LARGE)) \
+	$(addprefix $(C_BUILD)/$(1)/examples/,$(C_EXAMPLES)) $(addprefix $(C_BUILD)/$(1)/examples/cxx/,$(CXX_EXAMPLES)) \
+	$(addprefix $(C_BUILD)/$(1)/large/,$(C_LARGE)) \
 	$(if $(C_CXX),$(C_BUILD)/$(1)/abi_cxx) $(if $(C_BOOST),$(C_BUILD)/$(1)/boost_context)
 endef
 $(eval $(call C_PROGRAMS,shared,$(LIB_SHARED)))
@@ -128,6 +143,7 @@ LIBDIR  ?= $(PREFIX)/lib
 install-c:
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 $(HEADER) $(DESTDIR)$(PREFIX)/include/greenrt.h
+	install -m 644 include/greenrt.hpp $(DESTDIR)$(PREFIX)/include/greenrt.hpp
 	install -m 755 $(LIB_DIR)/libgreenrt.so.1 $(DESTDIR)$(LIBDIR)/libgreenrt.so.1
 	ln -sf libgreenrt.so.1 $(DESTDIR)$(LIBDIR)/libgreenrt.so
 	install -m 644 $(LIB_STATIC) $(DESTDIR)$(LIBDIR)/libgreenrt.a

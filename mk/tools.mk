@@ -42,11 +42,13 @@ $(C_BUILD)/shared/seeded: c-tests/tools/seeded.c $(HEADER) $(LIB_SHARED)
 
 # One tool's programs; called with the variables that follow.
 TOOL_PROGRAMS = $(addprefix $(C_BUILD)/shared/,tests selftest seeded) $(addprefix $(C_BUILD)/shared/examples/,$(C_EXAMPLES)) \
+	$(addprefix $(C_BUILD)/shared/examples/cxx/,$(CXX_EXAMPLES)) \
 	$(addprefix $(C_BUILD)/shared/large/,$(C_LARGE))
 test-tool: $(TOOL_PROGRAMS)
 
 # $(1) the tool, $(2) flags for gcc, $(3) libraries.
 TOOL_MAKE = $(MAKE) --no-print-directory test-tool C_BUILD=build/c-$(1) LIB_DIR=build/$(1)/lib CFLAGS="$(2) -fno-omit-frame-pointer" \
+	CXXFLAGS="$(2) -fno-omit-frame-pointer" \
 	$(if $(3),C_LIBS='$(3)')
 
 test-asan: ## the C suite under AddressSanitizer, leaks included

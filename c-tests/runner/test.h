@@ -8,6 +8,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus /* c-tests/cxx */
+#define T_NORETURN [[noreturn]]
+extern "C" {
+#else
+#define T_NORETURN _Noreturn
+#endif
+
 struct t_test {
   const char *name;
   const char *file;
@@ -31,13 +38,17 @@ struct t_test {
 #define T_SHIPPED 32u /* it looks at the libraries and programs as they are shipped */
 
 void t_register(struct t_test *test);
-_Noreturn void t_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
-_Noreturn void t_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+T_NORETURN void t_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+T_NORETURN void t_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void t_check_int(const char *file, int line, const char *left, const char *op, const char *right, int holds, long long l, long long r);
 void t_check_ok(const char *file, int line, const char *expression, long long value);
 void t_check_str(const char *file, int line, const char *left, const char *right, const char *l, const char *r);
 void t_check_mem(const char *file, int line, const char *left, const char *right, const void *l, const void *r, size_t n);
 void t_check_has(const char *file, int line, const char *text, const char *part, const char *t, const char *p);
+
+#ifdef __cplusplus
+}
+#endif
 
 #define TEST(name) TEST_WITH(name, 0, 0)
 #define TEST_WITH(name, flags, seconds)                                                                    \

@@ -14,6 +14,10 @@
 #define IN_MS(n) (gt_now() + MS(n))
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* -- tasks */
 int64_t s_spawn(gt_entry_t entry, void *arg);
 int64_t s_spawn_named(const char *name, gt_entry_t entry, void *arg);
@@ -68,5 +72,9 @@ void s_run(struct s_end *end, const char *const argv[]);
 /* The path of a program built beside the running test program ("examples/hello"). Static storage. */
 const char *s_beside(const char *name);
 int s_have_program(const char *name); /* found on PATH */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
