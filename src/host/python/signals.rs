@@ -256,7 +256,28 @@ fn on_root() -> bool {
         return true;
     }
     // SAFETY: this thread's host and its root are alive.
-    unsafe { (*(*host).root).id == gt::gt_self() }
+    unsafe { (*(*host).root).id == gt::gt_self() && !HELD.load(Ordering::Relaxed) }
+}
+
+/// Set while a call of CPython's must not be interrupted by a handler in its middle.
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// While it lives, handlers that CPython would enter on the running task are kept, as those on other tasks are.
+pub struct Hold(bool);
+
+/// Holds handlers back. Only around calls of the task that runs; what it holds is due when it ends.
+pub fn hold() -> Hold {
+    Hold(HELD.swap(true, Ordering::Relaxed))
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        HELD.store(self.0, Ordering::Relaxed);
+        if !self.0 && DUE.load(Ordering::Relaxed) && handles_signals() {
+            // SAFETY: a function without captures; it is called with the GIL held.
+            DUE.store(unsafe { (api().Py_AddPendingCall)(due, null_mut()) } < 0, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A route: `handler(signalnum, frame)`, with the handler as self.

@@ -15,6 +15,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "thread": ("lock", "thread", "queue"),
     "select": ("select",),
     "socket": ("socket", "resolver"),
+    "ssl": ("ssl",),
     "os": ("os",),
 }
 

@@ -44,6 +44,7 @@ MODULES = [
     "test_selectors",
     "test_socket",
     "test_socketserver",
+    "test_ssl",
     "test_subprocess",
     "test_thread",
     "test_threadedtempfile",

@@ -14,6 +14,8 @@
 //! | thread.rs, handle.rs | starting and joining threads, before 3.13 and from 3.13 on |
 //! | select.rs | `select.select`, poll and epoll objects |
 //! | socket.rs, ghost.rs | `_socket.socket`: plain bytes; addresses, messages, connections |
+//! | ssl.rs | `_ssl._SSLSocket` |
+//! | gate.rs | what one task is in the middle of, and the next must not begin |
 //! | names.rs, hostent.rs, resolve.rs | names of hosts: lookups on the runtime's pool; the functions that make them |
 //! | values.rs | numbers and bytes as arguments and results |
 //! | fork.rs, wait.rs | `os.fork` from a task; `os.waitpid` |
@@ -27,6 +29,7 @@
 mod builtins;
 mod call;
 pub(crate) mod fork;
+mod gate;
 mod ghost;
 mod handle;
 mod hostent;
@@ -41,6 +44,7 @@ mod seconds;
 mod select;
 mod shapes;
 mod socket;
+mod ssl;
 mod table;
 mod thread;
 mod time;

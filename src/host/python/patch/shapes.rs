@@ -10,6 +10,7 @@
 
 use super::super::api::{api, drop_ref, type_of, New, Obj};
 use super::layout::peek_words;
+use super::values::pack;
 use core::ffi::{c_int, c_void, CStr};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -485,5 +486,72 @@ unsafe fn poll_shape(specimen: Obj, ends: [c_int; 2]) -> Option<PollShape> {
             .collect();
         let &[count] = counts.as_slice() else { return None };
         Some(PollShape { count, entries })
+    }
+}
+
+/// Finds where an `_ssl._SSLSocket` has the weak reference to its socket.
+///
+/// # Safety
+/// GIL held; `_ssl` can be imported.
+pub unsafe fn find_ssl() -> Result<usize, String> {
+    // SAFETY: the specimens are ours, read within their size.
+    unsafe {
+        let classes = [of_module(c"_ssl", c"_SSLContext"), of_module(c"_socket", c"socket")];
+        let shape = if classes.iter().any(|class| class.is_null()) { None } else { ssl_shape(classes[0], classes[1]) };
+        classes.iter().for_each(|class| drop_ref(*class));
+        found("_ssl._SSLSocket", shape)
+    }
+}
+
+unsafe fn ssl_shape(context_class: Obj, socket_class: Obj) -> Option<usize> {
+    /// PROTOCOL_TLS_CLIENT
+    const CLIENT: core::ffi::c_long = 16;
+    let api = api();
+    // SAFETY: see `find_ssl`. `weakref.ref(x)` gives the one plain weak reference of x, which C code shares.
+    unsafe {
+        let protocol = (api.PyLong_FromLong)(CLIENT);
+        let context = (api.PyObject_VectorcallDict)(context_class, &protocol, 1, core::ptr::null_mut());
+        drop_ref(protocol);
+        // `_socket.socket` itself cannot be referred to weakly, a subclass can.
+        let parts = [
+            (api.PyUnicode_FromString)(c"specimen".as_ptr()),
+            pack(&[super::super::api::new_ref(socket_class)]),
+            (api.PyDict_New)(),
+        ];
+        let kind = (api.PyObject_VectorcallDict)(api.type_type, parts.as_ptr(), 3, core::ptr::null_mut());
+        parts.iter().for_each(|part| drop_ref(*part));
+        if kind.is_null() {
+            drop_ref(context);
+            return None;
+        }
+        let sockets = [1.0, 2.0].map(|timeout| socket_with(kind, libc::AF_INET, libc::SOCK_STREAM, 0, timeout));
+        drop_ref(kind);
+        let weak = of_module(c"weakref", c"ref");
+        let places = sockets.map(|socket| {
+            if context.is_null() || socket.is_null() || weak.is_null() {
+                return Vec::new();
+            }
+            let made = send(context, c"_wrap_socket", &[super::super::api::new_ref(socket), new_bool(false)]);
+            let reference = (api.PyObject_VectorcallDict)(weak, &socket, 1, core::ptr::null_mut());
+            let mut places = Vec::new();
+            if !made.is_null() && !reference.is_null() {
+                let size = number(type_of(made), c"__basicsize__").clamp(0, 256) as usize;
+                places =
+                    (16..size).step_by(8).filter(|at| at + 8 <= size && read::<Obj>(made, *at) == reference).collect();
+            }
+            drop_ref(reference);
+            drop_ref(made);
+            places
+        });
+        drop_ref(weak);
+        for socket in sockets {
+            if !socket.is_null() {
+                drop_ref(send(socket, c"close", &[]));
+                drop_ref(socket);
+            }
+        }
+        drop_ref(context);
+        let [first, second] = places;
+        (first.len() == 1 && first == second).then(|| first[0])
     }
 }

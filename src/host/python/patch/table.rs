@@ -6,7 +6,8 @@
 use super::super::api::{api, drop_ref, type_of, MethodDef, New, Obj};
 use super::call::{Args, Entries, Primitive};
 use super::{
-    fork, ghost, handle, ident, layout, lock, names, queue, resolve, rlock, select, shapes, socket, thread, time, wait,
+    fork, ghost, handle, ident, layout, lock, names, queue, resolve, rlock, select, shapes, socket, ssl, thread, time,
+    wait,
 };
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
@@ -31,6 +32,8 @@ pub enum Family {
     Socket,
     /// Names of hosts.
     Resolver,
+    /// `_ssl._SSLSocket`
+    Ssl,
     /// Processes.
     Os,
 }
@@ -47,6 +50,7 @@ impl Family {
             Family::Select => "select",
             Family::Socket => "socket",
             Family::Resolver => "resolver",
+            Family::Ssl => "ssl",
             Family::Os => "os",
         }
     }
@@ -64,6 +68,7 @@ impl Family {
                     shapes::find_socket().and_then(|()| socket::prepare()).and_then(|()| names::prepare())
                 }
                 Family::Resolver => names::prepare(),
+                Family::Ssl => shapes::find_socket().and_then(|()| socket::prepare()).and_then(|()| ssl::prepare()),
                 Family::Queue => queue::prepare(),
                 Family::Time | Family::Os => Ok(()),
             }
@@ -217,6 +222,11 @@ primitives! {
     GetHostByName Resolver "_socket.gethostbyname" resolve::gethostbyname;
     GetHostByNameEx Resolver "_socket.gethostbyname_ex" resolve::gethostbyname_ex;
     GetHostByAddr Resolver "_socket.gethostbyaddr" resolve::gethostbyaddr;
+
+    SslHandshake Ssl "_ssl._SSLSocket.do_handshake" ssl::receive;
+    SslRead Ssl "_ssl._SSLSocket.read" ssl::receive;
+    SslWrite Ssl "_ssl._SSLSocket.write" ssl::send;
+    SslShutdown Ssl "_ssl._SSLSocket.shutdown" ssl::receive;
 
     Fork Os "os.fork" fork::fork;
     WaitPid Os "os.waitpid" wait::waitpid;
