@@ -153,6 +153,42 @@ struct addrinfo; /* <netdb.h> has it, but not in strict C */
 #define GT_WORKERS_PIN 1
 
 /**
+ * In place of gt_process_fd_t.fd: the number is not open in the child.
+ */
+#define GT_PROCESS_CLOSED -1
+
+/**
+ * In place of gt_process_fd_t.fd: /dev/null.
+ */
+#define GT_PROCESS_NULL -2
+
+/**
+ * In place of gt_process_fd_t.fd: the child reads from a new pipe; *end becomes the end to write into, owned.
+ */
+#define GT_PROCESS_READS -3
+
+/**
+ * In place of gt_process_fd_t.fd: the child writes into a new pipe; *end becomes the end to read from, owned.
+ */
+#define GT_PROCESS_WRITES -4
+
+/**
+ * A flag of gt_process_opts_t: the child leads a process group of its own (kill(-pid, ...) reaches all of it).
+ */
+#define GT_PROCESS_GROUP 1
+
+/**
+ * A flag of gt_process_opts_t: the child leads a session of its own, without a terminal.
+ */
+#define GT_PROCESS_SESSION 2
+
+/**
+ * A flag of gt_process_opts_t: the child blocks no signals and ignores none. Without it, it blocks those that the calling OS thread
+ * blocks, and ignores those that this process ignores, as after exec(3).
+ */
+#define GT_PROCESS_SIGNALS 4
+
+/**
  * The most descriptors that gt_send_fds() takes, and that come with one message.
  */
 #define GT_FDS_MAX 253
@@ -647,6 +683,59 @@ typedef struct gt_dirent_t {
      */
     uint32_t reserved;
 } gt_dirent_t;
+
+/**
+ * One descriptor of a child.
+ */
+typedef struct gt_process_fd_t {
+    /**
+     * Its number in the child.
+     */
+    int child;
+    /**
+     * The caller's descriptor that the child gets there, or one of GT_PROCESS_CLOSED, _NULL, _READS, _WRITES.
+     */
+    int fd;
+    /**
+     * For GT_PROCESS_READS and GT_PROCESS_WRITES: where the caller's end goes.
+     */
+    int *end;
+} gt_process_fd_t;
+
+/**
+ * Wishes for gt_process_spawn(). Zero means the default in every member but `size`.
+ */
+typedef struct gt_process_opts_t {
+    /**
+     * sizeof(gt_process_opts_t)
+     */
+    size_t size;
+    /**
+     * The environment, "NAME=value" up to a NULL; or NULL: the caller's.
+     */
+    char *const *env;
+    /**
+     * The directory the child begins in; or NULL: the caller's.
+     */
+    const char *cwd;
+    /**
+     * The child's descriptors. Numbers that are not listed stay what they are, unless they are closed by exec(3), like all
+     * that gt_ functions open.
+     */
+    const struct gt_process_fd_t *fds;
+    /**
+     * How many there are.
+     */
+    size_t fds_count;
+    /**
+     * GT_PROCESS_GROUP and the others.
+     */
+    uint32_t flags;
+    /**
+     * Reserved: 0.
+     */
+    uint32_t reserved;
+} gt_process_opts_t;
 
 /**
  * Wishes for gt_listen_tcp_with(). Zero means the default in every member but `size`.
@@ -3173,6 +3262,83 @@ int gt_dir_next(struct gt_dir_t *dir, struct gt_dirent_t *entry);
  * Does not switch. Any thread.
  */
 int gt_dir_free(struct gt_dir_t *dir);
+
+/**
+ * Makes a pipe: what is written into fds[1] is read from fds[0]. Both ends are owned, with O_CLOEXEC and O_NONBLOCK. Use gt_read()
+ * and gt_write(), gt_close(). (For a child, see GT_PROCESS_READS: programs expect pipes in blocking mode.)
+ *
+ * Returns 0, or
+ *   -EINVAL  fds is NULL
+ *   -EMFILE  no descriptors are left (-ENFILE: in the whole system)
+ *   -ENOMEM
+ * Does not switch.
+ */
+int gt_pipe(int *fds);
+
+/**
+ * Waits for a child process of this process, as waitpid(2) with the same arguments, letting other tasks run. It does not matter
+ * which OS thread or task started it. `status` may be NULL; it is read by WIFEXITED() and its like.
+ *
+ * The end of one child (pid > 0) is noticed at once, by a descriptor that is open during the call (pidfd, Linux 5.3). Where there
+ * is none, for any child (-1) and for process groups (0, < -1), and with WUNTRACED or WCONTINUED, the call looks again and
+ * again instead, after half a millisecond and then at growing intervals up to 20 ms. SIGCHLD is left to the program. Stops of a
+ * child that this process traces (ptrace(2)) are noticed with WUNTRACED only.
+ *
+ * A child's end is told once: of several tasks and OS threads that wait for it one gets it, the others -ECHILD, or the next
+ * child if they wait for any. Nothing is taken by a call that fails: the child can be waited for again.
+ *
+ * Returns the child's process id; 0 if options has WNOHANG and nothing has happened; or
+ *   -ECHILD     no such child: it never was one, it was waited for already, or SIGCHLD is ignored and it has ended
+ *   -EINVAL     unknown options
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * May switch, except with WNOHANG. Any thread. In a forked child the parent's children are not its own: -ECHILD.
+ */
+pid_t gt_waitpid(pid_t pid,
+                 int *status,
+                 int options);
+
+/**
+ * As gt_waitpid(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: look once.
+ */
+pid_t gt_waitpid_until(pid_t pid,
+                       int *status,
+                       int options,
+                       int64_t deadline);
+
+/**
+ * Starts a program in a child process, on an OS thread of the pool (see gt_offload()) while other tasks run: posix_spawnp(3).
+ * A `file` without a slash is looked for in PATH; one that begins with neither slash belongs to `cwd`. `argv` begins with
+ * the program's name and ends with NULL. `opts` may be NULL. Everything is copied before the call switches.
+ *
+ * A descriptor that the child gets shares its flags with the caller's: hand an owned one back first (gt_fd_release()), or the
+ * child finds it non-blocking. What a child does with its pipes shows here: -EPIPE when it reads no more, 0 when it writes no more.
+ *
+ * Returns the process id, to be waited for by gt_waitpid(); or
+ *   -ENOENT, -EACCES, -ENOEXEC, -E2BIG, -ENOTDIR, ...  what exec(3) says of file, or chdir(2) of cwd
+ *   -EINVAL     file or argv is NULL, or argv is empty; opts is too small, an unknown flag, reserved is not 0; fds is NULL and
+ *               fds_count is not 0, or it is above 1024; a number of the child is negative, above the limit of descriptors, or there
+ *               twice; no such GT_PROCESS_ value; end is NULL
+ *   -E2BIG      also: the struct is larger than this library knows and its tail is not zero
+ *   -EBADF      a descriptor is not open
+ *   -EMFILE     no descriptors are left (-ENFILE: in the whole system)
+ *   -EAGAIN     too many processes, or too many jobs wait
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired)  a child that was started all the same is killed
+ *   -ENOMEM
+ *
+ * May switch. Any thread.
+ */
+pid_t gt_process_spawn(const char *file,
+                       char *const *argv,
+                       const struct gt_process_opts_t *opts);
+
+/**
+ * As gt_process_spawn(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: nothing is done.
+ */
+pid_t gt_process_spawn_until(const char *file,
+                             char *const *argv,
+                             const struct gt_process_opts_t *opts,
+                             int64_t deadline);
 
 /**
  * A UDP socket bound to an address, owned. `host` is a name or an address of this machine, or NULL: every address of

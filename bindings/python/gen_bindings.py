@@ -169,6 +169,8 @@ class Reader:
             return f"ctypes.POINTER({SCALARS[base]})"
         if stars == 1 and bare in self.structs:
             return f"ctypes.POINTER({bare})"
+        if base == "char" and stars == 2:  # a list of texts, as argv
+            return "ctypes.POINTER(ctypes.c_char_p)"
         if stars == 2 and (base == "void" or base.startswith("struct ")):
             return "ctypes.POINTER(ctypes.c_void_p)"
         if stars == 1 and (base == "void" or base.startswith("struct ") or bare in self.opaque):

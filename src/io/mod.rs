@@ -6,6 +6,7 @@
 
 pub mod adopt;
 pub mod datagram;
+pub mod pipe;
 pub mod poll;
 pub mod rw;
 pub mod serve;

@@ -14,7 +14,7 @@ use std::ffi::{CStr, CString};
 use crate::error::{Error, Result};
 
 /// A copy of a text for a job, which may outlive its caller. -ENOMEM.
-fn copied(text: &CStr) -> Result<CString> {
+pub fn copied(text: &CStr) -> Result<CString> {
     let bytes = text.to_bytes_with_nul();
     let mut copy = Vec::new();
     copy.try_reserve_exact(bytes.len()).map_err(|_| Error::new(libc::ENOMEM))?;

@@ -32,6 +32,13 @@ GT_SELECT_SEM = 6
 GT_SELECT_MAX = 65536
 GT_SCOPE_KEEP_GOING = 1
 GT_WORKERS_PIN = 1
+GT_PROCESS_CLOSED = -1
+GT_PROCESS_NULL = -2
+GT_PROCESS_READS = -3
+GT_PROCESS_WRITES = -4
+GT_PROCESS_GROUP = 1
+GT_PROCESS_SESSION = 2
+GT_PROCESS_SIGNALS = 4
 GT_FDS_MAX = 253
 GT_LISTEN_REUSEPORT = 1
 GT_LISTEN_V6ONLY = 2
@@ -135,6 +142,26 @@ class gt_dirent_t(ctypes.Structure):
         ("name", ctypes.c_char_p),
         ("inode", ctypes.c_uint64),
         ("kind", ctypes.c_int),
+        ("reserved", ctypes.c_uint32),
+    ]
+
+
+class gt_process_fd_t(ctypes.Structure):
+    _fields_ = [
+        ("child", ctypes.c_int),
+        ("fd", ctypes.c_int),
+        ("end", ctypes.POINTER(ctypes.c_int)),
+    ]
+
+
+class gt_process_opts_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("env", ctypes.POINTER(ctypes.c_char_p)),
+        ("cwd", ctypes.c_char_p),
+        ("fds", ctypes.POINTER(gt_process_fd_t)),
+        ("fds_count", ctypes.c_size_t),
+        ("flags", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
     ]
 
@@ -451,6 +478,11 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_dir_open_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p), ctypes.c_int64]),
     "gt_dir_next": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(gt_dirent_t)]),
     "gt_dir_free": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_pipe": (ctypes.c_int, [ctypes.POINTER(ctypes.c_int)]),
+    "gt_waitpid": (ctypes.c_int, [ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.c_int]),
+    "gt_waitpid_until": (ctypes.c_int, [ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.c_int, ctypes.c_int64]),
+    "gt_process_spawn": (ctypes.c_int, [ctypes.c_char_p, ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(gt_process_opts_t)]),
+    "gt_process_spawn_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(gt_process_opts_t), ctypes.c_int64]),
     "gt_bind_udp": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16]),
     "gt_bind_udp_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16, ctypes.c_int64]),
     "gt_recvmmsg": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),
