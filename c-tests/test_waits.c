@@ -3,7 +3,12 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Descriptors on which each verb has to wait. */
@@ -17,6 +22,8 @@ static struct {
   int crowd[4];
   struct sockaddr_in address; /* crowded's */
   int64_t sleeper;
+  pid_t child;   /* ends when it is killed */
+  char fifo[64]; /* nobody opens its other end */
 } on;
 
 typedef long long (*verb_t)(int64_t deadline, int door); /* door 0: without a deadline */
@@ -102,10 +109,24 @@ static long long v_listen(int64_t deadline, int door) {
   return DOOR(gt_listen_tcp("no-such-host.invalid", 0, 1), gt_listen_tcp_until("no-such-host.invalid", 0, 1, deadline));
 }
 
+static long long v_waitpid(int64_t deadline, int door) {
+  int status = 99;
+  pid_t got = door == 0 ? gt_waitpid(on.child, &status, 0) : gt_waitpid_until(on.child, &status, 0, deadline);
+  CHECK_EQ(status, 99);
+  return got;
+}
+static long long v_waitpid_any(int64_t deadline, int door) {
+  return DOOR(gt_waitpid(-1, NULL, WUNTRACED), gt_waitpid_until(-1, NULL, WUNTRACED, deadline));
+}
+static long long v_open(int64_t deadline, int door) {
+  return DOOR(gt_open(on.fifo, O_RDONLY, 0), gt_open_until(on.fifo, O_RDONLY, 0, deadline));
+}
+
 static const struct {
   const char *name;
   verb_t call;
 } verbs[] = {
+    {"gt_waitpid", v_waitpid},   {"gt_waitpid, any", v_waitpid_any}, {"gt_open", v_open},
     {"gt_recv", v_recv},         {"gt_send", v_send},       {"gt_send_all", v_send_all}, {"gt_recvfrom", v_recvfrom},
     {"gt_sendto", v_sendto},     {"gt_recvmsg", v_recvmsg}, {"gt_sendmsg", v_sendmsg},   {"gt_read", v_read},
     {"gt_write", v_write},       {"gt_readv", v_readv},     {"gt_writev", v_writev},     {"gt_accept", v_accept},
@@ -135,9 +156,24 @@ static void begin(void) {
     CHECK(got == 0 || got == -ETIMEDOUT);
   }
   on.sleeper = s_spawn(sleep_for_ever, NULL);
+  CHECK_OK(on.child = fork());
+  if (on.child == 0)
+    for (;;) pause();
+  strcpy(on.fifo, "/tmp/greenrt-waits-XXXXXX");
+  close(mkstemp(on.fifo));
+  unlink(on.fifo);
+  CHECK_OK(mkfifo(on.fifo, 0600));
 }
 
 static void end(void) {
+  /* the jobs that were left waiting for the fifo's other end */
+  int fifo = open(on.fifo, O_RDWR);
+  CHECK_OK(fifo);
+  while (s_stats().offload_jobs) CHECK_EQ(gt_sleep(MS(1)), 0);
+  close(fifo);
+  unlink(on.fifo);
+  CHECK_OK(kill(on.child, SIGKILL));
+  CHECK_EQ(gt_waitpid(on.child, NULL, 0), on.child);
   CHECK_EQ(gt_cancel(on.sleeper), 0);
   CHECK_EQ((intptr_t)s_join(on.sleeper), -ECANCELED);
   for (size_t i = 0; i < COUNT(on.crowd); i++) CHECK_EQ(gt_close(on.crowd[i]), 0);
