@@ -6,21 +6,47 @@
     with greenrt.Timeout(seconds): ...
 
 `python -m greenrt prog.py` runs an unmodified program with its threads, locks, sockets and sleeps on tasks.
+
+    pool        Group, Pool, joinall, iwait         queue       Queue, LifoQueue, PriorityQueue, Channel
+    sync        Lock, RLock, Condition, Event, ...  result      AsyncResult
+    threadpool  offload, ThreadPoolExecutor         server      StreamServer, DatagramServer
+    monkey      patch_all, patch, original          debug       print_tasks
 """
 
+from typing import Any
+
 from greenrt._core.task import Task, TaskExit, current, sleep, spawn, spawn_after
+from greenrt.pool import Group, Pool, iwait, joinall, killall
+from greenrt.result import AsyncResult
 from greenrt.timeout import Timeout, with_timeout
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncResult",
+    "Group",
+    "Pool",
     "Task",
     "TaskExit",
     "Timeout",
     "__version__",
     "current",
+    "iwait",
+    "joinall",
+    "killall",
+    "offload",
     "sleep",
     "spawn",
     "spawn_after",
     "with_timeout",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # What stands on much of the standard library is imported when it is asked for.
+    if name == "offload":
+        from greenrt.threadpool import offload
+
+        globals()["offload"] = offload
+        return offload
+    raise AttributeError(f"module 'greenrt' has no attribute {name!r}")

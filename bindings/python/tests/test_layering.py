@@ -9,7 +9,16 @@ import pytest
 from conftest import PACKAGE
 
 SOURCE = PACKAGE / "greenrt"
-FLOORS = {"_ffi": 0, "_core": 1, "timeout": 2, "debug": 2, "monkey": 3, "__init__": 4, "__main__": 5}
+FLOORS = {
+    "_ffi": 0,
+    "_core": 1,
+    **dict.fromkeys(("timeout", "debug", "queue", "sync", "result", "threadpool"), 2),
+    "pool": 3,
+    "monkey": 3,
+    "server": 4,
+    "__init__": 5,
+    "__main__": 6,
+}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -172,6 +172,7 @@ api! {
     fn PyObject_ClearWeakRefs(Obj);
     fn PyObject_GC_UnTrack(*mut c_void);
     fn PyType_GenericAlloc(Obj, Ssize) -> New;
+    fn PyType_GenericNew(Obj, Obj, Obj) -> New;
     fn PyType_GetFlags(Obj) -> std::ffi::c_ulong;
     fn PyType_GetSlot(Obj, c_int) -> *mut c_void;
     fn PyType_FromSpec(*mut TypeSpec) -> New;

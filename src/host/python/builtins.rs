@@ -14,6 +14,7 @@ use super::host;
 use super::residue;
 use super::task;
 use super::tasktype::{self, method, pack, END};
+use super::tools;
 
 // Each function is called by CPython with the GIL held and arguments as its flags say: that is what the SAFETY lines lean on.
 
@@ -229,7 +230,7 @@ unsafe extern "C" fn timeout_pending(_this: Obj, code: Obj) -> New {
 
 static ZERO: core::sync::atomic::AtomicPtr<super::api::PyObject> = core::sync::atomic::AtomicPtr::new(null_mut());
 
-static TABLE: [MethodDef; 12] = [
+static TABLE: [MethodDef; 13] = [
     method!(c"sleep", sleep, METH_FASTCALL, c"sleep(seconds=0)\n\nLet other tasks run for so many seconds; 0 lets those run that are ready."),
     method!(c"spawn", spawn, METH_FASTCALL | METH_KEYWORDS, c"spawn(func, *args, **kwargs)\n\nStart a task that calls func(*args, **kwargs)."),
     method!(c"current", current, METH_NOARGS, c"current()\n\nThe task that runs; the root task on the OS thread's own stack."),
@@ -241,6 +242,7 @@ static TABLE: [MethodDef; 12] = [
     method!(c"timeout_arm", timeout_arm, METH_FASTCALL, c"timeout_arm(exception, seconds)\n\nRaise exception in this task after so many seconds; a code for the others."),
     method!(c"timeout_disarm", timeout_disarm, METH_O, c"timeout_disarm(code)\n\nTake a timeout back; says whether it was still to come."),
     method!(c"timeout_pending", timeout_pending, METH_O, c"timeout_pending(code)\n\nIs the timeout still to come?"),
+    method!(c"set_queue_parts", tools::queue::set_parts, METH_FASTCALL, c"set_queue_parts(empty, full, shut_down, heappush, heappop)\n\nWhat a Queue raises, and how it keeps a heap."),
     END,
 ];
 
@@ -266,6 +268,7 @@ pub unsafe fn fill(dict: Obj) -> bool {
         }
         (api.PyDict_SetItemString)(dict, c"Task".as_ptr(), task::task_type()) == 0
             && (api.PyDict_SetItemString)(dict, c"TaskExit".as_ptr(), task::task_exit()) == 0
+            && tools::fill(dict)
     }
 }
 

@@ -19,6 +19,7 @@
 //! | signals.rs | signal handlers run in the root task |
 //! | builtins.rs | the table of builtins |
 //! | patch/ | patching in place, and identity |
+//! | tools/ | the types that greenrt's own tools stand on: wait queue, semaphore, queue |
 //!
 //! Rules of the room:
 //! * GIL held everywhere, except inside gt_ calls that may switch. After such a call anything may have changed: other
@@ -39,6 +40,7 @@ pub(crate) mod stack;
 mod stay;
 pub(crate) mod task;
 pub(crate) mod tasktype;
+mod tools;
 pub(crate) mod worker;
 
 use core::ffi::{c_int, c_void};

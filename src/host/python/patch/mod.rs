@@ -50,7 +50,7 @@ mod thread;
 mod time;
 mod values;
 mod wait;
-mod waiters;
+pub mod waiters;
 
 pub(crate) use builtins::BUILTINS;
 

@@ -230,6 +230,23 @@ pub unsafe fn wait(
     take: &dyn Fn() -> bool,
     give_back: &dyn Fn(),
 ) -> Outcome {
+    // SAFETY: the caller's promise.
+    unsafe { wait_from(key, deadline, recheck, take, give_back, &|| true) }
+}
+
+/// As [`wait`]; `begin` is called once the task stands in the list, so that whatever it lets happen is not missed. It may
+/// run Python code; false: it has set an exception, and nothing is waited for.
+///
+/// # Safety
+/// As for [`wait`].
+pub unsafe fn wait_from(
+    key: usize,
+    deadline: i64,
+    recheck: Recheck,
+    take: &dyn Fn() -> bool,
+    give_back: &dyn Fn(),
+    begin: &dyn Fn() -> bool,
+) -> Outcome {
     let node = Node {
         task: gt::gt_self(),
         granted: Cell::new(false),
@@ -237,6 +254,13 @@ pub unsafe fn wait(
         previous: Cell::new(core::ptr::null()),
     };
     queue(&mut table(), key).push(&node);
+    if !begin() {
+        match node.granted.get() {
+            true => give_back(),
+            false => leave(key, &node),
+        }
+        return Outcome::Raised;
+    }
     let mut pause = RECHECK_FIRST;
     loop {
         let until = match recheck {

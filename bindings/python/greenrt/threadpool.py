@@ -1,0 +1,230 @@
+"""Python code on real OS threads, while the task that asks parks: for libraries that block by themselves.
+
+    offload(func, *args)                       func's result; other tasks run meanwhile
+    with ThreadPoolExecutor(8) as executor:    futures, as in concurrent.futures, that park the task
+
+Whether `threading` is patched or not, these threads are the operating system's, and code on them blocks as ever.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue as _queue
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
+
+from greenrt._core import task as _task
+from greenrt._core.clock import Countdown
+from greenrt._ffi import native
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+
+T = TypeVar("T")
+
+__all__ = ["ThreadPoolExecutor", "offload", "statistics"]
+
+assert _task
+
+# Threads of offload() at most, and how many seconds one stays without work.
+MAX_THREADS = 32
+LINGER = 10.0
+
+
+class _Threads:
+    """OS threads that run jobs: started on demand, up to a number, gone after some time without work."""
+
+    def __init__(self, most: int, linger: Optional[float], initializer: Optional[Callable[[], object]] = None) -> None:
+        self.most = most
+        self.linger = linger
+        self.initializer = initializer
+        self.jobs: _queue.SimpleQueue[Optional[Callable[[], None]]] = _queue.SimpleQueue()
+        self.count = 0
+        self.idle = 0
+        self.gone = native.WaitQueue()
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Runs a job on one of the threads, now or when one is free."""
+        if self.idle > self.jobs.qsize() or self.count >= self.most:
+            self.jobs.put(job)
+            return
+        self.count += 1
+        try:
+            native.patch_original("_thread.start_new_thread")(self.serve, (job,))
+        except BaseException:
+            self.count -= 1
+            if not self.count:
+                raise
+            self.jobs.put(job)
+
+    def serve(self, job: Optional[Callable[[], None]]) -> None:
+        try:
+            if self.initializer is not None:
+                self.initializer()
+            while job is not None:
+                job()
+                job = None  # what it holds is let go before the wait
+                self.idle += 1
+                try:
+                    job = self.jobs.get(timeout=self.linger)
+                except _queue.Empty:
+                    job = None
+                finally:
+                    self.idle -= 1
+        finally:
+            self.count -= 1
+            self.gone.notify_all()
+
+    def end(self) -> None:
+        """The threads end when the jobs are done."""
+        for _ in range(self.count):
+            self.jobs.put(None)
+
+    def join(self) -> None:
+        """Waits until they have."""
+        while self.count:
+            self.gone.wait(None, self._look_again)
+
+    def _look_again(self) -> None:
+        if not self.count:
+            self.gone.notify_all()
+
+
+_shared = _Threads(MAX_THREADS, LINGER)
+
+
+class _Call:
+    """One call on another thread, and who waits for it."""
+
+    __slots__ = ("args", "context", "done", "error", "func", "kwargs", "result", "waiter")
+
+    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.func, self.args, self.kwargs = func, args, kwargs
+        self.context = contextvars.copy_context()
+        self.result: Any = None
+        self.error: Optional[BaseException] = None
+        self.done = False
+        self.waiter = native.WaitQueue()
+
+    def __call__(self) -> None:
+        try:
+            self.result = self.context.run(self.func, *self.args, **self.kwargs)
+        except BaseException as error:
+            self.error = error
+        self.done = True
+        self.waiter.notify_all()
+
+    def look_again(self) -> None:
+        if self.done:
+            self.waiter.notify_all()
+
+
+def offload(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Calls func(*args, **kwargs) on a real OS thread and parks until it is done: its result, or its exception.
+
+    It runs in a copy of the caller's context. A waiter that is killed or timed out leaves the call running. At most MAX_THREADS
+    calls run at once; others wait for their turn.
+    """
+    call = _Call(func, args, kwargs)
+    _shared.run(call)
+    while not call.done:
+        call.waiter.wait(None, call.look_again)
+    if call.error is not None:
+        try:
+            raise call.error
+        finally:
+            del call  # no cycle through the traceback
+    result: T = call.result
+    return result
+
+
+def statistics() -> dict[str, int]:
+    """Threads of offload(), how many of them are idle, and calls that wait for one."""
+    return {"threads": _shared.count, "idle": max(0, _shared.idle), "waiting": _shared.jobs.qsize()}
+
+
+class _GreenFuture(Future[T]):
+    """A future whose result() and exception() park the task, patched or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parked = native.WaitQueue()
+        self.add_done_callback(lambda future: self._parked.notify_all())
+
+    def _park(self, timeout: Optional[float]) -> None:
+        left = Countdown(None if timeout is None else max(0.0, timeout))
+        while not self.done():
+            if left.over or not self._parked.wait(left(), self._look_again):
+                break
+
+    def _look_again(self) -> None:
+        if self.done():
+            self._parked.notify_all()
+
+    def result(self, timeout: Optional[float] = None) -> T:
+        """What the call returned, or its exception raised. TimeoutError after timeout seconds, CancelledError."""
+        self._park(timeout)
+        return super().result(0)
+
+    def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:
+        """The exception of the call, None when there was none. TimeoutError after timeout seconds, CancelledError."""
+        self._park(timeout)
+        return super().exception(0)
+
+
+class ThreadPoolExecutor(Executor):
+    """concurrent.futures on real OS threads, for tasks: waiting for a future parks the task."""
+
+    def __init__(
+        self,
+        max_workers: int = 16,
+        initializer: Optional[Callable[..., object]] = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
+        if max_workers < 1:
+            raise ValueError("max_workers must be greater than 0")
+        begin = None if initializer is None else lambda: initializer(*initargs)
+        self._threads = _Threads(max_workers, None, begin)
+        self._pending: set[Future[Any]] = set()
+        self._closed = False
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Calls fn(*args, **kwargs) on one of the threads. RuntimeError after shutdown()."""
+        if self._closed:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        future: _GreenFuture[T] = _GreenFuture()
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        context = contextvars.copy_context()
+
+        def job() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = context.run(fn, *args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._threads.run(job)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Takes no more calls; with wait, parks until those that were taken are done. cancel_futures: those that have
+        not begun are cancelled."""
+        if not self._closed:
+            self._closed = True
+            if cancel_futures:
+                for future in tuple(self._pending):
+                    future.cancel()
+            self._threads.end()
+        if wait:
+            self._threads.join()
+
+    def statistics(self) -> dict[str, int]:
+        """Threads, how many of them are idle, and calls that are not done."""
+        return {"threads": self._threads.count, "idle": max(0, self._threads.idle), "pending": len(self._pending)}

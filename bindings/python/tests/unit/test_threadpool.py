@@ -1,0 +1,141 @@
+"""What offload and the executor promise: real OS threads, and tasks that run on meanwhile."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextvars
+import threading
+import time
+from typing import Any
+
+import pytest
+
+import greenrt
+from greenrt import Timeout, joinall, monkey, offload, sleep, spawn
+from greenrt.threadpool import ThreadPoolExecutor, statistics
+
+# The C function: it blocks the OS thread, patched or not.
+blocking_sleep = monkey.original("time.sleep")
+
+
+def settle() -> None:
+    """Lets every task run until it waits."""
+    for _ in range(5):
+        sleep(0)
+
+
+def test_calls_overlap_and_tasks_go_on() -> None:
+    ticks = 0
+
+    def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            sleep(0.001)
+
+    ticker = spawn(tick)
+    barrier = threading.Barrier(4)  # passes only if four real threads are in it at once
+    joinall([spawn(offload, barrier.wait, 30) for _ in range(4)], raise_error=True)
+    offload(blocking_sleep, 0.05)
+    ticker.kill()
+    assert ticks > 3
+
+
+def test_it_is_another_os_thread() -> None:
+    native = monkey.original("_thread.get_ident")
+    assert offload(native) != native()
+
+
+def test_result_exception_and_context_come_through() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+    variable.set("mine")
+    assert offload(variable.get) == "mine"
+    assert offload(lambda *a, **k: (a, k), 1, b=2) == ((1,), {"b": 2})
+    with pytest.raises(ZeroDivisionError):
+        offload(lambda: 1 / 0)
+    offload(lambda: variable.set("theirs"))
+    assert variable.get() == "mine"
+
+
+def test_a_waiter_that_is_timed_out_leaves_the_call_running() -> None:
+    gate, done = threading.Event(), []
+
+    def work() -> None:
+        gate.wait(30)
+        done.append(1)
+
+    with pytest.raises(Timeout):
+        with Timeout(0.01):
+            offload(work)
+    assert done == []
+    gate.set()
+    limit = time.monotonic() + 30
+    while not done and time.monotonic() < limit:
+        sleep(0.001)
+    assert done == [1]
+
+
+def test_more_calls_than_threads_wait_for_their_turn() -> None:
+    tasks = [spawn(offload, lambda n=n: n) for n in range(200)]
+    assert [task.wait() for task in tasks] == list(range(200))
+    assert statistics()["threads"] <= 32
+
+
+def test_offload_is_found_on_the_package() -> None:
+    assert greenrt.offload is offload
+    with pytest.raises(AttributeError):
+        greenrt.nothing_of_that_name  # type: ignore[attr-defined]
+
+
+def test_executor_parks_the_task_that_waits() -> None:
+    with ThreadPoolExecutor(2) as executor:
+        futures = [executor.submit(lambda n=n: n * n) for n in range(10)]
+        assert [future.result(30) for future in futures] == [n * n for n in range(10)]
+        assert list(executor.map(abs, [-1, -2])) == [1, 2]
+        failing = executor.submit(lambda: 1 / 0)
+        assert isinstance(failing.exception(30), ZeroDivisionError)
+        with pytest.raises(ZeroDivisionError):
+            failing.result()
+        slow = executor.submit(blocking_sleep, 0.05)
+        beside = spawn(sleep, 0)
+        with pytest.raises((TimeoutError, concurrent.futures.TimeoutError)):
+            slow.result(0.001)
+        assert beside.done
+    assert slow.done(), "leaving the block waits"
+    assert executor.statistics() == {"threads": 0, "idle": 0, "pending": 0}
+
+
+def test_executor_works_with_wait_and_as_completed() -> None:
+    with ThreadPoolExecutor(4) as executor:
+        futures = [executor.submit(int, str(n)) for n in range(5)]
+        done, pending = concurrent.futures.wait(futures, timeout=30)
+        assert len(done) == 5 and not pending
+        assert sorted(f.result() for f in concurrent.futures.as_completed(futures)) == list(range(5))
+
+
+def test_executor_after_shutdown_and_with_cancel() -> None:
+    begun, gate = threading.Event(), threading.Event()
+    executor = ThreadPoolExecutor(1)
+    first = executor.submit(lambda: begun.set() or gate.wait(30))
+    while not begun.is_set():
+        sleep(0.001)
+    second = executor.submit(int)
+    executor.shutdown(wait=False, cancel_futures=True)
+    assert second.cancelled()
+    with pytest.raises(concurrent.futures.CancelledError):
+        second.result()
+    with pytest.raises(RuntimeError, match="shutdown"):
+        executor.submit(int)
+    gate.set()
+    executor.shutdown()
+    assert first.result() is True
+    with pytest.raises(ValueError):
+        ThreadPoolExecutor(0)
+
+
+def test_executor_calls_its_initializer_once_a_thread() -> None:
+    begun: list[Any] = []
+    with ThreadPoolExecutor(1, begun.append, ("x",)) as executor:
+        for _ in range(3):
+            executor.submit(int).result(30)
+    assert begun == ["x"]
