@@ -16,6 +16,13 @@ fn main() {
     if env::var_os("CARGO_FEATURE_VALGRIND").is_some() {
         cc::Build::new().file("src/context/valgrind.c").compile("greenrt_valgrind");
     }
+    if env::var_os("CARGO_FEATURE_FAULT_INJECTION").is_some() {
+        let seam = root.join("src/sys/faults.c");
+        cc::Build::new().file(&seam).compile("greenrt_faults");
+        for name in wrapped(&std::fs::read_to_string(seam).expect("src/sys/faults.c is there")) {
+            println!("cargo:rustc-cdylib-link-arg=-Wl,--wrap={name}");
+        }
+    }
 
     let abi = abi_version(&root);
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libgreenrt.so.{abi}");
@@ -107,6 +114,15 @@ fn for_c(header: &str) -> String {
     out.join("\n") + "\n"
 }
 
+/// The calls that the fault loops' seam stands in front of.
+fn wrapped(seam: &str) -> impl Iterator<Item = &str> {
+    let by_hand = |line: &str| line.contains(") {").then_some(()).and_then(|()| line.find("__wrap_").map(|at| at + 7));
+    seam.lines().filter(|line| !line.contains('#')).filter_map(move |line| match line.split_once('(') {
+        Some(("CALL" | "MAP_", rest)) => rest.split(", ").nth(1),
+        _ => by_hand(line).and_then(|at| line[at..].split('(').next()),
+    })
+}
+
 fn abi_version(root: &std::path::Path) -> String {
     let path = root.join("src/ffi/version.rs");
     let source = std::fs::read_to_string(path).expect("src/ffi/version.rs is there");
@@ -150,6 +166,9 @@ const PREAMBLE: &str = r#"
  *
  * Descriptors are owned (made by gt_socket, gt_accept, gt_listen_tcp, gt_dial_tcp, or adopted) or foreign (all others).
  * Both work with every verb; owned ones cost fewer system calls.
+ *
+ * The first call of an OS thread makes its scheduler, for which any function that needs one may say -ENOMEM, -EMFILE, -ENFILE or
+ * -EAGAIN (2,047 at a time); nothing has happened then, and the next call tries again.
  *
  * Callbacks take `arg` last. Structs that begin with `size_t size` may grow: set it to sizeof, zero the rest.
  */

@@ -17,6 +17,9 @@
  * Descriptors are owned (made by gt_socket, gt_accept, gt_listen_tcp, gt_dial_tcp, or adopted) or foreign (all others).
  * Both work with every verb; owned ones cost fewer system calls.
  *
+ * The first call of an OS thread makes its scheduler, for which any function that needs one may say -ENOMEM, -EMFILE, -ENFILE or
+ * -EAGAIN (2,047 at a time); nothing has happened then, and the next call tries again.
+ *
  * Callbacks take `arg` last. Structs that begin with `size_t size` may grow: set it to sizeof, zero the rest.
  */
 
@@ -1350,7 +1353,7 @@ int gt_unpark(int64_t task);
 /**
  * Makes a waker for a task: gt_unpark() for code that keeps it for later, such as another thread.
  *
- * Returns NULL when the task does not exist or memory is out. Any thread; does not switch.
+ * Returns NULL with errno set: ESRCH (no such task, or it has ended), ENOMEM. Any thread; does not switch.
  */
 struct gt_waker_t *gt_waker_new(int64_t task);
 
@@ -2662,7 +2665,7 @@ int gt_listen_tcp_until(const char *host, uint16_t port, int backlog, int64_t de
  *   -EINVAL         host is NULL
  *   -EADDRNOTAVAIL  the name does not resolve
  *   -EAGAIN         the name server does not answer now, or too many names are being resolved
- *   the last address's error (-ECONNREFUSED, ...)
+ *   the last address's error: -ECONNREFUSED, -ENETUNREACH and what else connect(2) says
  * Also -EMFILE, -ENOMEM, -ECANCELED, -EINTR, -ETIMEDOUT. May switch.
  */
 int gt_dial_tcp(const char *host,
@@ -3688,7 +3691,7 @@ int gt_task_info(int64_t task,
  *   -EINVAL  addresses is NULL or max is 0
  *   -ESRCH   no such task
  *   -EXDEV   it lives on another OS thread
- *   -EAGAIN  no OS thread to be had for the work
+ *   -EAGAIN, -ENOMEM  no OS thread to be had for the work
  *
  * Does not switch. The task's home thread, which stands still while a helper thread reads.
  */
@@ -3703,7 +3706,7 @@ int gt_backtrace(int64_t task,
  *
  * Returns 0, or
  *   -EBADF   no such descriptor
- *   -EAGAIN  no OS thread to be had for the work
+ *   -EAGAIN, -ENOMEM  no OS thread to be had for the work
  *   -EPIPE, -ENOSPC, ...  what write(2) said
  *
  * Does not switch. The whole OS thread stands still until the text is written, also when the descriptor has to be waited

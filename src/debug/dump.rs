@@ -9,7 +9,7 @@
 //! greenrt: end of dump
 //! ```
 
-use std::fmt::Write;
+use std::fmt::{Display, Formatter, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::aside::aside;
@@ -25,18 +25,41 @@ use crate::sched::Scheduler;
 use crate::sys::clock::{self, NEVER};
 use crate::sys::complain;
 
-/// Where the text goes, piece by piece: a dump of a million tasks does not stand in memory at once.
+/// Where the text goes, piece by piece: a dump of a million tasks does not stand in memory at once, and takes none.
 struct Out {
     fd: i32,
-    text: String,
+    text: [u8; ROOM],
+    len: usize,
     failed: Option<Error>,
 }
 
-const PIECE: usize = 32 * 1024;
+const ROOM: usize = 64 * 1024;
+/// What is written at once, between two tasks.
+const PIECE: usize = ROOM / 2;
+
+impl Write for Out {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            if self.len == ROOM {
+                self.flush();
+            }
+            let (now, later) = rest.split_at(rest.len().min(ROOM - self.len));
+            self.text[self.len..self.len + now.len()].copy_from_slice(now);
+            self.len += now.len();
+            rest = later;
+        }
+        Ok(())
+    }
+}
 
 impl Out {
+    fn new(fd: i32) -> Out {
+        Out { fd, text: [0; ROOM], len: 0, failed: None }
+    }
+
     fn flush(&mut self) {
-        let mut rest = self.text.as_bytes();
+        let mut rest = &self.text[..self.len];
         while !rest.is_empty() && self.failed.is_none() {
             // SAFETY: the pointer and length are those of a live slice.
             match unsafe { libc::write(self.fd, rest.as_ptr().cast(), rest.len()) } {
@@ -49,7 +72,7 @@ impl Out {
                 },
             }
         }
-        self.text.clear();
+        self.len = 0;
     }
 }
 
@@ -70,7 +93,7 @@ pub fn write(s: &'static Scheduler, fd: i32, title: &str) -> Result<()> {
     let thread = stacks::of_thread();
     aside(|| {
         let _turn = Turn::take();
-        let mut out = Out { fd, text: String::new(), failed: None };
+        let mut out = Out::new(fd);
         all(s, here, thread, title, &mut out);
         out.flush();
         out.failed.map_or(Ok(()), Err)
@@ -112,7 +135,7 @@ impl Drop for Turn {
 fn all(s: &'static Scheduler, here: Option<Registers>, thread: (usize, usize), title: &str, out: &mut Out) {
     let count = facts::list(s, &mut []);
     let now = clock::coarse();
-    let _ = writeln!(out.text, "greenrt: {title} of {count} tasks at {} s", seconds(now));
+    let _ = writeln!(out, "greenrt: {title} of {count} tasks at {} s", seconds(now));
     let (mut walker, mut names) = (Walker::default(), Names::new());
     s.each_task(|task| {
         if task.state.get() == State::Done {
@@ -120,16 +143,16 @@ fn all(s: &'static Scheduler, here: Option<Registers>, thread: (usize, usize), t
         }
         let mut frames = [Frame { ip: 0, after_call: false }; FRAMES];
         let found = facts::frames(s, task, here, thread, &mut walker, &mut frames);
-        head(&facts::of(s, task, thread), facts::high_water(task), now, &mut names, &mut out.text);
-        calls(&frames[..found], &mut names, &mut out.text);
-        if out.text.len() > PIECE {
+        head(&facts::of(s, task, thread), facts::high_water(task), now, &mut names, out);
+        calls(&frames[..found], &mut names, out);
+        if out.len > PIECE {
             out.flush();
         }
     });
-    let _ = writeln!(out.text, "greenrt: end of {title}");
+    let _ = writeln!(out, "greenrt: end of {title}");
 }
 
-fn head(f: &Facts, high: usize, now: i64, names: &mut Names, out: &mut String) {
+fn head(f: &Facts, high: usize, now: i64, names: &mut Names, out: &mut impl Write) {
     let name = &f.name[..f.name.iter().position(|&b| b == 0).unwrap_or(f.name.len())];
     let state = match f.state {
         State::Ready => "ready",
@@ -173,24 +196,48 @@ fn head(f: &Facts, high: usize, now: i64, names: &mut Names, out: &mut String) {
     }
     if f.entry != 0 {
         let entry = names.function(f.entry);
-        let _ = writeln!(out, "  entry {:#x} {}", f.entry, if entry.is_empty() { "?" } else { &entry });
+        let entry = if entry.as_str().is_empty() { "?" } else { entry.as_str() };
+        let _ = writeln!(out, "  entry {:#x} {entry}", f.entry);
     }
 }
 
 /// The lines of a backtrace.
-pub fn calls(frames: &[Frame], names: &mut Names, out: &mut String) {
+pub fn calls(frames: &[Frame], names: &mut Names, out: &mut impl Write) {
     for (i, &frame) in frames.iter().enumerate() {
         let _ = writeln!(out, "  #{i} {:#x} {}", frame.ip, names.frame(frame));
     }
 }
 
 /// A name as one word of a line: what does not print is a dot.
-pub fn printable(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(name);
-    text.chars().map(|c| if c.is_control() || c == '\'' { '.' } else { c }).collect()
+pub fn printable(name: &[u8]) -> impl Display + '_ {
+    Printable(name)
+}
+
+struct Printable<'a>(&'a [u8]);
+
+impl Display for Printable<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                f.write_char(if c.is_control() || c == '\'' { '.' } else { c })?;
+            }
+            if !chunk.invalid().is_empty() {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Nanoseconds as seconds, to the microsecond.
-pub fn seconds(ns: i64) -> String {
-    format!("{}.{:06}", ns / 1_000_000_000, ns % 1_000_000_000 / 1000)
+pub fn seconds(ns: i64) -> impl Display {
+    Seconds(ns)
+}
+
+struct Seconds(i64);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:06}", self.0 / 1_000_000_000, self.0 % 1_000_000_000 / 1000)
+    }
 }

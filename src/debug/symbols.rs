@@ -11,6 +11,7 @@ use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard};
 
 use super::unwind::Frame;
+use crate::sys::faults::{beyond, within};
 
 /// The crate's cache is one for the process; a fork must not find it half written.
 static CACHE: Mutex<()> = Mutex::new(());
@@ -41,89 +42,114 @@ pub fn at_load() {
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
 }
 
+/// Text that grows while there is memory. What does not fit is left out.
+#[derive(Default)]
+pub struct Text(String);
+
+impl Text {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, more: &str) -> std::fmt::Result {
+        self.0.try_reserve(more.len()).map_err(|_| std::fmt::Error)?;
+        self.0.push_str(more);
+        Ok(())
+    }
+}
+
 /// Names, remembered for the length of one report: parked tasks stand in the same places.
 #[derive(Default)]
 pub struct Names {
-    known: HashMap<(usize, bool), String>,
+    known: HashMap<(usize, bool), Text>,
 }
 
 impl Names {
     /// For a new report: objects may have been loaded since the last one.
     pub fn new() -> Names {
         let _one = lock();
-        backtrace::clear_symbol_cache();
+        beyond(backtrace::clear_symbol_cache);
         Names::default()
     }
 
     /// The name of a function by its address; empty if there is none.
-    pub fn function(&mut self, address: usize) -> String {
-        let _one = lock();
-        let mut name = String::new();
-        // SAFETY: nobody else is in the crate: every use of it is under the lock.
-        unsafe {
-            backtrace::resolve_unsynchronized(within(address), |symbol| {
-                // The last one is the function itself, those before are inlined into it.
-                name = symbol.name().map_or_else(String::new, |n| format!("{n:#}"));
-            });
-        }
+    pub fn function(&mut self, address: usize) -> Text {
+        let mut name = Text::default();
+        // The last one is the function itself, those before are inlined into it.
+        resolve(address, |symbol| {
+            name.0.clear();
+            let _ = symbol.name().map_or(Ok(()), |n| write!(name, "{n:#}"));
+        });
         name
     }
 
     /// What a frame is: `name (file.c:34) in module`, inlined functions before the one that they are part of.
     pub fn frame(&mut self, frame: Frame) -> &str {
-        self.known.entry((frame.ip, frame.after_call)).or_insert_with(|| {
-            let _one = lock();
-            describe(frame)
-        })
+        let key = (frame.ip, frame.after_call);
+        if !self.known.contains_key(&key) && self.known.try_reserve(1).is_ok() {
+            self.known.insert(key, describe(frame));
+        }
+        self.known.get(&key).map_or("?", Text::as_str)
     }
 }
 
-/// The crate takes every address for a return address and looks one byte before it.
-fn within(place: usize) -> *mut c_void {
-    (place + 1) as *mut c_void
-}
-
-fn describe(frame: Frame) -> String {
-    let place = frame.ip - frame.after_call as usize;
-    let mut symbols: Vec<String> = Vec::new();
-    let mut ours = false;
+/// Calls `each` for every function that a place is in. The crate takes every address for a return address and looks one
+/// byte before it.
+fn resolve(place: usize, mut each: impl FnMut(&backtrace::Symbol)) {
+    let _one = lock();
+    let after = (place + 1) as *mut c_void;
     // SAFETY: nobody else is in the crate: every use of it is under the lock.
-    unsafe {
-        backtrace::resolve_unsynchronized(within(place), |symbol| {
-            let mut text = symbol.name().map_or_else(|| "?".into(), |n| format!("{n:#}"));
-            if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
-                let _ = write!(text, " ({}:{line})", file.file_name().unwrap_or_default().to_string_lossy());
-                ours = file.extension().is_some_and(|e| e == "rs");
-            }
-            symbols.push(text);
-        });
+    beyond(|| unsafe { backtrace::resolve_unsynchronized(after, |symbol| within(|| each(symbol))) });
+}
+
+fn describe(frame: Frame) -> Text {
+    let place = frame.ip - frame.after_call as usize;
+    let (mut text, mut last, mut ours) = (Text::default(), 0, false);
+    // Errors mean that memory is out: a shorter text.
+    resolve(place, |symbol| {
+        if !text.0.is_empty() {
+            let _ = text.write_str(" < ");
+        }
+        last = text.0.len();
+        let _ = match symbol.name() {
+            Some(name) => write!(text, "{name:#}"),
+            None => text.write_str("?"),
+        };
+        if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or("?");
+            let _ = write!(text, " ({name}:{line})");
+            ours = file.extension().is_some_and(|e| e == "rs");
+        }
+    });
+    if ours {
+        // What was inlined into a Rust function is mostly the library's own machinery: the function alone says enough.
+        text.0.drain(..last);
     }
-    let (module, near) = module(place);
-    // What was inlined into a Rust function is mostly the library's own machinery: the function alone says enough.
-    let from = if ours { symbols.len().saturating_sub(1) } else { 0 };
-    let mut text = symbols[from..].join(" < ");
-    if text.is_empty() {
-        text = near.unwrap_or_else(|| "?".into());
-    }
-    if !module.is_empty() {
-        let _ = write!(text, " in {module}");
-    }
+    let _ = module(place, &mut text);
     text
 }
 
-/// The file an address is from, and the nearest exported name below it.
-fn module(address: usize) -> (String, Option<String>) {
+/// Adds the file an address is from; and where nothing better is known, the nearest exported name below it.
+fn module(address: usize, text: &mut Text) -> std::fmt::Result {
     let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: dladdr(3) fills the struct in or returns 0; the strings are the loader's.
-    unsafe {
-        if libc::dladdr(address as *const c_void, info.as_mut_ptr()) == 0 {
-            return (String::new(), None);
+    // SAFETY: dladdr(3) fills the struct in or returns 0, and then it stays all zero.
+    let info = unsafe {
+        libc::dladdr(address as *const c_void, info.as_mut_ptr());
+        info.assume_init()
+    };
+    // SAFETY: NUL-terminated, and the loader's.
+    let name = |p: *const libc::c_char| (!p.is_null()).then(|| unsafe { CStr::from_ptr(p) }.to_str().unwrap_or("?"));
+    if text.0.is_empty() {
+        match name(info.dli_sname) {
+            Some(near) => write!(text, "{near}+{:#x}", address.wrapping_sub(info.dli_saddr as usize))?,
+            None => text.write_str("?")?,
         }
-        let info = info.assume_init();
-        let text = |p: *const libc::c_char| (!p.is_null()).then(|| CStr::from_ptr(p).to_string_lossy().into_owned());
-        let file = text(info.dli_fname).unwrap_or_default();
-        let file = file.rsplit('/').next().unwrap_or_default().to_string();
-        let near = text(info.dli_sname).map(|n| format!("{n}+{:#x}", address.wrapping_sub(info.dli_saddr as usize)));
-        (file, near)
+    }
+    match name(info.dli_fname).and_then(|path| path.rsplit('/').next()) {
+        None | Some("") => Ok(()),
+        Some(file) => write!(text, " in {file}"),
     }
 }

@@ -9,7 +9,8 @@
 use std::ffi::c_void;
 
 use gimli::{BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EvaluationResult, Location, NativeEndian, Register};
-use gimli::{EndianSlice, RegisterRule, UnwindContext, UnwindExpression, UnwindSection, Value};
+use gimli::{EndianSlice, Evaluation, EvaluationStorage, Piece, RegisterRule, UnwindContext, UnwindContextStorage};
+use gimli::{UnwindExpression, UnwindSection, UnwindTableRow, Value};
 
 use crate::context::Saved;
 
@@ -149,14 +150,29 @@ impl Registers {
     }
 }
 
-/// What one walk after another uses again.
+/// The room that gimli works in: its own would come from the heap, and abort when there is no memory. Frames of compilers use
+/// a handful of registers, one or two rows that are remembered, and expressions of a few steps.
+struct InPlace;
+
+impl UnwindContextStorage<usize> for InPlace {
+    type Rules = [(Register, RegisterRule<usize>); 64];
+    type Stack = [UnwindTableRow<usize, InPlace>; 4];
+}
+
+impl EvaluationStorage<Reader> for InPlace {
+    type Stack = [Value; 32];
+    type ExpressionStack = [(Reader, Reader); 4];
+    type Result = [Piece<Reader>; 4];
+}
+
+/// What one walk after another uses again. Some KiB: not for a task's stack.
 pub struct Walker {
-    context: UnwindContext<usize>,
+    context: UnwindContext<usize, InPlace>,
 }
 
 impl Default for Walker {
     fn default() -> Walker {
-        Walker { context: UnwindContext::new() }
+        Walker { context: UnwindContext::new_in() }
     }
 }
 
@@ -226,7 +242,7 @@ impl Walker {
 /// A DWARF expression (DWARF 5, 2.5), as far as unwinding needs one.
 fn evaluate(e: gimli::Expression<Reader>, at: &Registers, view: View, cfa: Option<u64>) -> Option<u64> {
     let encoding = gimli::Encoding { format: gimli::Format::Dwarf32, version: 5, address_size: 8 };
-    let mut run = e.evaluation(encoding);
+    let mut run = Evaluation::<Reader, InPlace>::new_in(e.0, encoding);
     if let Some(cfa) = cfa {
         run.set_initial_value(cfa);
     }

@@ -12,16 +12,17 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use super::aside;
+use super::aside::STACK;
 use super::capture::{self, Signal, Thread};
 use super::dump::{calls, printable, seconds};
-use super::symbols::Names;
+use super::symbols::{Names, Text};
 use super::unwind::{Frame, Walker, FRAMES};
 use crate::error::{Error, Result};
 use crate::home::{self, Progress, Watched, INSIDE};
 use crate::sched::report::WATCHERS;
 use crate::sched::task::NAME;
 use crate::sched::try_box;
+use crate::sys::thread::{self, End, Signals};
 use crate::sys::{clock, futex};
 
 /// The limits that a watchdog takes: a millisecond to a day.
@@ -57,7 +58,7 @@ pub type Tell = Box<dyn Fn(&Report)>;
 /// Whether a watchdog runs.
 enum Stage {
     Off,
-    Running(libc::pthread_t),
+    Running(thread::Thread),
     Stopping,
 }
 
@@ -120,7 +121,7 @@ pub fn start(limit: i64, tell: Tell) -> Result<()> {
     let watchdog = try_box(Watchdog { limit, tell, signal, holds: Vec::new(), looked, began })?;
     let place = Box::into_raw(watchdog);
     // SAFETY: the box is the thread's from here on; if there is none, it is taken back.
-    match unsafe { aside::start(run, place.cast()) } {
+    match unsafe { thread::start(run, place.cast(), STACK, End::Joined, Signals::Blocked) } {
         Ok(thread) => {
             WATCHERS.store(1, Ordering::Relaxed);
             *stage = Stage::Running(thread);
@@ -139,33 +140,29 @@ pub fn start(limit: i64, tell: Tell) -> Result<()> {
 pub fn stop() -> Result<()> {
     let thread = {
         let mut stage = stage();
-        let thread = match *stage {
-            Stage::Off => return Err(Error::new(libc::ESRCH)),
+        match std::mem::replace(&mut *stage, Stage::Stopping) {
+            Stage::Off => {
+                *stage = Stage::Off;
+                return Err(Error::new(libc::ESRCH));
+            }
             Stage::Stopping => return Err(Error::new(libc::EALREADY)),
+            Stage::Running(thread) if thread.is_this() => {
+                *stage = Stage::Running(thread);
+                return Err(Error::new(libc::EDEADLK));
+            }
             Stage::Running(thread) => thread,
-        };
-        // SAFETY: neither has preconditions; the thread was not joined.
-        if unsafe { libc::pthread_equal(thread, libc::pthread_self()) } != 0 {
-            return Err(Error::new(libc::EDEADLK));
         }
-        *stage = Stage::Stopping;
-        thread
     };
     END.fetch_add(1, Ordering::Release);
     futex::wake_one(&END);
-    // SAFETY: Stopping is ours alone, so it is joined once.
-    unsafe { libc::pthread_join(thread, std::ptr::null_mut()) };
+    thread.join();
     WATCHERS.store(0, Ordering::Relaxed);
     *stage() = Stage::Off;
     Ok(())
 }
 
 extern "C" fn run(watchdog: *mut c_void) -> *mut c_void {
-    #[cfg(target_os = "linux")]
-    // SAFETY: a NUL-terminated name of at most 15 bytes, copied by the kernel.
-    unsafe {
-        libc::prctl(libc::PR_SET_NAME, c"gt-watchdog".as_ptr())
-    };
+    thread::name(c"gt-watchdog");
     // SAFETY: `start` hands it over.
     let mut watchdog = unsafe { Box::from_raw(watchdog.cast::<Watchdog>()) };
     let forks = home::forks();
@@ -258,7 +255,7 @@ impl Watchdog {
             text: "",
         };
         let text = text(&report, frames);
-        report.text = &text;
+        report.text = text.as_str();
         (self.tell)(&report);
     }
 }
@@ -302,8 +299,8 @@ fn bounds(w: &Watched) -> (usize, usize) {
     unsafe { super::stacks::of_handle(w.handle) }
 }
 
-fn text(r: &Report, frames: &[Frame]) -> String {
-    let mut out = String::new();
+fn text(r: &Report, frames: &[Frame]) -> Text {
+    let mut out = Text::default();
     let name = &r.name[..r.name.iter().position(|&b| b == 0).unwrap_or(NAME)];
     let _ = match r.task {
         0 => write!(out, "greenrt: watchdog: a task of OS thread {}", r.thread),
@@ -314,7 +311,8 @@ fn text(r: &Report, frames: &[Frame]) -> String {
     let mut names = Names::new();
     if r.entry != 0 {
         let entry = names.function(r.entry);
-        let _ = writeln!(out, "  entry {:#x} {}", r.entry, if entry.is_empty() { "?" } else { &entry });
+        let _ =
+            writeln!(out, "  entry {:#x} {}", r.entry, if entry.as_str().is_empty() { "?" } else { entry.as_str() });
     }
     if frames.is_empty() {
         let _ = writeln!(out, "  where it stands is not known: the thread did not take the signal");

@@ -220,7 +220,7 @@ pub unsafe extern "C" fn gt_task_info(task: i64, info: *mut gt_task_info_t) -> l
 ///   -EINVAL  addresses is NULL or max is 0
 ///   -ESRCH   no such task
 ///   -EXDEV   it lives on another OS thread
-///   -EAGAIN  no OS thread to be had for the work
+///   -EAGAIN, -ENOMEM  no OS thread to be had for the work
 ///
 /// Does not switch. The task's home thread, which stands still while a helper thread reads.
 ///
@@ -252,7 +252,7 @@ pub unsafe extern "C" fn gt_backtrace(task: i64, addresses: *mut *mut c_void, ma
 ///
 /// Returns 0, or
 ///   -EBADF   no such descriptor
-///   -EAGAIN  no OS thread to be had for the work
+///   -EAGAIN, -ENOMEM  no OS thread to be had for the work
 ///   -EPIPE, -ENOSPC, ...  what write(2) said
 ///
 /// Does not switch. The whole OS thread stands still until the text is written, also when the descriptor has to be waited

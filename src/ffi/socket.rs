@@ -437,7 +437,7 @@ pub unsafe extern "C" fn gt_listen_tcp_until(
 ///   -EINVAL         host is NULL
 ///   -EADDRNOTAVAIL  the name does not resolve
 ///   -EAGAIN         the name server does not answer now, or too many names are being resolved
-///   the last address's error (-ECONNREFUSED, ...)
+///   the last address's error: -ECONNREFUSED, -ENETUNREACH and what else connect(2) says
 /// Also -EMFILE, -ENOMEM, -ECANCELED, -EINTR, -ETIMEDOUT. May switch.
 ///
 /// # Safety

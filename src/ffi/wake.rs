@@ -1,8 +1,9 @@
 //! Section: park, unpark, wakers.
 
-use super::guard::{guard, invalid};
+use super::guard::{guard, invalid, made};
+use crate::error::Error;
 use crate::home;
-use crate::sched::{control, Scheduler};
+use crate::sched::{control, try_box, Scheduler};
 use crate::sys::clock::NEVER;
 
 /// The right to wake one task from anywhere. While one exists, the task's scheduler does not call silence a deadlock.
@@ -37,22 +38,17 @@ pub extern "C" fn gt_unpark(task: i64) -> libc::c_int {
 
 /// Makes a waker for a task: gt_unpark() for code that keeps it for later, such as another thread.
 ///
-/// Returns NULL when the task does not exist or memory is out. Any thread; does not switch.
+/// Returns NULL with errno set: ESRCH (no such task, or it has ended), ENOMEM. Any thread; does not switch.
 #[no_mangle]
 pub extern "C" fn gt_waker_new(task: i64) -> *mut gt_waker_t {
-    let made = std::panic::catch_unwind(|| {
-        let wakers = match home::wakers(task) {
-            Some(wakers) if home::is_alive(task) => wakers,
-            _ => return std::ptr::null_mut(),
-        };
-        let mut one = Vec::new();
-        if one.try_reserve_exact(1).is_err() {
-            return std::ptr::null_mut();
-        }
-        one.push(gt_waker_t { task, epoch: wakers.enter() });
-        Box::into_raw(one.into_boxed_slice()).cast::<gt_waker_t>()
-    });
-    made.unwrap_or(std::ptr::null_mut())
+    made(|| {
+        let wakers = home::wakers(task).filter(|_| home::is_alive(task)).ok_or(Error::new(libc::ESRCH))?;
+        let waker = try_box(gt_waker_t { task, epoch: 0 })?;
+        let waker = Box::into_raw(waker);
+        // SAFETY: made just now. Counted in last: nothing fails any more.
+        unsafe { (*waker).epoch = wakers.enter() };
+        Ok(waker)
+    })
 }
 
 /// Gives the waker's task its permit.
@@ -83,7 +79,7 @@ pub unsafe extern "C" fn gt_waker_free(waker: *mut gt_waker_t) {
     if waker.is_null() {
         return;
     }
-    // SAFETY: by the caller: made by gt_waker_new as a boxed slice of one.
+    // SAFETY: by the caller: made by gt_waker_new with Box.
     let waker = unsafe { Box::from_raw(waker) };
     if let Some(wakers) = home::wakers(waker.task) {
         wakers.leave(waker.epoch);

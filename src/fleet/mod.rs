@@ -17,8 +17,10 @@ use crate::home::Home;
 use crate::sched::waits::Kind;
 use crate::sched::Scheduler;
 use crate::sync::queue::{Waiter, Waiters};
+use crate::sys::faults::beyond;
 use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
+use crate::sys::thread::Thread;
 use order::Queue;
 
 /// What a start may ask for.
@@ -46,7 +48,7 @@ enum Stage {
 struct Fleet {
     stage: Stage,
     homes: Vec<&'static Home>,
-    threads: Vec<std::thread::JoinHandle<()>>,
+    threads: Vec<Thread>,
     /// Workers whose thread has not left its loop.
     running: usize,
     orders: Queue,
@@ -95,7 +97,7 @@ impl Fleet {
 /// Errors: -EINVAL (more than [`MOST`]), -EALREADY, -EAGAIN (no thread to be had), and what a scheduler needs.
 pub fn start(count: usize, options: Options) -> Result<usize> {
     let count = match count {
-        0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+        0 => beyond(std::thread::available_parallelism).map_or(1, |n| n.get()),
         n => n,
     };
     if count > MOST {
@@ -200,7 +202,7 @@ fn cancel_all(s: &'static Scheduler) {
 fn dismiss() {
     let threads = std::mem::take(&mut fleet().threads);
     for thread in threads {
-        let _ = thread.join();
+        thread.join();
     }
     let mut fleet = fleet();
     fleet.homes = Vec::new();
@@ -239,7 +241,7 @@ extern "C" fn after_fork_in_parent() {
 extern "C" fn after_fork_in_child() {
     // SAFETY: set by `before_fork` on the thread that this one is a copy of.
     let Some(mut fleet) = (unsafe { (*HELD.0.get()).take() }) else { return };
-    std::mem::forget(std::mem::take(&mut fleet.threads));
+    fleet.threads = Vec::new();
     fleet.homes = Vec::new();
     fleet.running = 0;
     fleet.orders = Queue::new();

@@ -1,7 +1,9 @@
 //! A worker's OS thread: opens orders on its root task, and lets its tasks run in between.
 
-use std::sync::mpsc;
-use std::thread::{Builder, JoinHandle};
+use std::cell::Cell;
+use std::ffi::{c_void, CStr};
+use std::io::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{fleet, Options, Stage};
 use crate::error::{Error, Result};
@@ -9,30 +11,60 @@ use crate::home::Home;
 use crate::sched::Scheduler;
 use crate::sync::queue::Waiter;
 use crate::sys::clock::NEVER;
+use crate::sys::futex;
+use crate::sys::thread::{self, Thread};
+
+/// What a thread that starts is told and what it answers. Stands on the starter's stack, who waits for `answered`; the
+/// thread touches it no more once it has set that.
+struct Greeting {
+    index: usize,
+    options: Options,
+    answer: Cell<Result<&'static Home>>,
+    answered: AtomicU32,
+}
+
+/// Bytes of a worker's own stack. Its tasks have theirs.
+const STACK: usize = 2 << 20;
 
 /// Starts a worker, and waits until it has a scheduler.
-pub fn start(index: usize, options: Options) -> Result<(&'static Home, JoinHandle<()>)> {
-    let (tell, hear) = mpsc::sync_channel(1);
-    let body = move || {
-        if options.pin {
-            pin(index);
-        }
-        match Scheduler::current() {
-            Ok(s) => {
-                s.set_worker(Some(index as u32));
-                let _ = tell.send(Ok(s.home()));
-                serve(s, index);
-                leave(s);
-            }
-            Err(e) => drop(tell.send(Err(e))),
-        }
-    };
-    let thread = Builder::new().name(format!("gt-worker-{index}")).spawn(body).map_err(Error::from)?;
-    match hear.recv() {
-        Ok(Ok(home)) => Ok((home, thread)),
-        Ok(Err(e)) => Err(e),
-        Err(_) => Err(Error::new(libc::EAGAIN)),
+pub fn start(index: usize, options: Options) -> Result<(&'static Home, Thread)> {
+    let answer = Cell::new(Err(Error::new(libc::EAGAIN)));
+    let greeting = Greeting { index, options, answer, answered: AtomicU32::new(0) };
+    let place = std::ptr::from_ref(&greeting).cast_mut().cast::<c_void>();
+    // SAFETY: the greeting stays until it is answered.
+    let thread = unsafe { thread::start(body, place, STACK, thread::End::Joined, thread::Signals::Inherited) }?;
+    while greeting.answered.load(Ordering::Acquire) == 0 {
+        futex::wait(&greeting.answered, 0);
     }
+    match greeting.answer.get() {
+        Ok(home) => Ok((home, thread)),
+        Err(e) => {
+            thread.join();
+            Err(e)
+        }
+    }
+}
+
+extern "C" fn body(greeting: *mut c_void) -> *mut c_void {
+    // SAFETY: by `start`, until it is answered.
+    let greeting = unsafe { &*greeting.cast::<Greeting>() };
+    let index = greeting.index;
+    let mut name = [0; 16];
+    let _ = write!(&mut name[..15], "gt-worker-{index}");
+    thread::name(CStr::from_bytes_until_nul(&name).unwrap_or_default());
+    if greeting.options.pin {
+        pin(index);
+    }
+    let made = Scheduler::current().inspect(|s| s.set_worker(Some(index as u32)));
+    greeting.answer.set(made.map(|s| s.home()));
+    let word = &raw const greeting.answered;
+    greeting.answered.store(1, Ordering::Release);
+    futex::wake_address(word);
+    if let Ok(s) = made {
+        serve(s, index);
+        leave(s);
+    }
+    std::ptr::null_mut()
 }
 
 /// The thread stays on one of the processors that it may use: sched_setaffinity(2). Where that is refused, it does not.

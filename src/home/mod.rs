@@ -221,7 +221,10 @@ pub fn move_in() -> Result<&'static Home> {
             Some(home) if home.in_use.load(Ordering::Acquire) => continue,
             Some(home) => home,
             None => {
-                let home = Home::build(index, bell()?)?;
+                let bell = bell()?;
+                let home = Home::build(index, bell).inspect_err(|_| {
+                    let _ = crate::sys::fd::close(bell);
+                })?;
                 place.store(std::ptr::from_ref(home).cast_mut(), Ordering::Release);
                 home
             }

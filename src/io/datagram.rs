@@ -21,7 +21,7 @@ pub fn bind_udp(s: &'static Scheduler, host: Option<&CStr>, port: u16, deadline:
     s.check()?;
     let addresses = match host {
         Some(host) => dns::resolve(s, host, port, dns::Purpose::Listen, deadline)?,
-        None => vec![dns::Address::any_v6(port), dns::Address::any_v4(port)],
+        None => dns::everywhere(port)?,
     };
     let mut last = Error::new(libc::EADDRNOTAVAIL);
     for address in &addresses {

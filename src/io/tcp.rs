@@ -35,7 +35,7 @@ pub fn listen(
     s.check()?;
     let addresses = match host {
         Some(host) => dns::resolve(s, host, port, dns::Purpose::Listen, deadline)?,
-        None => vec![Address::any_v6(port), Address::any_v4(port)],
+        None => dns::everywhere(port)?,
     };
     let mut last = Error::new(libc::EADDRNOTAVAIL);
     for address in addresses.iter().filter(|a| !options.v6_only || a.family() == libc::AF_INET6) {

@@ -26,16 +26,6 @@ pub enum Purpose {
 }
 
 impl Address {
-    /// 0.0.0.0
-    pub fn any_v4(port: u16) -> Address {
-        Address::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
-    }
-
-    /// ::
-    pub fn any_v6(port: u16) -> Address {
-        Address::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
-    }
-
     fn new(ip: IpAddr, port: u16) -> Address {
         let mut storage = zeroed_address();
         let len = match ip {
@@ -86,13 +76,22 @@ impl Address {
     }
 }
 
+/// All addresses of this machine: `::` for both families where the system has them, then 0.0.0.0.
+pub fn everywhere(port: u16) -> Result<Vec<Address>> {
+    listed(&[IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)], port)
+}
+
+fn listed(ips: &[IpAddr], port: u16) -> Result<Vec<Address>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(ips.len()).map_err(|_| Error::new(libc::ENOMEM))?;
+    list.extend(ips.iter().map(|&ip| Address::new(ip, port)));
+    Ok(list)
+}
+
 /// The addresses of a host, in the order to try them. -EADDRNOTAVAIL: the name does not resolve.
 pub fn resolve(s: &'static Scheduler, host: &CStr, port: u16, purpose: Purpose, deadline: i64) -> Result<Vec<Address>> {
     if let Some(ip) = host.to_str().ok().and_then(|h| h.parse::<IpAddr>().ok()) {
-        let mut one = Vec::new();
-        one.try_reserve_exact(1).map_err(|_| Error::new(libc::ENOMEM))?;
-        one.push(Address::new(ip, port));
-        return Ok(one);
+        return listed(&[ip], port);
     }
     let host = super::copied(host)?;
     pool::run(s, deadline, move || lookup(&host, port, purpose))?
@@ -115,6 +114,7 @@ fn lookup(host: &CStr, port: u16, purpose: Purpose) -> Result<Vec<Address>> {
         });
     }
     let mut found = Vec::new();
+    let mut came = Ok(());
     let mut at = list;
     while !at.is_null() {
         // SAFETY: getaddrinfo's list is valid until freed; each address is valid for its length.
@@ -129,7 +129,8 @@ fn lookup(host: &CStr, port: u16, purpose: Purpose) -> Result<Vec<Address>> {
                     info.ai_addrlen as usize,
                 );
                 set_port(&mut storage, port);
-                if found.try_reserve(1).is_err() {
+                came = found.try_reserve(1).map_err(|_| Error::new(libc::ENOMEM));
+                if came.is_err() {
                     break;
                 }
                 found.push(Address { storage, len: info.ai_addrlen });
@@ -139,7 +140,7 @@ fn lookup(host: &CStr, port: u16, purpose: Purpose) -> Result<Vec<Address>> {
     }
     // SAFETY: the list came from getaddrinfo.
     unsafe { libc::freeaddrinfo(list) };
-    Ok(found)
+    came.map(|()| found)
 }
 
 fn set_port(storage: &mut libc::sockaddr_storage, port: u16) {

@@ -27,6 +27,7 @@ use crate::sys::clock::{self, NEVER};
 use crate::sys::futex;
 use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
+use crate::sys::thread;
 
 /// Where an idle thread is found. Lives on its stack.
 struct Seat {
@@ -194,39 +195,15 @@ fn take_back(job: *const Header) {
     }
 }
 
-/// Starts a thread that no signal is delivered to, with its first job. By pthread_create(3) itself: the standard library's
-/// thread allocates, and aborts when there is no memory.
+/// Starts a thread that no signal is delivered to, with its first job.
 fn start_thread(job: *const Header) -> Result<()> {
-    // SAFETY: the sets are written before they are read; the thread inherits the mask, and ours is restored. The attributes
-    // are made before they are used and destroyed once.
-    let r = unsafe {
-        let (mut all, mut old) = (std::mem::zeroed(), std::mem::zeroed());
-        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
-        let mut thread: libc::pthread_t = std::mem::zeroed();
-        let mut r = libc::pthread_attr_init(&mut attributes);
-        if r == 0 {
-            libc::sigfillset(&mut all);
-            libc::pthread_attr_setdetachstate(&mut attributes, libc::PTHREAD_CREATE_DETACHED);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut old);
-            r = libc::pthread_create(&mut thread, &attributes, serve, job.cast_mut().cast());
-            libc::pthread_sigmask(libc::SIG_SETMASK, &old, ptr::null_mut());
-            libc::pthread_attr_destroy(&mut attributes);
-        }
-        r
-    };
-    match r {
-        0 => Ok(()),
-        e => Err(Error::new(e)),
-    }
+    // SAFETY: the job is the thread's from now on (J1, J2).
+    unsafe { thread::start(serve, job.cast_mut().cast(), 0, thread::End::Detached, thread::Signals::Blocked) }.map(drop)
 }
 
 /// A thread's life: its first job, then what the queue has, then a seat.
 extern "C" fn serve(first: *mut c_void) -> *mut c_void {
-    #[cfg(target_os = "linux")]
-    // SAFETY: a NUL-terminated name of at most 15 bytes, copied by the kernel.
-    unsafe {
-        libc::prctl(libc::PR_SET_NAME, c"gt-offload".as_ptr())
-    };
+    thread::name(c"gt-offload");
     let forks = home::forks();
     let seat = Seat { word: AtomicU32::new(0), job: Cell::new(ptr::null()), below: Cell::new(ptr::null()) };
     let mut job = first.cast_const().cast::<Header>();

@@ -58,7 +58,11 @@ pub fn remove(epoll: RawFd, fd: i32) {
 fn control(epoll: RawFd, op: i32, fd: i32, events: u32, data: u64) -> Result<()> {
     let mut event = libc::epoll_event { events, u64: data };
     // SAFETY: `event` is a valid epoll_event for the duration of the call.
-    crate::sys::check(unsafe { libc::epoll_ctl(epoll, op, fd, &mut event) } as isize).map(drop)
+    match crate::sys::check(unsafe { libc::epoll_ctl(epoll, op, fd, &mut event) } as isize) {
+        // The limit on watched descriptors (epoll(7), max_user_watches): kernel memory, in other words.
+        Err(e) if e.errno() == libc::ENOSPC => Err(Error::new(libc::ENOMEM)),
+        other => other.map(drop),
+    }
 }
 
 /// How this kernel waits.

@@ -3,12 +3,13 @@
 
 use std::sync::atomic::Ordering;
 
+use super::overflow::Line;
 use super::report;
 use super::task::{State, Wake};
 use super::Scheduler;
 use crate::config::Deadlock;
 use crate::home;
-use crate::sys::complain;
+use crate::sys::{complain, thread};
 
 impl Scheduler {
     /// Called before a sleep without end. True if it has made the root ready instead.
@@ -40,18 +41,22 @@ impl Scheduler {
         self.each_task(|task| {
             if task.state.get() != State::Done {
                 let (name, len) = task.name();
-                let name = String::from_utf8_lossy(&name[..len]).into_owned();
-                let named = if name.is_empty() { String::new() } else { format!(" '{name}'") };
-                let what = if task.joiner.get().is_null() { "" } else { ", joined by another task" };
-                complain(format!("greenrt:   task {}{named}: parked{what}\n", task.id.get()).as_bytes());
+                let mut line = Line::default();
+                line.text(b"greenrt:   task ").number(task.id.get() as u64);
+                if len > 0 {
+                    line.text(b" '").text(&name[..len]).text(b"'");
+                }
+                line.text(b": parked");
+                if !task.joiner.get().is_null() {
+                    line.text(b", joined by another task");
+                }
+                complain(line.text(b"\n").bytes());
             }
         });
     }
 }
 
-/// Whether the calling OS thread is the only one of the process beside those that only watch: proc(5), /proc/self/task. If
-/// that cannot be read, no.
+/// Whether the calling OS thread is the only one of the process beside those that only watch.
 fn only_thread() -> bool {
-    let watchers = report::WATCHERS.load(Ordering::Relaxed);
-    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1 + watchers)
+    thread::count() == Some(1 + report::WATCHERS.load(Ordering::Relaxed))
 }

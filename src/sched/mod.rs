@@ -162,6 +162,8 @@ impl Scheduler {
     fn build(config: Config, home: &'static Home) -> Result<&'static Scheduler> {
         let no_memory = Error::new(libc::ENOMEM);
         let root = extra::try_box(UnsafeCell::new(std::mem::MaybeUninit::uninit()))?;
+        // Its place comes first: nothing fails any more once the slot, which points to the root, is taken.
+        let mut place = extra::try_box(std::mem::MaybeUninit::<Scheduler>::uninit())?;
         let scheduler = Scheduler {
             current: Cell::new(std::ptr::null()),
             ready: Ready::new()?,
@@ -192,9 +194,9 @@ impl Scheduler {
             luck: Cell::new(0x9E37_79B9),
             worker: Cell::new(-1),
         };
-        let place = scheduler.root_record.get().cast::<Task>();
+        let record = scheduler.root_record.get().cast::<Task>();
         // SAFETY: the box is pinned, so the record stays where it is written, as long as the scheduler does.
-        let root = unsafe { Task::write(place, None, std::ptr::null_mut(), flags::ROOT | flags::DETACHED) };
+        let root = unsafe { Task::write(record, None, std::ptr::null_mut(), flags::ROOT | flags::DETACHED) };
         root.state.set(State::Running);
         root.seat.this_thread();
         root.set_name(b"root");
@@ -204,7 +206,8 @@ impl Scheduler {
         home.watch.root.store(id as u64, Ordering::Release);
         scheduler.root.set(root);
         scheduler.current.set(root);
-        let scheduler = Box::into_raw(extra::try_box(scheduler)?);
+        place.write(scheduler);
+        let scheduler = Box::into_raw(place).cast::<Scheduler>();
         current::set(scheduler.cast::<c_void>());
         exit::note_thread(scheduler.cast());
         // SAFETY: made by Box just now; freed by `destroy` only.

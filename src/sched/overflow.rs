@@ -40,10 +40,11 @@ impl AlternateStack {
             return Ok(AlternateStack(None));
         }
         let base = mem::map(ALTERNATE_BYTES)?;
+        let mapped = AlternateStack(Some(base));
         let stack = libc::stack_t { ss_sp: base.cast(), ss_flags: 0, ss_size: ALTERNATE_BYTES };
         // SAFETY: the block was mapped above and stays until this value is dropped.
         crate::sys::check(unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) } as isize)?;
-        Ok(AlternateStack(Some(base)))
+        Ok(mapped)
     }
 }
 
@@ -125,11 +126,11 @@ fn report(top: *mut u8, size: usize) {
     }
     line.text(b": it needs more than its ").number(size as u64);
     line.text(b" bytes of stack; ask for more with gt_spawn_opts_t.stack_size or gt_config_t.stack_size\n");
-    complain(&line.bytes[..line.len]);
+    complain(line.bytes());
 }
 
 /// A line put together without allocating.
-struct Line {
+pub(super) struct Line {
     bytes: [u8; 320],
     len: usize,
 }
@@ -141,7 +142,13 @@ impl Default for Line {
 }
 
 impl Line {
-    fn text(&mut self, text: &[u8]) -> &mut Line {
+    /// What was put into it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Adds a text; what does not fit is left out.
+    pub(super) fn text(&mut self, text: &[u8]) -> &mut Line {
         for &b in text {
             if self.len < self.bytes.len() {
                 self.bytes[self.len] = b;
@@ -151,7 +158,8 @@ impl Line {
         self
     }
 
-    fn number(&mut self, mut n: u64) -> &mut Line {
+    /// Adds a number.
+    pub(super) fn number(&mut self, mut n: u64) -> &mut Line {
         let mut digits = [0u8; 20];
         let mut at = digits.len();
         loop {

@@ -5,10 +5,12 @@
 pub mod atomic;
 pub mod clock;
 pub mod current;
+pub mod faults;
 pub mod fd;
 pub mod futex;
 pub mod mem;
 pub mod sync;
+pub mod thread;
 
 use crate::error::{Error, Result};
 
