@@ -18,7 +18,7 @@ TSAN_OPTIONS_TEST = suppressions=$(abspath $(TOOL_SUPPRESS)/tsan):exitcode=99:at
 # Leaks are AddressSanitizer's part: memcheck would report what a forked child inherits from threads that it does not have.
 VALGRIND    = valgrind -q --error-exitcode=99 --leak-check=no --num-callers=30 --fair-sched=yes
 
-.PHONY: test-asan test-ubsan test-tsan test-valgrind test-tool
+.PHONY: test-asan test-ubsan test-tsan test-valgrind test-tool test-faults
 
 # Programs linked with a library of the tool's own: $(1) the tool, $(2) flags for rustc, $(3) features, $(4) more arguments for cargo.
 define TOOL_LIBRARY
@@ -34,6 +34,7 @@ $(eval $(call TOOL_LIBRARY,asan,-Zsanitizer=address,asan))
 $(eval $(call TOOL_LIBRARY,tsan,-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer,tsan))
 $(eval $(call TOOL_LIBRARY,ubsan,,))
 $(eval $(call TOOL_LIBRARY,valgrind,,valgrind))
+$(eval $(call TOOL_LIBRARY,faults,,fault-injection))
 
 $(C_BUILD)/shared/seeded: c-tests/tools/seeded.c $(HEADER) $(LIB_SHARED)
 	@mkdir -p $(@D)
@@ -71,3 +72,24 @@ test-valgrind: ## the C suite under valgrind memcheck
 	@$(call TOOL_MAKE,valgrind,)
 	@c-tests/tools/prove.sh valgrind build/c-valgrind/shared/seeded $(VALGRIND)
 	@$(VALGRIND) build/c-valgrind/shared/tests --tool valgrind -j $(C_JOBS) $(TESTS)
+
+# The fault loops: a library whose calls can be made to fail, and programs on the public header.
+FAULTS      = build/c-faults
+FAULT_SRC   = $(wildcard c-tests/faults/*.c)
+
+$(FAULTS)/promises.inc: c-tests/faults/promises.py $(HEADER)
+	@mkdir -p $(@D)
+	$(PYTHON) $< < $(HEADER) > $@.new
+	mv $@.new $@
+
+$(FAULTS)/seen.inc: c-tests/faults/seen.txt
+	@mkdir -p $(@D)
+	sed -n 's/^[a-z].*/"&",/p' $< > $@
+
+$(FAULTS)/faults: $(FAULT_SRC) c-tests/faults/faults.h $(FAULTS)/promises.inc $(FAULTS)/seen.inc $(HEADER) build/faults/lib/libgreenrt.so
+	$(CC) $(C_FLAGS) -I$(C_INCLUDE) -I$(FAULTS) $(FAULT_SRC) -o $@ -Wl,-z,now -Lbuild/faults/lib -lgreenrt \
+	  -Wl,-rpath,$(abspath build/faults/lib) $(C_LIBS)
+
+test-faults: $(FAULTS)/faults ## the 1st, 2nd, 3rd … allocation, mapping or system call of the library fails
+	@$(PYTHON) c-tests/faults/seam.py build/faults/lib/libgreenrt.so
+	@$(FAULTS)/faults $(TESTS)

@@ -12,6 +12,9 @@ fn library() -> String {
     found.to_string_lossy().into_owned()
 }
 
+/// Names that the fault loops' seam brings (feature `fault-injection`).
+const SEAM: [&str; 3] = ["gt_fault", "greenrt_fault", "__wrap_"];
+
 fn output(program: &str, args: &[&str]) -> String {
     let out = Command::new(program).args(args).output().expect("binutils come with gcc");
     assert!(out.status.success());
@@ -33,4 +36,17 @@ fn the_library_has_its_name_and_stays_loaded() {
     let dynamic = output("readelf", &["-d", &library()]);
     assert!(dynamic.contains("libgreenrt.so.1"), "{dynamic}");
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}
+
+#[test]
+fn the_shipped_library_has_no_trace_of_the_tests_seam() {
+    let shared = library();
+    let archive = shared.replace("libgreenrt.so", "libgreenrt.a");
+    for file in [&shared, &archive] {
+        let names = output("nm", &["-a", file]);
+        assert!(names.contains("gt_spawn"), "nm reads {file}");
+        for name in names.lines().filter(|line| SEAM.iter().any(|seam| line.contains(seam))) {
+            panic!("{file}: {name}");
+        }
+    }
 }

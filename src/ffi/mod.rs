@@ -13,6 +13,8 @@ pub mod cond;
 pub mod datagram;
 pub mod dir;
 pub mod event;
+#[cfg(feature = "fault-injection")]
+pub mod faults;
 pub mod file;
 pub mod generator;
 pub mod guard;
