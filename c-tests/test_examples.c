@@ -174,6 +174,79 @@ TEST_WITH(example_chat_slow_client_stalls_nobody_and_is_cut_off, 0, 60) {
   stop(server);
 }
 
+/* What redis-cli prints for its lines of commands. */
+static const char *redis(struct server server, const char *commands) {
+  static struct s_end said;
+  char script[1024];
+  snprintf(script, sizeof script, "printf '%s' | redis-cli -p %d", commands, server.port);
+  const char *argv[] = {"sh", "-c", script, NULL};
+  s_run(&said, argv);
+  CHECK_EQ(said.status, 0);
+  return said.out;
+}
+
+TEST(example_redis_server_answers_redis_cli) {
+  if (!s_have_program("redis-cli")) SKIP("no redis-cli here");
+  struct server server = start("examples/redis_server");
+  CHECK_STR(redis(server, "PING\nPING there\nECHO hi\n"), "PONG\nthere\nhi\n");
+  CHECK_STR(redis(server, "GET a\nSET a \"hello world\"\nGET a\nSET a 2\nGET a\n"), "\nOK\nhello world\nOK\n2\n");
+  CHECK_STR(redis(server, "SET b x\nMGET a no b\nEXISTS a no b b\nDEL a no\nEXISTS a\nGET a\nDEL a\n"), "OK\n2\n\nx\n3\n1\n0\n\n0\n");
+  CHECK_STR(redis(server, "INCR n\nINCR n\nSET n 41\nINCR n\nINCR b\n"), "1\n2\nOK\n42\nERR value is not an integer\n\n");
+  CHECK_STR(redis(server, "FROB\nSET a\nCONFIG GET save\n"), "ERR unknown command or too few arguments: 'FROB'\n\n"
+                                                             "ERR unknown command or too few arguments: 'SET'\n\nsave\n\n");
+  stop(server);
+}
+
+/* Sends bytes, ends, and hears what comes back. */
+static const char *raw(struct server server, const char *bytes, size_t len) {
+  static char heard[4096];
+  size_t have = 0;
+  ssize_t n;
+  int fd = gt_dial_tcp("127.0.0.1", server.port);
+  CHECK_OK(fd);
+  for (size_t at = 0; at < len; at++) { /* one by one: a command may come in any pieces */
+    CHECK_EQ(gt_send_all(fd, bytes + at, 1, 0, NULL), 0);
+    CHECK_EQ(gt_sleep(MS(1)), 0);
+  }
+  CHECK_EQ(gt_half_close(fd, SHUT_WR), 0);
+  while ((n = gt_recv_until(fd, heard + have, sizeof heard - 1 - have, 0, IN_MS(10000))) > 0) have += (size_t)n;
+  CHECK_EQ(gt_close(fd), 0);
+  heard[have] = 0;
+  return heard;
+}
+
+TEST(example_redis_server_takes_pieces_lines_and_nonsense) {
+  struct server server = start("examples/redis_server");
+#define RAW(bytes) raw(server, bytes, sizeof bytes - 1)
+  CHECK_STR(RAW("*2\r\n$4\r\nECHO\r\n$5\r\n1\r\n45\r\n*1\r\n$4\r\nPI"), "$5\r\n1\r\n45\r\n");
+  CHECK_STR(RAW("SET k v\r\n\r\nGET k\n  \nPING"), "+OK\r\n$1\r\nv\r\n");
+  CHECK_STR(RAW("*0\r\n*1\r\n+PING\r\n"), "-ERR protocol error\r\n");
+  CHECK_STR(RAW("*1\r\n$-5\r\n"), "-ERR protocol error\r\n");
+  CHECK_STR(RAW("*-1\r\nPING\r\n"), "+PONG\r\n");
+  stop(server);
+}
+
+TEST_WITH(example_redis_server_stands_the_real_benchmark, 0, 60) {
+  if (!s_have_program("redis-benchmark")) SKIP("no redis-benchmark here");
+  struct server server = start("examples/redis_server");
+  char command[256];
+  for (int pipelined = 1; pipelined <= 16; pipelined += 15) {
+    snprintf(command, sizeof command, "redis-benchmark -p %d -t ping,set,get,incr -n 5000 -c 20 -P %d --csv 2>&1", server.port, pipelined);
+    const char *argv[] = {"sh", "-c", command, NULL};
+    s_run(&end, argv);
+    if (end.status != 0) FAIL("%s", end.out);
+    for (size_t i = 0; i < 5; i++) {
+      static const char *names[] = {"PING_INLINE", "PING_MBULK", "SET", "GET", "INCR"};
+      snprintf(command, sizeof command, "\"%s\",\"", names[i]); /* its name, then its rate */
+      CHECK_HAS(end.out, command);
+    }
+    CHECK(!strstr(end.out, "rror") && !strstr(end.out, "WARN"));
+  }
+  /* Its clients send some more than they wait for. */
+  if (s_have_program("redis-cli")) CHECK_GE(atoi(redis(server, "GET counter:__rand_int__\n")), 10000);
+  stop(server);
+}
+
 static void *serve_one_page(void *arg) {
   static const char page[] = "HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nhello\n";
   char request[1024] = "";

@@ -106,7 +106,7 @@ TEST(cxx_scope_errors) {
   itself.cancel();
   CHECK_THROWS(gt::cancelled, itself.spawn([] {}));
   gt::scope odd;
-  odd.spawn([] { gt_exit(reinterpret_cast<void *>(static_cast<intptr_t>(-EDOM))); });
+  CHECK_GT(gt_scope_spawn(odd.native(), [](void *) { return -EDOM; }, nullptr), 0); // a task in C
   CHECK_ERROR(EDOM, odd.join());
 }
 
