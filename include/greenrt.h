@@ -383,6 +383,22 @@ struct addrinfo; /* <netdb.h> has it, but not in strict C */
 #define GT_TASK_SHIELDED 8
 
 /**
+ * A flag of gt_stack_t: the stack of a root task.
+ */
+#define GT_STACK_ROOT 1
+
+/**
+ * A flag of gt_stack_t: the scheduler says that its task runs. In the midst of a switch it is one ahead: the stack pointer of
+ * the OS thread says what is so, see gt_stack_at().
+ */
+#define GT_STACK_RUNNING 2
+
+/**
+ * A flag of gt_stack_t: the task has ended, and was not joined. What is live is its result.
+ */
+#define GT_STACK_ENDED 4
+
+/**
  * A barrier: a fixed number of tasks wait for each other, round after round. For tasks of one OS thread or of several. After
  * a fork nobody has come yet in the child.
  */
@@ -1054,6 +1070,58 @@ typedef struct gt_watchdog_report_t {
  * Is told of a task that has not switched; on the watchdog's own OS thread, which has no scheduler.
  */
 typedef void (*gt_watchdog_fn_t)(const struct gt_watchdog_report_t *report, void *arg);
+
+/**
+ * A stack that a conservative collector scans: all words from `low` up to `top`. What a parked task keeps in registers lies
+ * there too: the switch saves them on its stack. So does the argument of a task that has not started, and the result of one that
+ * was not joined.
+ *
+ * A root task's own stack is its OS thread's, of which the library does not know the bounds: `base` and `top` are NULL, and the
+ * collector, with whom the thread is registered, knows where it ends.
+ */
+typedef struct gt_stack_t {
+    /**
+     * sizeof(gt_stack_t)
+     */
+    size_t size;
+    /**
+     * The task.
+     */
+    int64_t task;
+    /**
+     * pthread_self() of the OS thread that it lives on.
+     */
+    uintptr_t thread;
+    /**
+     * The lowest live address, if no OS thread's stack pointer lies in this stack; else that stack pointer is.
+     */
+    void *low;
+    /**
+     * The lowest address; NULL: see above.
+     */
+    void *base;
+    /**
+     * One past the highest; NULL: see above.
+     */
+    void *top;
+    /**
+     * Where the OS thread's own stack was left while it runs tasks: live from here up to its end. NULL when this is it.
+     */
+    void *own;
+    /**
+     * GT_STACK_*
+     */
+    uint32_t flags;
+    /**
+     * 0
+     */
+    uint32_t reserved;
+} gt_stack_t;
+
+/**
+ * What gt_stacks_each() calls; `stack` is valid until it returns. It must not call the library.
+ */
+typedef void (*gt_stack_visit_t)(const struct gt_stack_t *stack, void *arg);
 
 #ifdef __cplusplus
 extern "C" {
@@ -3770,6 +3838,46 @@ int gt_watchdog_start(int64_t ns,
  * Any thread, which stands still meanwhile; does not switch.
  */
 int gt_watchdog_stop(void);
+
+/**
+ * Calls `visit` with the stack of every task of the process, whatever its OS thread: roots, tasks that run, wait, have not
+ * started, or have ended and were not joined.
+ *
+ * It is made for the moment at which a collector has stopped all other OS threads by signals, wherever they were, in the midst of
+ * a switch or of a spawn as well: it takes no lock, allocates nothing and makes no system call. What is live then:
+ *
+ *   1. From the stack pointer of each OS thread, its registers saved below, up to the top of the stack that it lies in:
+ *      gt_stack_at() finds that.
+ *   2. Every other stack, from `low` up to `top`; for an OS thread's own one, up to where that ends.
+ *   3. The library's own memory: buffers of channels, arguments of jobs and of tasks for other OS threads, task-local slots,
+ *      cleanup handlers, what generators yield. It comes from the allocator of gt_config(): let that hand out memory that the
+ *      collector scans but does not free. Items of channels are found when they keep the alignment of pointers.
+ *
+ * A task that runs may be visited with any `low` of its stack. The same stack is not visited twice.
+ *
+ * Returns how many stacks were visited, or -EINVAL: visit is NULL.
+ *
+ * Any thread, signal handlers included, while every other OS thread that uses the library is stopped, or there is none. Does
+ * not switch.
+ */
+ssize_t gt_stacks_each(gt_stack_visit_t visit,
+                       void *arg);
+
+/**
+ * Tells on which stack an OS thread runs, whose stack pointer is `address`: `low` is that address, and `top` the end of what is
+ * live; NULL if it is the thread's own stack. If it is a task's, the thread's own stack is live from `own`. The caller sets
+ * stack->size; a smaller struct gets the first members, a larger one zeroes at the end.
+ *
+ * Returns 0, or
+ *   -EINVAL  stack is NULL, or its size is less than 16
+ *   -ESRCH   the thread has no scheduler, so it is on its own stack
+ *
+ * Any thread, signal handlers included, for itself, or while `thread` is stopped and gt_stacks_each() might be called. Does not
+ * switch.
+ */
+int gt_stack_at(uintptr_t thread,
+                const void *address,
+                struct gt_stack_t *stack);
 
 /**
  * The builtins of this library for the CPython that runs in this process: a new reference to a dict, or NULL with a Python

@@ -32,7 +32,10 @@ C_RUN_SRC   = c-tests/runner/runner.c c-tests/runner/check.c
 C_HEADERS   = $(HEADER) $(wildcard c-tests/*.h c-tests/runner/*.h c-tests/support/*.h c-tests/large/*.h)
 C_OBJ       = $(patsubst c-tests/%.c,$(C_BUILD)/obj/%.o,$(C_TEST_SRC) $(C_RUN_SRC))
 C_RUN_OBJ   = $(patsubst c-tests/%.c,$(C_BUILD)/obj/%.o,$(C_RUN_SRC))
-C_EXAMPLES  = $(basename $(notdir $(wildcard examples/c/*.c)))
+# libgc (Debian: libgc-dev), for the tests with a collector and the example with one.
+C_GC        = $(shell printf '\043include <gc/gc.h>\n' | $(CC) -x c -fsyntax-only - 2>/dev/null && echo yes)
+C_EXAMPLES  = $(filter-out $(if $(C_GC),,gc_host),$(basename $(notdir $(wildcard examples/c/*.c))))
+C_EXAMPLE_LIBS_gc_host = -lgc
 C_LARGE     = $(basename $(notdir $(wildcard c-tests/large/*.c)))
 C_CXX       = $(shell command -v $(CXX) 2>/dev/null)
 # Without a C++ compiler the tests of greenrt.hpp are not in the program, and test_cxx says so.
@@ -65,7 +68,13 @@ $(C_BUILD)/$(1)/selftest: $(C_BUILD)/obj/runner/selftest.o $(C_RUN_OBJ) $(2)
 
 $(C_BUILD)/$(1)/examples/%: examples/c/%.c $(HEADER) $(2)
 	@mkdir -p $$(@D)
-	$(CC) -std=gnu11 -O2 -g $(C_WARN) $(CFLAGS) -I$(C_INCLUDE) $$< -o $$@ $(C_LINK_$(1))
+	$(CC) -std=gnu11 -O2 -g $(C_WARN) $(CFLAGS) -I$(C_INCLUDE) $$< -o $$@ $$(C_EXAMPLE_LIBS_$$*) $(C_LINK_$(1))
+
+$(C_BUILD)/$(1)/examples/gc_host: examples/c/gc_host.h
+
+$(C_BUILD)/$(1)/collector: c-tests/collector/collector.c examples/c/gc_host.h $(HEADER) $(2)
+	@mkdir -p $$(@D)
+	$(CC) -std=gnu11 -O2 -g $(C_WARN) $(CFLAGS) -I$(C_INCLUDE) $$< -o $$@ -lgc $(C_LINK_$(1))
 
 $(C_BUILD)/$(1)/examples/cxx/%: examples/cxx/%.cpp $(HEADER) $(CXX_HEADERS) $(2)
 	@mkdir -p $$(@D)
@@ -90,7 +99,7 @@ $(C_BUILD)/$(1)/abi_cxx: c-tests/abi/abi_cxx.cpp $(HEADER) $(2)
 C_ALL_$(1) = $(addprefix $(C_BUILD)/$(1)/,tests selftest own_fcontext) \
 	$(addprefix $(C_BUILD)/$(1)/examples/,$(C_EXAMPLES)) $(addprefix $(C_BUILD)/$(1)/examples/cxx/,$(CXX_EXAMPLES)) \
 	$(addprefix $(C_BUILD)/$(1)/large/,$(C_LARGE)) \
-	$(if $(C_CXX),$(C_BUILD)/$(1)/abi_cxx) $(if $(C_BOOST),$(C_BUILD)/$(1)/boost_context)
+	$(if $(C_GC),$(C_BUILD)/$(1)/collector) $(if $(C_CXX),$(C_BUILD)/$(1)/abi_cxx) $(if $(C_BOOST),$(C_BUILD)/$(1)/boost_context)
 endef
 $(eval $(call C_PROGRAMS,shared,$(LIB_SHARED)))
 $(eval $(call C_PROGRAMS,static,$(LIB_STATIC)))

@@ -8,6 +8,9 @@
 //! L2  `link` may be followed by another thread only after it has set QUEUED on a live slot: the home thread does not
 //!     end a task while QUEUED is set.
 //! L3  Generations of a slot never repeat: a slot whose generations are used up is retired.
+//! L4  `link` is free's mark, null, or the link of a record that is whole and there: it is stored after the record was written,
+//!     and taken away before the record's memory is given back. So whoever has stopped all other threads, wherever they were,
+//!     may follow every link. (A guest's link is an order's until the guest has an owner, and may be followed only then.)
 
 use crate::sys::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -95,6 +98,11 @@ impl Slot {
         self.link.store(link.cast_mut(), Ordering::Release);
     }
 
+    /// The guest's home thread: its record goes (L4); the slot stays until the result was asked for.
+    pub fn unsettle(&self) {
+        self.link.store(std::ptr::null_mut(), Ordering::Release);
+    }
+
     fn next_free(&self) -> u32 {
         (self.link.load(Ordering::Relaxed) as usize >> 1) as u32
     }
@@ -175,7 +183,7 @@ impl Slots {
         let slot = unsafe { self.known(index) };
         self.free.set(slot.next_free());
         let generation = slot.state.load(Ordering::Relaxed) >> 32;
-        slot.link.store(link.cast_mut(), Ordering::Relaxed);
+        slot.link.store(link.cast_mut(), Ordering::Release); // L4
         slot.state.store(generation << 32 | ALIVE, Ordering::Release);
         let place = (self.home as u64) << SLOT_BITS | index as u64;
         Ok((slot, (place << GENERATION_BITS | generation) as i64))
@@ -274,6 +282,22 @@ impl Slots {
                 // SAFETY: home thread: a slot that is not free has a record.
                 f(unsafe { (*slot.link.load(Ordering::Relaxed)).task });
             }
+        }
+    }
+
+    /// While all other threads are stopped, wherever they were: calls `f` with what each link says and with the id, of ended tasks
+    /// that were not joined as well. No lock, no allocation. `may` says whether the link of a slot may be followed (L4).
+    pub fn peek(&self, may: impl Fn(u32) -> bool, mut f: impl FnMut(*const (), i64)) {
+        for index in 0..self.used.load(Ordering::Acquire) {
+            let Some(slot) = self.slot(index) else { return };
+            let link = slot.link.load(Ordering::Acquire);
+            if link.is_null() || slot.is_free() || !may(index) {
+                continue;
+            }
+            let place = (self.home as u64) << SLOT_BITS | index as u64;
+            let id = (place << GENERATION_BITS | slot.state.load(Ordering::Acquire) >> 32) as i64;
+            // SAFETY: L4.
+            f(unsafe { (*link).task }, id);
         }
     }
 

@@ -155,8 +155,8 @@ fn all(s: &'static Scheduler, here: Option<Registers>, thread: (usize, usize), t
 fn head(f: &Facts, high: usize, now: i64, names: &mut Names, out: &mut impl Write) {
     let name = &f.name[..f.name.iter().position(|&b| b == 0).unwrap_or(f.name.len())];
     let state = match f.state {
+        State::Ready if f.runs => "running",
         State::Ready => "ready",
-        State::Running => "running",
         State::Parked => "parked",
         State::Done => "ended",
     };

@@ -15,6 +15,8 @@ pub struct Facts {
     pub name: [u8; NAME],
     /// Where it is in its life. One that polls because nobody is ready is Parked.
     pub state: State,
+    /// It is the one that runs.
+    pub runs: bool,
     /// What it waits on, when Parked.
     pub kind: Kind,
     /// The object of that.
@@ -45,6 +47,7 @@ pub fn of(s: &Scheduler, task: &Task, thread: (usize, usize)) -> Facts {
         id: task.id.get(),
         name: task.name.get(),
         state,
+        runs: state == State::Ready && std::ptr::eq(task, s.me()),
         kind: if parked { task.waits_kind.get() } else { Kind::Other },
         object: if parked { task.waits_object.get() } else { 0 },
         deadline: if parked && task.timer.is_armed() { task.timer.deadline() } else { NEVER },

@@ -119,3 +119,29 @@ pub unsafe fn sized<T: Copy>(given: *const T, smallest: usize) -> Result<T> {
         Ok(value.assume_init())
     }
 }
+
+/// Fills in a growing struct of the caller's that starts with `size_t size`, which says how many bytes it may get: a shorter one
+/// gets the first members, a longer one zeroes at the end. -EINVAL: NULL, or shorter than a size and one word.
+///
+/// # Safety
+/// `place` is NULL or writable for the bytes that its first member says. `T` is `repr(C)`, plain data, and starts with
+/// `size: usize`, which stays what it is.
+pub unsafe fn tell<T: Copy>(place: *mut T, told: impl FnOnce() -> Result<T>) -> Result<()> {
+    let word = std::mem::size_of::<usize>();
+    // SAFETY: by the caller: the first member is readable.
+    let size = if place.is_null() { 0 } else { unsafe { place.cast::<usize>().read() } };
+    if size < 2 * word {
+        return Err(invalid());
+    }
+    let told = told()?;
+    let known = std::mem::size_of::<T>();
+    let (from, to) = ((&raw const told).cast::<u8>(), place.cast::<u8>());
+    // SAFETY: by the caller, `size` bytes are writable; the size itself stays what it is.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from.add(word), to.add(word), size.min(known) - word);
+        if size > known {
+            std::ptr::write_bytes(to.add(known), 0, size - known);
+        }
+    }
+    Ok(())
+}

@@ -181,8 +181,8 @@ pub unsafe extern "C" fn gt_task_info(task: i64, info: *mut gt_task_info_t) -> l
             size,
             id: f.id,
             state: match f.state {
+                State::Ready if f.runs => GT_TASK_RUNNING,
                 State::Ready => GT_TASK_READY,
-                State::Running => GT_TASK_RUNNING,
                 State::Parked => GT_TASK_PARKED,
                 State::Done => GT_TASK_ENDED,
             },

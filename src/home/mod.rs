@@ -88,6 +88,8 @@ pub struct Watch {
     handle: AtomicUsize,
     /// What its scheduler counts; null while nobody lives here.
     progress: AtomicPtr<Progress>,
+    /// Its scheduler; null while nobody lives here (M5 of `sched::roots`).
+    scheduler: AtomicPtr<()>,
 }
 
 /// A number that one thread writes and others may read.
@@ -139,9 +141,20 @@ impl Watch {
     }
 
     /// Home thread: from now on the home is watched. What is handed over stays until [`Home::move_out`].
-    pub fn begin(&self, progress: *const Progress) {
+    pub fn begin(&self, scheduler: *const (), progress: *const Progress) {
         self.this_thread();
+        self.scheduler.store(scheduler.cast_mut(), Ordering::Release);
         self.progress.store(progress.cast_mut(), Ordering::Release);
+    }
+
+    /// The scheduler; null while nobody lives here.
+    pub fn scheduler(&self) -> *const () {
+        self.scheduler.load(Ordering::Acquire)
+    }
+
+    /// Its OS thread, as the C library calls it.
+    pub fn handle(&self) -> usize {
+        self.handle.load(Ordering::Acquire)
     }
 }
 
@@ -274,6 +287,23 @@ pub fn ask_for_dumps() -> usize {
         known => unsafe { known.as_ref() }.map(|home| home.watch.root.load(Ordering::Acquire) as i64),
     });
     roots.filter(|&root| root != 0 && request(root, slots::DUMP).is_ok()).count()
+}
+
+/// While all other threads are stopped, wherever they were: calls `f` with each home that a scheduler lives in. No lock, no
+/// allocation.
+pub fn peek(mut f: impl FnMut(&'static Home)) {
+    for place in REGISTER.iter().take(GUESTS) {
+        let known = place.load(Ordering::Acquire);
+        if known == ABANDONED {
+            continue;
+        }
+        // SAFETY: H1.
+        match unsafe { known.as_ref() } {
+            Some(home) if home.lodger() != 0 => f(home),
+            Some(_) => {}
+            None => return, // places are taken in order
+        }
+    }
 }
 
 /// Any thread: mails an interrupt code to a task.
@@ -434,6 +464,7 @@ impl Home {
         self.take_mail();
         self.watch.root.store(0, Ordering::Release);
         self.watch.progress.store(std::ptr::null_mut(), Ordering::Release);
+        self.watch.scheduler.store(std::ptr::null_mut(), Ordering::Release);
         self.lodger.store(0, Ordering::Release);
         self.in_use.store(false, Ordering::Release);
         IN_USE.fetch_sub(1, Ordering::SeqCst);

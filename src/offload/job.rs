@@ -11,6 +11,7 @@
 //! J3  The links belong to the pool and are reached under its lock.
 
 use std::cell::{Cell, UnsafeCell};
+use std::mem::ManuallyDrop;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 
@@ -43,7 +44,10 @@ pub struct Header {
 #[repr(C)]
 struct Record<F, R> {
     header: Header,
-    work: UnsafeCell<Option<F>>,
+    /// Whether the work was begun: then it is moved out. Its words stay as they are up to the record's end, as the thread that
+    /// works may be none that a collector scans (M1 of `sched::roots`).
+    begun: Cell<bool>,
+    work: UnsafeCell<ManuallyDrop<F>>,
     result: UnsafeCell<Option<R>>,
 }
 
@@ -68,7 +72,8 @@ impl<R: Send, F: FnOnce() -> R + Send> Job<F, R> {
                 work: Record::<F, R>::work as unsafe fn(*const Header),
                 free: Record::<F, R>::free,
             },
-            work: UnsafeCell::new(Some(work)),
+            begun: Cell::new(false),
+            work: UnsafeCell::new(ManuallyDrop::new(work)),
             result: UnsafeCell::new(None),
         });
         Ok(Job(Box::into_raw(one.into_boxed_slice()).cast()))
@@ -104,16 +109,23 @@ impl<F: FnOnce() -> R, R> Record<F, R> {
     unsafe fn work(header: *const Header) {
         let record = header.cast::<Self>();
         // SAFETY: J1, J2.
-        let (work, result) = unsafe { ((*(*record).work.get()).take(), (*record).result.get()) };
+        let (work, result) = unsafe {
+            (*record).begun.set(true);
+            (ManuallyDrop::take(&mut *(*record).work.get()), (*record).result.get())
+        };
         // A panic is the job's own failure: no result.
-        let came = work.and_then(|work| catch_unwind(AssertUnwindSafe(work)).ok());
+        let came = catch_unwind(AssertUnwindSafe(work)).ok();
         // SAFETY: J2.
         unsafe { *result = came };
     }
 
     unsafe fn free(header: *const Header) {
         // SAFETY: J1: nobody else has it; a boxed slice of one element has the layout of a boxed element.
-        drop(unsafe { Box::from_raw(header.cast::<Self>().cast_mut()) });
+        let mut record = unsafe { Box::from_raw(header.cast::<Self>().cast_mut()) };
+        if !record.begun.get() {
+            // SAFETY: it was not moved out.
+            unsafe { ManuallyDrop::drop(record.work.get_mut()) };
+        }
     }
 }
 

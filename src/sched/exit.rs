@@ -123,7 +123,10 @@ impl Scheduler {
                 scheduler.read_post();
             }
             match task.has(flags::GUEST) {
-                true => guest::ended(task.id.get(), Err(Error::new(libc::EOWNERDEAD))),
+                true => {
+                    task.slot().unsettle();
+                    guest::ended(task.id.get(), Err(Error::new(libc::EOWNERDEAD)));
+                }
                 false => slots.free(task.slot(), task.id.get()),
             }
         });

@@ -84,6 +84,7 @@ impl Scheduler {
         guests::settle(o.id, self.home);
         o.slot.settle(&task.link);
         if let Err(e) = self.begin(task, o.slot, o.id) {
+            o.slot.unsettle();
             match o.stack.is_null() {
                 // SAFETY: the task never ran.
                 true => unsafe { self.stacks().give(task.class.get(), task.top.get()) },

@@ -31,6 +31,7 @@ mod park;
 mod ready;
 mod remote;
 pub mod report;
+pub mod roots;
 mod spawn;
 pub mod stats;
 pub mod task;
@@ -197,7 +198,6 @@ impl Scheduler {
         let record = scheduler.root_record.get().cast::<Task>();
         // SAFETY: the box is pinned, so the record stays where it is written, as long as the scheduler does.
         let root = unsafe { Task::write(record, None, std::ptr::null_mut(), flags::ROOT | flags::DETACHED) };
-        root.state.set(State::Running);
         root.seat.this_thread();
         root.set_name(b"root");
         let (slot, id) = home.slots.take(&root.link)?;
@@ -212,7 +212,7 @@ impl Scheduler {
         exit::note_thread(scheduler.cast());
         // SAFETY: made by Box just now; freed by `destroy` only.
         let scheduler = unsafe { &*scheduler };
-        home.watch.begin(&scheduler.progress); // until `destroy` moves out
+        home.watch.begin(std::ptr::from_ref(scheduler).cast(), &scheduler.progress); // until `destroy` moves out
         Ok(scheduler)
     }
 

@@ -5,7 +5,7 @@ use std::ptr;
 use super::task::{pending, State, Task, Wake, BUDGET};
 use super::waits::Kind;
 use super::{Scheduler, SWITCHES_PER_POLL};
-use crate::context::{self, annotate, Arrival};
+use crate::context::{self, annotate, Place};
 use crate::error::{Error, Result};
 use crate::sys::clock::{self, NEVER};
 
@@ -77,7 +77,6 @@ impl Scheduler {
         self.tick();
         match self.ready.pop() {
             Some(next) => {
-                me.state.set(State::Ready);
                 self.ready.push(me);
                 self.switch(me, next);
             }
@@ -108,7 +107,6 @@ impl Scheduler {
             self.look_around();
             if let Some(next) = self.ready.pop() {
                 let me = self.me();
-                me.state.set(State::Ready);
                 self.ready.push(me);
                 self.switch(me, next);
             }
@@ -248,7 +246,6 @@ impl Scheduler {
         loop {
             if let Some(next) = self.ready.pop() {
                 if ptr::eq(next, me) {
-                    me.state.set(State::Running);
                     return;
                 }
                 return self.switch(me, next);
@@ -260,7 +257,6 @@ impl Scheduler {
     /// Switches to `next`; returns when somebody switches back.
     #[inline(always)]
     pub(super) fn switch(&self, me: &Task, next: &'static Task) {
-        next.state.set(State::Running);
         self.current.set(next);
         self.progress.switches.set(self.progress.switches.get() + 1);
         // SAFETY: the address is this thread's errno.
@@ -268,9 +264,9 @@ impl Scheduler {
         let leaving = annotate::leave(&next.seat, next.base.get(), next.top.get());
         // SAFETY: C1: `next` was popped from the ring, so it is not running and its saved context was not resumed;
         // C2: it has not ended; C3: tasks never leave their thread.
-        let t = unsafe { context::switch(next.context.get(), ptr::from_ref(me) as usize) };
+        let left = unsafe { context::switch(next.context.get(), me.place_of_context()) };
         leaving.back();
-        self.arrived(t);
+        self.arrived(left);
         // SAFETY: as above.
         unsafe { *self.errno = errno };
     }
@@ -280,27 +276,24 @@ impl Scheduler {
     pub(super) fn switch_for_good(&self, me: &'static Task) -> ! {
         loop {
             if let Some(next) = self.ready.pop() {
-                next.state.set(State::Running);
                 self.current.set(next);
                 self.progress.switches.set(self.progress.switches.get() + 1);
                 annotate::leave_for_good(&next.seat, next.base.get(), next.top.get());
                 // SAFETY: as in `switch`. Nobody resumes `me`: it is Done.
-                unsafe { context::switch(next.context.get(), ptr::from_ref(me) as usize) };
+                unsafe { context::switch(next.context.get(), me.place_of_context()) };
                 finished_task_resumed();
             }
             self.idle();
         }
     }
 
-    /// The first thing on this side of a switch: keeps the context of the task that left for us.
+    /// The first thing on this side of a switch, with the place where the task that left for us noted its context.
     #[inline(always)]
-    pub(super) fn arrived(&self, t: Arrival) {
-        // SAFETY: `data` is the record of the task that switched, which is there: parked, ready, or Done and not
-        // reaped yet (D4).
-        let left = unsafe { &*(t.data as *const Task) };
-        left.context.set(t.left);
+    pub(super) fn arrived(&self, left: Place) {
         if self.special.get() != 0 {
-            self.arrived_specially(left);
+            // SAFETY: `left` is the record of the task that switched, which is there: parked, ready, or Done and not
+            // reaped yet (D4).
+            self.arrived_specially(unsafe { Task::of_context(left) });
         }
     }
 

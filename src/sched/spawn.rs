@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use super::extra::{Cleanup, Ended};
+use super::roots::keep;
 use super::task::{flags, pending, Entry, State, Task, Wake};
 use super::waits::Kind;
 use super::Scheduler;
@@ -85,7 +86,7 @@ impl Scheduler {
         };
         // SAFETY: D2: the reference ends with the statement.
         let followed = unsafe { task.extra_or_new() }.map(|extra| extra.ended = Some(ended));
-        if let Err(e) = followed.and_then(|()| self.start(task)) {
+        if let Err(e) = followed.and_then(|()| self.start(task, arg)) {
             task.drop_extra();
             if options.stack.is_none() {
                 // SAFETY: the task never ran.
@@ -115,7 +116,7 @@ impl Scheduler {
     #[inline(always)]
     fn spawn_on(&self, shape: Shape, entry: Entry, arg: *mut c_void, flags: u8) -> Result<&'static Task> {
         let task = self.place(shape, entry, arg, flags)?;
-        if let Err(e) = self.start(task) {
+        if let Err(e) = self.start(task, arg) {
             // SAFETY: the task never ran.
             unsafe { self.stacks().give(task.class.get(), task.top.get()) };
             return Err(e);
@@ -147,7 +148,7 @@ impl Scheduler {
         flags: u8,
     ) -> Result<&'static Task> {
         let task = self.place_on_user_stack(base, size, entry, arg, flags)?;
-        self.start(task).inspect_err(|_| annotate::stack_gone(base, base.wrapping_add(size)))?;
+        self.start(task, arg).inspect_err(|_| annotate::stack_gone(base, base.wrapping_add(size)))?;
         Ok(task)
     }
 
@@ -173,8 +174,9 @@ impl Scheduler {
     }
 
     #[inline(always)]
-    fn start(&self, task: &'static Task) -> Result<()> {
+    fn start(&self, task: &'static Task, arg: *mut c_void) -> Result<()> {
         let (slot, id) = self.home.slots.take(&task.link)?;
+        keep(arg);
         self.begin(task, slot, id).inspect_err(|_| {
             slot.kill();
             self.home.slots.free(slot, id);
@@ -369,6 +371,10 @@ impl Scheduler {
     fn reap_specially(&self, task: &'static Task) {
         let (id, slot, value) = (task.id.get(), task.slot(), task.value.get());
         let guest = task.has(flags::GUEST);
+        match guest {
+            true => slot.unsettle(), // M4
+            false => self.home.slots.free(slot, id),
+        }
         task.seat.end();
         if task.has(flags::USER_STACK) {
             annotate::stack_gone(task.base.get(), task.top.get());
@@ -377,9 +383,8 @@ impl Scheduler {
             // SAFETY: D4.
             unsafe { self.stacks().give(task.class.get(), task.top.get()) };
         }
-        match guest {
-            true => super::guest::ended(id, Ok(value)),
-            false => self.home.slots.free(slot, id),
+        if guest {
+            super::guest::ended(id, Ok(value));
         }
     }
 
@@ -396,7 +401,8 @@ extern "C" fn first(t: Transfer) -> ! {
         crate::sys::complain(b"greenrt: invariant C3 broken: a task was resumed on an OS thread without a scheduler\n");
         std::process::abort();
     };
-    scheduler.arrived(context::arrival(t));
+    // SAFETY: tasks leave by `context::switch` only.
+    scheduler.arrived(unsafe { context::arrival(t) });
     let me = scheduler.me();
     let entry = me.entry.get().expect("only the root has no entry");
     // SAFETY: the entry and its argument are the program's.

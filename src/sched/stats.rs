@@ -40,8 +40,9 @@ impl Scheduler {
         let stacks = self.stacks().usage();
         let (root, me) = (self.root(), self.me());
         let live = self.live.get() as u64;
-        let ready = (self.ready.len() - (root.state.get() == State::Ready) as usize) as u64;
         let running = !std::ptr::eq(root, me) as u64;
+        let root_waits_for_its_turn = running == 1 && root.state.get() == State::Ready;
+        let ready = (self.ready.len() - root_waits_for_its_turn as usize) as u64;
         Stats {
             tasks_live: live,
             tasks_parked: live - ready - running,

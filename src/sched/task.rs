@@ -11,7 +11,7 @@ use super::extra::Extra;
 use super::waits::Kind;
 use crate::context::annotate::Seat;
 use crate::context::slab::colour;
-use crate::context::Saved;
+use crate::context::{Place, Saved};
 use crate::slots::{Link, Slot};
 use crate::sys::clock::NEVER;
 use crate::timers::{TimerKind, TimerNode};
@@ -23,10 +23,8 @@ pub type Entry = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum State {
-    /// In the ready queue.
+    /// In the ready queue, or the one that runs.
     Ready,
-    /// The one that runs.
-    Running,
     /// Waiting for a wake.
     Parked,
     /// Its entry has returned.
@@ -93,7 +91,7 @@ pub const BUDGET: u32 = 128;
 /// One task.
 #[repr(C, align(64))]
 pub struct Task {
-    /// The saved context while it does not run.
+    /// The saved context while it does not run. First: see [`Task::of_context`].
     pub context: Cell<Saved>,
     /// The host's state while it does not run.
     pub host_state: Cell<*mut c_void>,
@@ -188,6 +186,22 @@ impl Task {
         }
     }
 
+    /// Where its context is noted.
+    #[inline(always)]
+    pub fn place_of_context(&self) -> Place {
+        ptr::from_ref(self).cast()
+    }
+
+    /// The record that a place of a context belongs to.
+    ///
+    /// # Safety
+    /// The place is a record's, which is still there.
+    #[inline(always)]
+    pub unsafe fn of_context(place: Place) -> &'static Task {
+        // SAFETY: by the caller: the word is the first of the record.
+        unsafe { &*place.cast::<Task>() }
+    }
+
     /// Where the record goes on a stack: below the colour, aligned.
     #[inline(always)]
     pub fn place(top: *mut u8) -> *mut Task {
@@ -257,6 +271,7 @@ mod tests {
     #[test]
     fn record_and_frames_of_every_colour_share_the_top_page() {
         assert!(size_of::<Task>() <= 384, "{}", size_of::<Task>());
+        assert_eq!(std::mem::offset_of!(Task, context), 0);
         // What a park writes shares the first cache line.
         assert!(std::mem::offset_of!(Task, since) + 8 <= 64);
         for page in 256..512 {

@@ -77,6 +77,9 @@ GT_TASK_CANCELLED = 1
 GT_TASK_DETACHED = 2
 GT_TASK_ROOT = 4
 GT_TASK_SHIELDED = 8
+GT_STACK_ROOT = 1
+GT_STACK_RUNNING = 2
+GT_STACK_ENDED = 4
 
 
 class gt_config_t(ctypes.Structure):
@@ -258,6 +261,20 @@ class gt_watchdog_report_t(ctypes.Structure):
         ("count", ctypes.c_uint32),
         ("thread", ctypes.c_int32),
         ("name", ctypes.c_char * 32),
+    ]
+
+
+class gt_stack_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("task", ctypes.c_int64),
+        ("thread", ctypes.c_size_t),
+        ("low", ctypes.c_void_p),
+        ("base", ctypes.c_void_p),
+        ("top", ctypes.c_void_p),
+        ("own", ctypes.c_void_p),
+        ("flags", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
     ]
 
 
@@ -515,5 +532,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_dump_on_signal": (ctypes.c_int, [ctypes.c_int]),
     "gt_watchdog_start": (ctypes.c_int, [ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]),
     "gt_watchdog_stop": (ctypes.c_int, []),
+    "gt_stacks_each": (ctypes.c_ssize_t, [ctypes.c_void_p, ctypes.c_void_p]),
+    "gt_stack_at": (ctypes.c_int, [ctypes.c_size_t, ctypes.c_void_p, ctypes.POINTER(gt_stack_t)]),
     "gt_python_builtins": (ctypes.c_void_p, []),
 }
