@@ -194,6 +194,24 @@ TEST(select_is_the_first_call_of_a_thread) {
   CHECK_EQ(gt_chan_free(chan), 0);
 }
 
+static void *posts_later(void *arg) {
+  s_real_sleep(20);
+  CHECK_EQ(gt_sem_post(arg), 0);
+  return NULL;
+}
+
+TEST(select_is_no_deadlock_while_another_thread_may_end_it) {
+  gt_config_t config = {.size = sizeof config, .deadlock = GT_DEADLOCK_ERROR};
+  CHECK_EQ(gt_config(&config), 0);
+  gt_sem_t *sem = gt_sem_new(0);
+  arm_t arm = unit(sem);
+  pthread_t thread = s_thread(posts_later, sem);
+  CHECK_EQ(gt_select(&arm, 1), 0);
+  s_thread_join(thread);
+  CHECK_EQ(gt_select(&arm, 1), -EDEADLK);
+  CHECK_EQ(gt_sem_free(sem), 0);
+}
+
 /* -- an OS thread that ends with a task in a select */
 
 static void *select_for_ever(void *arg) {
@@ -233,6 +251,46 @@ TEST_WITH(select_of_a_thread_that_has_ended_holds_nothing_up, T_LEAVES, 0) {
     CHECK_EQ(gt_event_free(w.event), 0);
     CHECK_EQ(gt_sem_free(w.sem), 0);
   }
+}
+
+/* -- what comes between the first look and the last arm that is linked: many arms make that time long */
+
+static void *sends_one(void *arg) {
+  int64_t item = 8;
+  CHECK_EQ(gt_chan_send(arg, &item), 0);
+  return NULL;
+}
+
+static void *posts(void *arg) {
+  CHECK_EQ(gt_sem_post(arg), 0);
+  return NULL;
+}
+
+TEST_WITH(select_hears_what_comes_while_it_joins_the_queues, 0, 60) {
+  enum { FIRST = 0, MIDDLE = 400, LAST = 801 };
+  arm_t arms[LAST + 1];
+  gt_sem_t *never = gt_sem_new(0), *sem = gt_sem_new(0);
+  gt_chan_t *chans[2] = {shared(0), shared(0)};
+  int64_t items[2];
+  start(2);
+  for (int i = 0; i <= LAST; i++) arms[i] = unit(never);
+  arms[FIRST] = receiving(chans[0], &items[0]);
+  arms[MIDDLE] = receiving(chans[1], &items[1]);
+  arms[LAST] = unit(sem);
+  for (int i = 0; i < 1500; i++) {
+    int64_t tasks[2] = {on(0, sends_one, chans[i & 1]), on(1, posts, sem)};
+    int won = gt_select(arms, LAST + 1), other;
+    CHECK(won == FIRST || won == MIDDLE || won == LAST);
+    CHECK_OK(other = gt_select(arms, LAST + 1)); /* nothing has been lost: the other one comes about, too */
+    CHECK_EQ((won == LAST) + (other == LAST), 1);
+    CHECK_EQ(gt_select_try(arms, LAST + 1), -EAGAIN);
+    for (int k = 0; k < 2; k++) s_join(tasks[k]);
+  }
+  CHECK_EQ(gt_sem_value(sem), 0);
+  CHECK_EQ(gt_workers_stop(), 0);
+  for (int i = 0; i < 2; i++) CHECK_EQ(gt_chan_free(chans[i]), 0);
+  CHECK_EQ(gt_sem_free(never), 0);
+  CHECK_EQ(gt_sem_free(sem), 0);
 }
 
 /* -- under load: what goes in comes out once */
@@ -395,11 +453,6 @@ TEST_WITH(select_under_load_keeps_the_number_of_units, T_HASTE, 60) {
 /* Ends of tasks, waited for by selects with other arms, while those others come about as well. */
 static void *short_life(void *arg) {
   for (intptr_t i = (intptr_t)arg; i > 0; i--) CHECK_EQ(gt_yield(), 0);
-  return NULL;
-}
-
-static void *posts(void *arg) {
-  CHECK_EQ(gt_sem_post(arg), 0);
   return NULL;
 }
 

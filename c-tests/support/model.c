@@ -1,0 +1,216 @@
+/* Dice, trace and actors of the model tests. */
+#include "model.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TRACE = 60 };
+static char trace[TRACE][256];
+static uint64_t noted, state, the_seed;
+static const char *the_test;
+
+static uint64_t wish(const char *name, uint64_t usual) {
+  const char *text = getenv(name);
+  char *end;
+  if (!text || !*text) return usual;
+  uint64_t value = strtoull(text, &end, 10);
+  if (*end) FAIL("%s=%s: no number", name, text);
+  return value;
+}
+
+uint64_t m_count(uint64_t usual) { return wish("GT_MODEL_COUNT", usual); }
+uint64_t m_first_seed(void) { return wish("GT_MODEL_SEED", 1); }
+uint64_t m_seeds(uint64_t usual) { return getenv("GT_MODEL_SEED") ? 1 : usual; }
+
+void m_begin(const char *what, uint64_t seed) {
+  the_test = what;
+  the_seed = seed;
+  state = seed * 0x9E3779B97F4A7C15u | 1;
+  noted = 0;
+}
+
+/* Marsaglia, "Xorshift RNGs", 2003. */
+uint64_t m_below(uint64_t end) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return (state >> 11) % end;
+}
+
+void m_note(const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  vsnprintf(trace[noted++ % TRACE], sizeof trace[0], format, list);
+  va_end(list);
+}
+
+void m_fail(const char *file, int line, const char *format, ...) {
+  char text[512];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(text, sizeof text, format, list);
+  va_end(list);
+  for (uint64_t i = noted < TRACE ? 0 : noted - TRACE; i < noted; i++) fprintf(stderr, "  %llu: %s\n", (unsigned long long)i, trace[i % TRACE]);
+  t_fail(file, line, "%s, after operation %llu; again with GT_MODEL_SEED=%llu (%s)", text, (unsigned long long)noted,
+         (unsigned long long)the_seed, the_test);
+}
+
+void m_check_int(const char *file, int line, const char *what, long long is, long long should) {
+  if (is != should) m_fail(file, line, "%s is %lld and should be %lld", what, is, should);
+}
+
+/* -- actors */
+
+static void *act(void *arg) {
+  struct actor *me = arg;
+  for (;;) {
+    gt_shield_push(); /* only its calls are disturbed */
+    M_EQ(gt_park(), 0);
+    gt_shield_pop();
+    if (!me->call) return NULL;
+    int64_t token = me->scope == GT_NEVER ? 0 : gt_deadline_push(me->scope);
+    CHECK_GE(token, 0);
+    if (me->shielded) gt_shield_push();
+    me->rc = me->call(me);
+    if (me->shielded) gt_shield_pop();
+    if (me->rc == -EINTR) M_EQ(gt_interrupt_take(&me->code), 0);
+    me->scope_expired = token ? gt_deadline_pop(token) : 0;
+    me->busy = 0;
+  }
+}
+
+void m_actor_start(struct actor *a, int index) {
+  a->index = index;
+  a->call = NULL;
+  a->busy = a->waits = a->granted = a->cancelled = a->code_count = 0;
+  a->task = s_spawn(act, a);
+  s_settle();
+}
+
+void m_actor_end(struct actor *a) {
+  a->call = NULL;
+  M_EQ(gt_unpark(a->task), 0);
+  M_EQ(gt_join(a->task, NULL), 0);
+}
+
+void m_actor_tell(struct actor *a, int (*call)(struct actor *)) {
+  a->call = call;
+  a->busy = 1;
+  a->rc = a->should = a->should_expire = 0;
+  a->reason = NOT_WOKEN;
+  M_EQ(gt_unpark(a->task), 0);
+}
+
+void m_actor_draw_limits(struct actor *a) {
+  int64_t soon = gt_now() + (int64_t)m_below(1000000);
+  uint64_t own = m_below(16), scope = m_below(16);
+  a->deadline = own == 0 ? 0 : own < 4 ? soon : own < 6 ? gt_now() + INT64_C(3600000000000) : GT_NEVER;
+  a->scope = scope == 0 ? 0 : scope == 1 ? soon + 10000 : scope == 2 ? gt_now() + INT64_C(3600000000000) : GT_NEVER;
+  a->shielded = m_chance(10);
+  a->may_be_late = own >= 1 && own < 4;
+  if (scope == 1 && !a->shielded) a->may_be_late = 1;
+}
+
+const char *m_actor_limits(const struct actor *a) {
+  static char text[128];
+  snprintf(text, sizeof text, "%s%s%s%s%s", a->deadline == 0 ? " late" : a->deadline == GT_NEVER ? "" : " with a deadline",
+           a->scope == 0 ? " in a late scope" : a->scope == GT_NEVER ? "" : " in a scope", a->shielded ? " shielded" : "",
+           a->cancelled ? " (cancelled)" : "", a->code_count ? " (interrupted)" : "");
+  return text;
+}
+
+static int take_code(struct actor *a) {
+  int code = a->codes[0];
+  memmove(a->codes, a->codes + 1, sizeof a->codes - sizeof a->codes[0]);
+  a->code_count--;
+  return code;
+}
+
+/* The call ends by an interrupt: the next code is its. */
+static void interrupted(struct actor *a) {
+  a->should = -EINTR;
+  a->should_code = take_code(a);
+}
+
+int m_ends_at_once(struct actor *a) {
+  if (a->shielded) return 0;
+  if (a->cancelled)
+    a->should = -ECANCELED;
+  else if (a->code_count)
+    interrupted(a);
+  else
+    return 0;
+  return 1;
+}
+
+int m_would_wait(struct actor *a) {
+  if (a->scope == 0 && !a->shielded) {
+    a->should = -ETIMEDOUT;
+    a->should_expire = 1;
+  } else if (a->deadline == 0) {
+    a->should = -ETIMEDOUT;
+  } else {
+    a->waits = 1;
+    a->granted = 0;
+  }
+  return a->waits;
+}
+
+void m_granted(struct actor *a, int rc) {
+  a->waits = 0;
+  a->granted = 1;
+  a->should = rc;
+}
+
+void m_cancel(struct actor *a) {
+  M_EQ(gt_cancel(a->task), 0);
+  a->cancelled = 1;
+  if (a->waits && !a->shielded && a->reason == NOT_WOKEN) a->reason = BY_CANCEL;
+}
+
+void m_interrupt(struct actor *a, int code) {
+  if (a->code_count == CODES) return;
+  M_EQ(gt_interrupt(a->task, code), 0);
+  a->codes[a->code_count++] = code;
+  if (a->waits && !a->shielded && a->reason == NOT_WOKEN) a->reason = BY_INTERRUPT;
+}
+
+void m_withdraw(struct actor *a) {
+  int code = a->code_count ? a->codes[0] : 9999;
+  M_EQ(gt_interrupt_withdraw(a->task, code), a->code_count ? 0 : -ENOENT);
+  if (a->code_count) take_code(a);
+}
+
+int m_has_left(struct actor *a) {
+  if (!a->waits) return 0;
+  enum reason reason = a->reason;
+  a->reason = NOT_WOKEN;
+  /* the first reason stands; an interrupt that was withdrawn is none */
+  if (reason == BY_INTERRUPT && a->code_count) {
+    interrupted(a);
+  } else if (reason == BY_CANCEL || (reason == BY_INTERRUPT && a->cancelled && !a->shielded)) {
+    a->should = -ECANCELED;
+  } else if (a->may_be_late && !a->busy && a->rc == -ETIMEDOUT) {
+    int64_t now = gt_now();
+    int by_scope = !a->shielded && a->scope <= a->deadline;
+    if ((by_scope ? a->scope : a->deadline) > now) M_FAIL("actor %d timed out too early", a->index);
+    a->should = -ETIMEDOUT;
+    a->should_expire = by_scope;
+  } else {
+    return 0;
+  }
+  a->waits = 0;
+  return 1;
+}
+
+void m_check_actor(struct actor *a) {
+  if (a->busy != a->waits) M_FAIL("actor %d %s", a->index, a->busy ? "waits, and should not" : "came back, and should wait");
+  if (a->busy) return;
+  if (a->rc != a->should) M_FAIL("actor %d: its call returned %d and should return %d", a->index, a->rc, a->should);
+  if (a->rc == -EINTR && a->code != a->should_code)
+    M_FAIL("actor %d was interrupted with %d and should be with %d", a->index, a->code, a->should_code);
+  if (a->scope_expired != a->should_expire) M_FAIL("actor %d: its scope has expired: %d", a->index, a->scope_expired);
+  a->granted = 0;
+}
