@@ -443,7 +443,7 @@ static void tell(void) {
     return;
   }
   draw_call(s);
-  m_actor_draw_limits(&s->actor);
+  m_actor_draw_limits(&s->actor, MAY_COME_SOON | MAY_SHIELD);
   note_call("actor", s->actor.index, s, m_actor_limits(&s->actor));
   m_actor_tell(&s->actor, act);
   compare(s);

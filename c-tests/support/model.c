@@ -85,6 +85,7 @@ void m_actor_start(struct actor *a, int index) {
   a->index = index;
   a->call = NULL;
   a->busy = a->waits = a->granted = a->cancelled = a->code_count = 0;
+  a->woken = 0;
   a->task = s_spawn(act, a);
   s_settle();
 }
@@ -100,17 +101,20 @@ void m_actor_tell(struct actor *a, int (*call)(struct actor *)) {
   a->busy = 1;
   a->rc = a->should = a->should_expire = 0;
   a->reason = NOT_WOKEN;
+  a->inner_shield = 0;
   M_EQ(gt_unpark(a->task), 0);
 }
 
-void m_actor_draw_limits(struct actor *a) {
+void m_actor_draw_limits(struct actor *a, int which) {
   int64_t soon = gt_now() + (int64_t)m_below(1000000);
   uint64_t own = m_below(16), scope = m_below(16);
   a->deadline = own == 0 ? 0 : own < 4 ? soon : own < 6 ? gt_now() + INT64_C(3600000000000) : GT_NEVER;
   a->scope = scope == 0 ? 0 : scope == 1 ? soon + 10000 : scope == 2 ? gt_now() + INT64_C(3600000000000) : GT_NEVER;
-  a->shielded = m_chance(10);
-  a->may_be_late = own >= 1 && own < 4;
-  if (scope == 1 && !a->shielded) a->may_be_late = 1;
+  int timed = which & MAY_COME_SOON;
+  a->shielded = m_chance(10) && which & MAY_SHIELD;
+  if (!timed && own >= 1 && own < 4) a->deadline = GT_NEVER;
+  if (!timed && scope == 1) a->scope = GT_NEVER;
+  a->may_be_late = timed && ((own >= 1 && own < 4) || (scope == 1 && !a->shielded));
 }
 
 const char *m_actor_limits(const struct actor *a) {
@@ -158,23 +162,35 @@ int m_would_wait(struct actor *a) {
   return a->waits;
 }
 
+static void woken(struct actor *a) {
+  static uint64_t count;
+  if (!a->woken) a->woken = ++count;
+}
+
 void m_granted(struct actor *a, int rc) {
   a->waits = 0;
   a->granted = 1;
   a->should = rc;
+  woken(a);
+}
+
+static void disturbed(struct actor *a, enum reason reason) {
+  if (!a->waits || a->shielded || a->inner_shield || a->reason != NOT_WOKEN) return;
+  a->reason = reason; /* the first one stands */
+  woken(a);
 }
 
 void m_cancel(struct actor *a) {
   M_EQ(gt_cancel(a->task), 0);
   a->cancelled = 1;
-  if (a->waits && !a->shielded && a->reason == NOT_WOKEN) a->reason = BY_CANCEL;
+  disturbed(a, BY_CANCEL);
 }
 
 void m_interrupt(struct actor *a, int code) {
   if (a->code_count == CODES) return;
   M_EQ(gt_interrupt(a->task, code), 0);
   a->codes[a->code_count++] = code;
-  if (a->waits && !a->shielded && a->reason == NOT_WOKEN) a->reason = BY_INTERRUPT;
+  disturbed(a, BY_INTERRUPT);
 }
 
 void m_withdraw(struct actor *a) {
@@ -187,7 +203,7 @@ int m_has_left(struct actor *a) {
   if (!a->waits) return 0;
   enum reason reason = a->reason;
   a->reason = NOT_WOKEN;
-  /* the first reason stands; an interrupt that was withdrawn is none */
+  /* an interrupt that was withdrawn is none */
   if (reason == BY_INTERRUPT && a->code_count) {
     interrupted(a);
   } else if (reason == BY_CANCEL || (reason == BY_INTERRUPT && a->cancelled && !a->shielded)) {
@@ -207,6 +223,7 @@ int m_has_left(struct actor *a) {
 
 void m_check_actor(struct actor *a) {
   if (a->busy != a->waits) M_FAIL("actor %d %s", a->index, a->busy ? "waits, and should not" : "came back, and should wait");
+  a->woken = 0;
   if (a->busy) return;
   if (a->rc != a->should) M_FAIL("actor %d: its call returned %d and should return %d", a->index, a->rc, a->should);
   if (a->rc == -EINTR && a->code != a->should_code)

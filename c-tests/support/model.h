@@ -42,6 +42,8 @@ struct actor {
   int waits;   /* it should not have come back */
   int granted; /* it waits no more, and has not run since */
   enum reason reason;
+  uint64_t woken;   /* its place among those that were woken and have not run since; 0: it was not */
+  int inner_shield; /* its call goes on under a shield of its own */
   int should, should_code, should_expire;
   int may_be_late; /* a deadline of its may have passed by now */
   int cancelled;
@@ -51,7 +53,8 @@ struct actor {
 void m_actor_start(struct actor *actor, int index);
 void m_actor_end(struct actor *actor); /* it is idle */
 void m_actor_tell(struct actor *actor, int (*call)(struct actor *));
-void m_actor_draw_limits(struct actor *actor); /* a deadline, a scope, a shield, or none of them */
+enum { MAY_COME_SOON = 1, MAY_SHIELD = 2 };
+void m_actor_draw_limits(struct actor *actor, int which); /* a deadline, a scope, a shield, or none of them */
 const char *m_actor_limits(const struct actor *actor);
 
 /* Whether a call ends before it begins: cancelled or interrupted. `should` says how. */
