@@ -260,55 +260,71 @@ TEST_WITH(select_of_a_thread_that_has_ended_holds_nothing_up, T_LEAVES, 0) {
   }
 }
 
-/* -- what comes between the first look and the last arm that is linked: many arms make that time long */
+/* -- what comes between the first look and the last arm that is linked: many arms make that time long, and the other threads are wide
+ * awake and come at any moment of it */
 
-static void *sends_one(void *arg) {
-  int64_t item = 8;
-  CHECK_EQ(gt_chan_send(arg, &item), 0);
-  return NULL;
-}
+struct cue {
+  gt_chan_t *chan;
+  gt_event_t *event;
+  gt_sem_t *sem;
+  atomic_int round; /* begun; negative: no more */
+};
 
-static void *posts(void *arg) {
-  CHECK_EQ(gt_sem_post(arg), 0);
-  return NULL;
-}
+/* What comes in a round: one of the three, or two at once, an item and, from the second thread, a unit. */
+enum { SETS, SENDS, POSTS, BOTH, WAYS };
 
-static void *sets(void *arg) {
-  CHECK_EQ(gt_event_set(arg), 0);
-  return NULL;
-}
+struct part {
+  struct cue *cue;
+  int second;
+};
 
-TEST_WITH(select_hears_what_comes_while_it_joins_the_queues, 0, 60) {
-  enum { FIRST = 0, MIDDLE = 400, LAST = 801 };
-  arm_t arms[LAST + 1];
-  gt_sem_t *never = gt_sem_new(0), *sem = gt_sem_new(0);
-  gt_event_t *event = gt_event_new();
-  gt_chan_t *chan = shared(0);
-  int64_t got;
-  start(2);
-  for (int i = 0; i <= LAST; i++) arms[i] = unit(never);
-  for (int i = 0; i < 3000; i++) {
-    /* one of the three, or two at once: an item and a unit */
-    int which = i % 4;
-    arms[MIDDLE] = which == 0 ? set(event) : unit(never);
-    arms[FIRST] = which == 3 ? receiving(chan, &got) : unit(never);
-    arms[LAST] = which == 1 ? receiving(chan, &got) : unit(sem);
-    int64_t task = which == 0 ? on(0, sets, event) : which == 2 ? on(0, posts, sem) : on(0, sends_one, chan);
-    int64_t other = which == 3 ? on(1, posts, sem) : 0;
-    int won = gt_select(arms, LAST + 1);
-    CHECK(won == (which == 0 ? MIDDLE : LAST) || (which == 3 && won == FIRST));
-    if (which == 3) CHECK_EQ(gt_select(arms, LAST + 1), won == FIRST ? LAST : FIRST);
-    CHECK_EQ(gt_event_clear(event), 0);
-    CHECK_EQ(gt_select_try(arms, LAST + 1), -EAGAIN); /* nothing is left over */
-    s_join(task);
-    if (other) s_join(other);
+static void *acts_on_cue(void *arg) {
+  const struct part *part = arg;
+  struct cue *cue = part->cue;
+  int second = part->second;
+  for (int done = 0, now;; done = now) {
+    for (int looks = 0; (now = cue->round) == done; looks++)
+      if (looks > 20000) s_real_sleep(1); /* nobody is in a hurry */
+    if (now < 0) break;
+    for (volatile int delay = now * 7919 % 8000; delay > 0; delay--) continue;
+    int which = now % WAYS;
+    int64_t item = 8;
+    if (!second && which == SETS) CHECK_EQ(gt_event_set(cue->event), 0);
+    if (!second && (which == SENDS || which == BOTH)) CHECK_EQ(gt_chan_send(cue->chan, &item), 0);
+    if (second ? which == BOTH : which == POSTS) CHECK_EQ(gt_sem_post(cue->sem), 0);
   }
-  CHECK_EQ(gt_sem_value(sem), 0);
-  CHECK_EQ(gt_workers_stop(), 0);
-  CHECK_EQ(gt_chan_free(chan), 0);
-  CHECK_EQ(gt_event_free(event), 0);
+  CHECK_EQ(gt_shutdown(), 0);
+  return NULL;
+}
+
+TEST_WITH(select_hears_what_comes_while_it_joins_the_queues, T_HASTE, 60) {
+  enum { FIRST = 0, MIDDLE = 400, LAST = 801 };
+  static arm_t arms[LAST + 1];
+  gt_sem_t *never = gt_sem_new(0);
+  struct cue cue = {.chan = shared(0), .event = gt_event_new(), .sem = gt_sem_new(0)};
+  struct part parts[2] = {{&cue, 0}, {&cue, 1}};
+  pthread_t threads[2] = {s_thread(acts_on_cue, &parts[0]), s_thread(acts_on_cue, &parts[1])};
+  int64_t got;
+  for (int i = 0; i <= LAST; i++) arms[i] = unit(never);
+  for (int i = 1; i <= 4000; i++) {
+    int which = i % WAYS;
+    arms[MIDDLE] = which == SETS ? set(cue.event) : unit(never);
+    arms[FIRST] = which == BOTH ? receiving(cue.chan, &got) : unit(never);
+    arms[LAST] = which == SENDS ? receiving(cue.chan, &got) : unit(cue.sem);
+    cue.round = i;
+    int won = gt_select(arms, LAST + 1);
+    CHECK(won == (which == SETS ? MIDDLE : LAST) || (which == BOTH && won == FIRST));
+    if (which == BOTH) CHECK_EQ(gt_select(arms, LAST + 1), won == FIRST ? LAST : FIRST);
+    CHECK_EQ(gt_event_clear(cue.event), 0);
+    CHECK_EQ(gt_select_try(arms, LAST + 1), -EAGAIN); /* nothing is left over */
+  }
+  cue.round = -1;
+  for (int i = 0; i < 2; i++) s_thread_join(threads[i]);
+  CHECK_EQ(gt_sem_value(cue.sem), 0);
+  CHECK_EQ(gt_chan_free(cue.chan), 0);
+  CHECK_EQ(gt_event_free(cue.event), 0);
+  CHECK_EQ(gt_sem_free(cue.sem), 0);
   CHECK_EQ(gt_sem_free(never), 0);
-  CHECK_EQ(gt_sem_free(sem), 0);
 }
 
 /* -- under load: what goes in comes out once */
@@ -466,6 +482,11 @@ TEST_WITH(select_under_load_keeps_the_number_of_units, T_HASTE, 60) {
   CHECK_EQ(gt_sem_value(u.sems[0]) + gt_sem_value(u.sems[1]) + gt_sem_value(u.sems[2]), 2);
   for (int i = 0; i < 3; i++) CHECK_EQ(gt_sem_free(u.sems[i]), 0);
   CHECK_EQ(gt_workers_stop(), 0);
+}
+
+static void *posts(void *arg) {
+  CHECK_EQ(gt_sem_post(arg), 0);
+  return NULL;
 }
 
 /* Ends of tasks, waited for by selects with other arms, while those others come about as well. */

@@ -104,7 +104,7 @@ endef
 $(eval $(call C_PROGRAMS,shared,$(LIB_SHARED)))
 $(eval $(call C_PROGRAMS,static,$(LIB_STATIC)))
 
-.PHONY: build-c test-c test-c-shared test-c-static test-c-clang test-c-ubsan test-large examples-c install-c
+.PHONY: build-c test-c test-c-shared test-c-static test-c-clang test-c-ubsan test-models test-large examples-c install-c
 .SECONDARY: $(C_OBJ)
 
 build-c: $(C_ALL_shared) $(C_ALL_static)
@@ -133,6 +133,14 @@ test-c-ubsan:
 	@$(MAKE) --no-print-directory build-c C_BUILD=build/c-ubsan CFLAGS="-fsanitize=undefined -fno-sanitize-recover=all" CXXFLAGS="-fsanitize=undefined"
 	@nm build/c-ubsan/shared/tests | grep -q __ubsan_ || { echo "the checks are not in the program" >&2; exit 1; }
 	@build/c-ubsan/shared/tests -j $(C_JOBS) $(TESTS)
+
+# Channels, select, the wait queues and timers against their models: many operations from a new seed, or from the one that is given.
+# The usual suites go through a few fixed seeds.
+MODEL_COUNT ?= 300000
+test-models: $(C_BUILD)/shared/tests ## the model tests at length, from a new seed (or GT_MODEL_SEED)
+	@export GT_MODEL_SEED=$${GT_MODEL_SEED:-$$(date +%s)} GT_MODEL_COUNT=$(MODEL_COUNT); \
+	echo "# GT_MODEL_SEED=$$GT_MODEL_SEED GT_MODEL_COUNT=$$GT_MODEL_COUNT"; \
+	$(C_BUILD)/shared/tests model_ && $(CARGO) test --release -q --lib timers
 
 # Full size: 10,000 and 15,000 connections, a million tasks parked in each of two ways.
 test-large: $(addprefix $(C_BUILD)/shared/large/,$(C_LARGE))
