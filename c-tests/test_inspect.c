@@ -12,8 +12,6 @@
 
 /* -- a task parked three calls deep, in functions that stay calls */
 
-#define DEEP __attribute__((noinline, noclone))
-
 static volatile int after_call; /* what follows a call keeps it from becoming a jump */
 
 DEEP static int third_parks(void) {

@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DEEP __attribute__((noinline, noclone))
 #define LIMIT MS(40)    /* for those that are to be reported: they hold until they are */
 #define PATIENT MS(250) /* for those that must not be: the machine may be slow */
 

@@ -10,6 +10,13 @@
 
 #include "test.h"
 
+/* A function with a frame of its own, under its own name. */
+#ifdef __clang__
+#define DEEP __attribute__((noinline))
+#else
+#define DEEP __attribute__((noinline, noclone))
+#endif
+
 #define MS(n) ((int64_t)(n)*1000000)
 #define IN_MS(n) (gt_now() + MS(n))
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
