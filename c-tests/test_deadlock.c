@@ -166,3 +166,18 @@ TEST(deadlock_count_of_wakers_belongs_to_one_scheduler) {
   s_thread_join(s_thread(leave_a_waker, NULL));
   s_thread_join(s_thread(free_it_and_wait_in_vain, NULL));
 }
+
+static void *free_waker_later(void *waker) {
+  s_real_sleep(20); /* the root sleeps by now, as a rule */
+  gt_waker_free(waker);
+  return NULL;
+}
+
+TEST(deadlock_is_seen_when_the_last_waker_goes_while_the_root_sleeps) {
+  ask_for(GT_DEADLOCK_ERROR);
+  gt_waker_t *waker = gt_waker_new(gt_self());
+  CHECK(waker);
+  pthread_t thread = s_thread(free_waker_later, waker);
+  CHECK_EQ(gt_park(), -EDEADLK);
+  s_thread_join(thread);
+}

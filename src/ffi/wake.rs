@@ -42,11 +42,11 @@ pub extern "C" fn gt_unpark(task: i64) -> libc::c_int {
 #[no_mangle]
 pub extern "C" fn gt_waker_new(task: i64) -> *mut gt_waker_t {
     made(|| {
-        let wakers = home::wakers(task).filter(|_| home::is_alive(task)).ok_or(Error::new(libc::ESRCH))?;
+        let home = home::of_task(task).filter(|_| home::is_alive(task)).ok_or(Error::new(libc::ESRCH))?;
         let waker = try_box(gt_waker_t { task, epoch: 0 })?;
         let waker = Box::into_raw(waker);
         // SAFETY: made just now. Counted in last: nothing fails any more.
-        unsafe { (*waker).epoch = wakers.enter() };
+        unsafe { (*waker).epoch = home.wakers.enter() };
         Ok(waker)
     })
 }
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn gt_waker_free(waker: *mut gt_waker_t) {
     }
     // SAFETY: by the caller: made by gt_waker_new with Box.
     let waker = unsafe { Box::from_raw(waker) };
-    if let Some(wakers) = home::wakers(waker.task) {
-        wakers.leave(waker.epoch);
+    if let Some(home) = home::of_task(waker.task) {
+        home.waker_is_gone(waker.epoch);
     }
 }

@@ -60,10 +60,10 @@ impl Tally {
         (self.0.fetch_add(1, Ordering::SeqCst) >> 32) as u32
     }
 
-    /// Any thread: counts one out that came in at that epoch.
-    pub fn leave(&self, epoch: u32) {
+    /// Any thread: counts one out that came in at that epoch. Whether it was the last.
+    fn leave(&self, epoch: u32) -> bool {
         let out = |now: u64| ((now >> 32) as u32 == epoch).then(|| now - 1);
-        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, out);
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, out).is_ok_and(|was| was as u32 == 1)
     }
 
     /// How many there are.
@@ -268,9 +268,9 @@ pub fn is_alive(id: i64) -> bool {
     slots::parts(id).is_some_and(|p| of(p).is_ok_and(|h| h.slots.is_alive(p)))
 }
 
-/// Any thread: the count of wakers that a task's belongs to.
-pub fn wakers(id: i64) -> Option<&'static Tally> {
-    slots::parts(id).and_then(|p| of(p).ok()).map(|h| &h.wakers)
+/// Any thread: the home that a task's wakers are counted at.
+pub fn of_task(id: i64) -> Option<&'static Home> {
+    slots::parts(id).and_then(|p| of(p).ok())
 }
 
 /// Any thread: leaves a request with a task (see the request bits of [`slots`]).
@@ -385,6 +385,26 @@ impl Home {
             let one = 1u64.to_ne_bytes();
             // SAFETY: writes 8 bytes of a live array; eventfd(2) takes exactly that.
             unsafe { libc::write(self.bell(), one.as_ptr().cast(), one.len()) };
+        }
+    }
+
+    /// Whether wakers or jobs may bring news.
+    pub fn expects(&self) -> bool {
+        self.jobs.count() > 0 || self.wakers.count() > 0
+    }
+
+    /// Any thread: a job is over that was begun in that epoch. A home that sleeps learns it with the last one: from then on
+    /// its silence may be a deadlock. As with H3, the leaver counts first and then looks at `asleep`.
+    pub fn job_is_over(&self, epoch: u32) {
+        if self.jobs.leave(epoch) {
+            self.ring();
+        }
+    }
+
+    /// Any thread: as [`Home::job_is_over`], for a waker that was made in that epoch.
+    pub fn waker_is_gone(&self, epoch: u32) {
+        if self.wakers.leave(epoch) {
+            self.ring();
         }
     }
 

@@ -158,7 +158,7 @@ pub unsafe fn run(header: *const Header) {
     // The task may have gone on without us. Counted out only then: in between, its home must not call silence a
     // deadlock.
     let _ = home::request(id, slots::NUDGE);
-    home.jobs.leave(epoch);
+    home.job_is_over(epoch);
     // SAFETY: J1.
     unsafe { let_go(header) };
 }
@@ -170,7 +170,7 @@ pub unsafe fn run(header: *const Header) {
 pub unsafe fn abandon(header: *const Header) {
     // SAFETY: J1.
     unsafe {
-        (*header).home.jobs.leave((*header).epoch);
+        (*header).home.job_is_over((*header).epoch);
         let_go(header);
     }
 }

@@ -16,17 +16,18 @@ impl Scheduler {
             Some(timeout) => timeout,
             None => return,
         };
+        let expecting = timeout == FOR_EVER && self.home.expects();
         if timeout == FOR_EVER && self.deadlocked() {
             return;
         }
-        self.wait_and_dispatch(timeout);
+        self.wait_and_dispatch(timeout, expecting);
     }
 
     /// One round of polling that waits no longer than `limit` (absolute ns).
     pub(crate) fn poll_until(&self, limit: i64) {
         let Some(timeout) = self.expire() else { return };
         let timeout = if limit == clock::NEVER { timeout } else { timeout.min((limit - clock::now()).max(0)) };
-        self.wait_and_dispatch(timeout);
+        self.wait_and_dispatch(timeout, false);
         self.expire();
     }
 
@@ -55,7 +56,8 @@ impl Scheduler {
         });
     }
 
-    fn wait_and_dispatch(&self, timeout: i64) {
+    /// `expecting`: the sleep is given up when no news can come any more, for another look whether that is a deadlock.
+    fn wait_and_dispatch(&self, timeout: i64, expecting: bool) {
         self.stacks_relax();
         // With a host whose lock has to be given up for a sleep, look first: under load there is something.
         if timeout != NO_WAIT && self.host_releases() {
@@ -65,6 +67,9 @@ impl Scheduler {
             }
         }
         if timeout == NO_WAIT || !self.home.fall_asleep() {
+            self.poll(NO_WAIT);
+        } else if expecting && !self.home.expects() {
+            self.home.wake_up();
             self.poll(NO_WAIT);
         } else {
             let released = self.host_release();
