@@ -24,6 +24,8 @@ static struct {
   int64_t sleeper;
   pid_t child;   /* ends when it is killed */
   char fifo[64]; /* nobody opens its other end */
+  gt_signals_t *signals;
+  sigset_t blocked; /* and not pending */
 } on;
 
 typedef long long (*verb_t)(int64_t deadline, int door); /* door 0: without a deadline */
@@ -118,6 +120,12 @@ static long long v_waitpid(int64_t deadline, int door) {
 static long long v_waitpid_any(int64_t deadline, int door) {
   return DOOR(gt_waitpid(-1, NULL, WUNTRACED), gt_waitpid_until(-1, NULL, WUNTRACED, deadline));
 }
+static long long v_signals_recv(int64_t deadline, int door) {
+  return DOOR(gt_signals_recv(on.signals, NULL), gt_signals_recv_until(on.signals, NULL, deadline));
+}
+static long long v_signal_wait(int64_t deadline, int door) {
+  return DOOR(gt_signal_wait(&on.blocked, NULL), gt_signal_wait_until(&on.blocked, NULL, deadline));
+}
 static long long v_open(int64_t deadline, int door) {
   return DOOR(gt_open(on.fifo, O_RDONLY, 0), gt_open_until(on.fifo, O_RDONLY, 0, deadline));
 }
@@ -127,6 +135,7 @@ static const struct {
   verb_t call;
 } verbs[] = {
     {"gt_waitpid", v_waitpid},   {"gt_waitpid, any", v_waitpid_any}, {"gt_open", v_open},
+    {"gt_signals_recv", v_signals_recv}, {"gt_signal_wait", v_signal_wait},
     {"gt_recv", v_recv},         {"gt_send", v_send},       {"gt_send_all", v_send_all}, {"gt_recvfrom", v_recvfrom},
     {"gt_sendto", v_sendto},     {"gt_recvmsg", v_recvmsg}, {"gt_sendmsg", v_sendmsg},   {"gt_read", v_read},
     {"gt_write", v_write},       {"gt_readv", v_readv},     {"gt_writev", v_writev},     {"gt_accept", v_accept},
@@ -159,6 +168,13 @@ static void begin(void) {
   CHECK_OK(on.child = fork());
   if (on.child == 0)
     for (;;) pause();
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR2);
+  CHECK((on.signals = gt_signals_new(&set)) != NULL);
+  sigemptyset(&on.blocked);
+  sigaddset(&on.blocked, SIGUSR1);
+  CHECK_EQ(pthread_sigmask(SIG_BLOCK, &on.blocked, NULL), 0);
   strcpy(on.fifo, "/tmp/greenrt-waits-XXXXXX");
   close(mkstemp(on.fifo));
   unlink(on.fifo);
@@ -172,6 +188,7 @@ static void end(void) {
   while (s_stats().offload_jobs) CHECK_EQ(gt_sleep(MS(1)), 0);
   close(fifo);
   unlink(on.fifo);
+  CHECK_EQ(gt_signals_free(on.signals), 0);
   CHECK_OK(kill(on.child, SIGKILL));
   CHECK_EQ(gt_waitpid(on.child, NULL, 0), on.child);
   CHECK_EQ(gt_cancel(on.sleeper), 0);

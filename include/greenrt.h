@@ -471,6 +471,12 @@ typedef struct gt_scope_t gt_scope_t;
 typedef struct gt_sem_t gt_sem_t;
 
 /**
+ * A channel of signals. It catches the signals of a set, by a handler of the library's, and tasks of any OS thread receive them in
+ * the order in which they came.
+ */
+typedef struct gt_signals_t gt_signals_t;
+
+/**
  * A wait group: a count of what is to be done, and tasks that wait until it is 0, of one OS thread or of several. It may be
  * used again as soon as it is 0. After a fork the child has its count and no waiters.
  */
@@ -755,6 +761,45 @@ typedef struct gt_process_opts_t {
      */
     uint32_t reserved;
 } gt_process_opts_t;
+
+/**
+ * What gt_signals_recv() and gt_signal_wait() tell of a signal. The members are those of sigaction(2)'s siginfo_t; what does not
+ * belong to a signal is 0.
+ */
+typedef struct gt_signal_info_t {
+    /**
+     * sizeof(gt_signal_info_t), set by the caller
+     */
+    size_t size;
+    /**
+     * Its number.
+     */
+    int number;
+    /**
+     * si_code: SI_USER, SI_QUEUE, CLD_EXITED, ...
+     */
+    int code;
+    /**
+     * Who sent it; of SIGCHLD the child.
+     */
+    pid_t pid;
+    /**
+     * The sender's user.
+     */
+    uid_t uid;
+    /**
+     * What sigqueue(3) sent: the pointer, in whose low half lies the int.
+     */
+    int64_t value;
+    /**
+     * Of SIGCHLD: the exit status, or the signal that ended or stopped the child.
+     */
+    int status;
+    /**
+     * How many more signals of this number this one stands for: there was no room for them.
+     */
+    uint32_t lost;
+} gt_signal_info_t;
 
 /**
  * Wishes for gt_listen_tcp_with(). Zero means the default in every member but `size`.
@@ -3410,6 +3455,91 @@ pid_t gt_process_spawn_until(const char *file,
                              char *const *argv,
                              const struct gt_process_opts_t *opts,
                              int64_t deadline);
+
+/**
+ * Takes the signals of a set for a new channel: they are caught from now on, on whichever OS thread does not block them. (One that
+ * every OS thread blocks stays pending; the threads of the pool block all.) Masks stay as they are, and programs that are
+ * started find nothing changed. Signals that come while nobody receives wait: 128 of them, each with what is known of it; of those
+ * that find no room, one of each number, which says how many it stands for. System calls of other code are restarted
+ * (SA_RESTART), except those that never are, such as poll(2): see signal(7).
+ *
+ * Only a signal with the default action or none (SIG_IGN) is taken; a host that handles it keeps it. While SIGCHLD is taken, children
+ * have to be waited for also where it was ignored before.
+ *
+ * A forked child has the channel too, without the signals that wait in it, and gets its own. A program that is started by
+ * exec(3) has the default action.
+ *
+ * Returns the channel; NULL with errno set:
+ *   EINVAL  set is NULL or empty, or has SIGKILL, SIGSTOP, or one that reports a fault: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT,
+ *           SIGTRAP, SIGSYS
+ *   EBUSY   a signal of the set has a handler: another channel's, gt_dump_on_signal()'s, the host's; none was taken
+ *   EMFILE  no descriptors are left
+ *   ENOMEM
+ * Any thread; does not switch.
+ */
+struct gt_signals_t *gt_signals_new(const sigset_t *set);
+
+/**
+ * Frees a channel; NULL is fine. The actions from before gt_signals_new() are back, except where somebody has put another one
+ * in place of the library's: that stays. Signals that were not received are dropped.
+ *
+ * Returns 0, or
+ *   -EBUSY   a task waits for a signal; nothing was freed
+ *   -EINVAL  signals was freed before, or is no channel of signals
+ *
+ * Any thread; does not switch. Nobody else may use it at the same time.
+ */
+int gt_signals_free(struct gt_signals_t *signals);
+
+/**
+ * Receives a signal, letting other tasks run until there is one. Several tasks and OS threads may receive: each signal goes to
+ * one of them. `info` may be NULL. To wait is no deadlock: a signal may always come.
+ *
+ * Returns the signal's number, or
+ *   -EINVAL     signals is NULL or was freed; info is too small
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * May switch. Any thread.
+ */
+int gt_signals_recv(struct gt_signals_t *signals,
+                    struct gt_signal_info_t *info);
+
+/**
+ * As gt_signals_recv(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: look once.
+ */
+int gt_signals_recv_until(struct gt_signals_t *signals,
+                          struct gt_signal_info_t *info,
+                          int64_t deadline);
+
+/**
+ * The descriptor of a channel of signals, for gt_select(), gt_poll() or another loop: it is readable while signals wait, and
+ * perhaps once more when they have been received. Do not read it, close it, or adopt it.
+ *
+ * Returns the descriptor, or -EINVAL: signals is NULL or was freed. Any thread; does not switch.
+ */
+int gt_signals_fd(struct gt_signals_t *signals);
+
+/**
+ * Waits for one of the signals of a set, and takes it: sigwaitinfo(2) for tasks. As there, the program blocks them, on every OS
+ * thread (pthread_sigmask(3), before it starts others), so that they stay pending until somebody waits; signals sent to one OS
+ * thread are seen by tasks of that thread only. `info` may be NULL. gt_signals_new() needs no blocked signals.
+ *
+ * Returns the signal's number, or
+ *   -EINVAL     set is NULL or empty; a signal of it is not blocked on this OS thread; info is too small
+ *   -EMFILE     no descriptors are left
+ *   -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired), -ENOMEM
+ *
+ * May switch. Any thread. To wait is no deadlock.
+ */
+int gt_signal_wait(const sigset_t *set,
+                   struct gt_signal_info_t *info);
+
+/**
+ * As gt_signal_wait(), at most until `deadline` (absolute ns); then -ETIMEDOUT. A deadline in the past: look once.
+ */
+int gt_signal_wait_until(const sigset_t *set,
+                         struct gt_signal_info_t *info,
+                         int64_t deadline);
 
 /**
  * A UDP socket bound to an address, owned. `host` is a name or an address of this machine, or NULL: every address of

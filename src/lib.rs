@@ -41,6 +41,7 @@ extern "C" fn at_load() {
     debug::at_load();
     offload::pool::at_load();
     fleet::at_load();
+    process::at_load();
 }
 
 #[used]

@@ -36,6 +36,7 @@ SCALARS = {
     "socklen_t": "ctypes.c_uint32",
     "nfds_t": "ctypes.c_ulong",
     "pid_t": "ctypes.c_int",
+    "uid_t": "ctypes.c_uint",
     "mode_t": "ctypes.c_uint",
     "off_t": "ctypes.c_int64",
 }
@@ -173,7 +174,7 @@ class Reader:
             return "ctypes.POINTER(ctypes.c_char_p)"
         if stars == 2 and (base == "void" or base.startswith("struct ")):
             return "ctypes.POINTER(ctypes.c_void_p)"
-        if stars == 1 and (base == "void" or base.startswith("struct ") or bare in self.opaque):
+        if stars == 1 and (base in ("void", "sigset_t") or base.startswith("struct ") or bare in self.opaque):
             return "ctypes.c_void_p"
         raise ValueError(f"gen_bindings.py does not know the type: {text}")
 

@@ -4,9 +4,9 @@
 //! a pidfd (pidfd_open(2), Linux 5.3), which becomes readable when that one process ends. What a pidfd does not tell, stops and
 //! "any child", is looked for at growing intervals, since the one thing that would tell, SIGCHLD, belongs to the program.
 
+use super::wait_readable;
 use crate::error::{Error, Result};
 use crate::io::adopt;
-use crate::io::poll::Watch;
 use crate::sched::waits::Kind;
 use crate::sched::Scheduler;
 use crate::sys::clock;
@@ -57,15 +57,19 @@ pub fn waitpid(s: &'static Scheduler, pid: i32, options: i32, deadline: i64) -> 
         let again = if tells && pidfd.is_some() { clock::NEVER } else { clock::now().saturating_add(pause) };
         pause = (pause * 2).min(MOST);
         let until = deadline.min(again);
-        s.waits_on(Kind::Process, pid as usize);
+        let name = (Kind::Process, pid as usize);
         match &pidfd {
             Some(open) => {
-                if wait_readable(s, open.1, until)? {
+                if wait_readable(s, open.1, until, name)? {
                     // The next look finds the end. If not, a tracer has it first: no descriptor tells when it is through.
                     pidfd = None;
                 }
             }
-            None => rest(s, until)?,
+            None => {
+                s.waits_on(name.0, name.1);
+                let woken = s.park(until);
+                s.settle(woken)?;
+            }
         }
     }
 }
@@ -76,24 +80,4 @@ fn look(pid: i32, options: i32) -> Result<(i32, i32)> {
     // SAFETY: a valid place.
     let found = crate::sys::check(unsafe { libc::waitpid(pid, &mut status, options | libc::WNOHANG) } as isize)?;
     Ok((found as i32, status))
-}
-
-/// Waits until the descriptor is readable, or until a time: which?
-fn wait_readable(s: &'static Scheduler, fd: i32, until: i64) -> Result<bool> {
-    let watch = Watch::new(s, fd, libc::POLLIN);
-    // SAFETY: it leaves below, before this frame ends.
-    unsafe { watch.begin(s)? };
-    let waited = s.park_for(until, || watch.is_noted(), || {});
-    watch.leave(s);
-    match waited {
-        Ok(()) => Ok(true),
-        Err(e) if e.errno() == libc::ETIMEDOUT && clock::passed(until) => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-/// Waits until a time.
-fn rest(s: &'static Scheduler, until: i64) -> Result<()> {
-    let woken = s.park(until);
-    s.settle(woken).map(drop)
 }

@@ -169,6 +169,19 @@ class gt_process_opts_t(ctypes.Structure):
     ]
 
 
+class gt_signal_info_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("number", ctypes.c_int),
+        ("code", ctypes.c_int),
+        ("pid", ctypes.c_int),
+        ("uid", ctypes.c_uint),
+        ("value", ctypes.c_int64),
+        ("status", ctypes.c_int),
+        ("lost", ctypes.c_uint32),
+    ]
+
+
 class gt_listen_opts_t(ctypes.Structure):
     _fields_ = [
         ("size", ctypes.c_size_t),
@@ -500,6 +513,13 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_waitpid_until": (ctypes.c_int, [ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.c_int, ctypes.c_int64]),
     "gt_process_spawn": (ctypes.c_int, [ctypes.c_char_p, ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(gt_process_opts_t)]),
     "gt_process_spawn_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(gt_process_opts_t), ctypes.c_int64]),
+    "gt_signals_new": (ctypes.c_void_p, [ctypes.c_void_p]),
+    "gt_signals_free": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_signals_recv": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(gt_signal_info_t)]),
+    "gt_signals_recv_until": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(gt_signal_info_t), ctypes.c_int64]),
+    "gt_signals_fd": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_signal_wait": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(gt_signal_info_t)]),
+    "gt_signal_wait_until": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(gt_signal_info_t), ctypes.c_int64]),
     "gt_bind_udp": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16]),
     "gt_bind_udp_until": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_uint16, ctypes.c_int64]),
     "gt_recvmmsg": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),
