@@ -16,14 +16,15 @@ static void compile(const char *compiler, const char *flags) {
   if (end.status != 0) FAIL("%s: status %d\n%s", command, end.status, end.out);
 }
 
-TEST(cxx_header_compiles_in_full_by_gcc_as_cxx17) { compile("g++", "-std=c++17"); }
-TEST(cxx_header_compiles_in_full_by_gcc_as_cxx20) { compile("g++", "-std=c++20"); }
-TEST(cxx_header_compiles_in_full_by_gcc_as_cxx23) { compile("g++", "-std=c++2b"); }
-TEST(cxx_header_compiles_in_full_by_gcc_without_rtti) { compile("g++", "-std=c++17 -fno-rtti"); }
-TEST(cxx_header_compiles_in_full_by_clang_as_cxx17) { compile("clang++", "-std=c++17"); }
-TEST(cxx_header_compiles_in_full_by_clang_as_cxx20) { compile("clang++", "-std=c++20"); }
-TEST(cxx_header_compiles_in_full_by_clang_as_cxx23) { compile("clang++", "-std=c++2b"); }
-TEST(cxx_header_compiles_in_full_by_clang_without_rtti) { compile("clang++", "-std=c++17 -fno-rtti"); }
+/* Some seconds of a compiler each, which a busy machine makes many. */
+TEST_WITH(cxx_header_compiles_in_full_by_gcc_as_cxx17, 0, 120) { compile("g++", "-std=c++17"); }
+TEST_WITH(cxx_header_compiles_in_full_by_gcc_as_cxx20, 0, 120) { compile("g++", "-std=c++20"); }
+TEST_WITH(cxx_header_compiles_in_full_by_gcc_as_cxx23, 0, 120) { compile("g++", "-std=c++2b"); }
+TEST_WITH(cxx_header_compiles_in_full_by_gcc_without_rtti, 0, 120) { compile("g++", "-std=c++17 -fno-rtti"); }
+TEST_WITH(cxx_header_compiles_in_full_by_clang_as_cxx17, 0, 120) { compile("clang++", "-std=c++17"); }
+TEST_WITH(cxx_header_compiles_in_full_by_clang_as_cxx20, 0, 120) { compile("clang++", "-std=c++20"); }
+TEST_WITH(cxx_header_compiles_in_full_by_clang_as_cxx23, 0, 120) { compile("clang++", "-std=c++2b"); }
+TEST_WITH(cxx_header_compiles_in_full_by_clang_without_rtti, 0, 120) { compile("clang++", "-std=c++17 -fno-rtti"); }
 
 /* Defined by c-tests/cxx, which is left out when there is no C++ compiler. */
 __attribute__((weak)) extern const int cxx_tests_are_here;

@@ -134,5 +134,8 @@ TEST_WITH(link_installed_library_is_found_by_pkg_config, T_SHIPPED, 60) {
   const char *first = strstr(end.out, "both done: 6 lines\n");
   CHECK(first != NULL);
   CHECK_HAS(first + 1, "both done: 6 lines\n");
+  if (s_have_program("c++"))
+    shell("export PKG_CONFIG_PATH=%1$s/lib/pkgconfig && c++ -std=c++17 examples/cxx/hello.cpp "
+          "$(pkg-config --static --cflags --libs greenrt) -o %1$s/cxx && %1$s/cxx | grep -q 'cleaned up'", root);
   shell("rm -r %s", root);
 }

@@ -501,7 +501,8 @@ private:
     if (!ended_) {
       gt_cancel(id_);
       gt_shield_push();
-      const int result = wait_for_end({});
+      int result = wait_for_end({});
+      if (result == -ENOMEM) result = wait_for_end({}); // it could not be started, which is told once
       gt_shield_pop();
       ended_ = result == 0 || result == -ESRCH; // no such task: it never started, or ended with its scheduler
     }

@@ -169,8 +169,9 @@ TEST(cxx_task_ended_by_gt_exit_has_no_result) {
 }
 
 TEST(cxx_task_join_ended_early_leaves_the_handle) {
-  auto slow = gt::spawn([] {
-    gt::this_task::sleep(20ms);
+  gt::event go;
+  auto slow = gt::spawn([&go] {
+    go.wait();
     return 3;
   });
   CHECK_THROWS(gt::timed_out, slow.join(1ms));
@@ -194,6 +195,7 @@ TEST(cxx_task_join_ended_early_leaves_the_handle) {
   gt::this_task::yield();
   disturbed.interrupt(4);
   disturbed.join();
+  go.set();
   CHECK(slow.wait_for(10s));
   slow.wait(ec);
   CHECK(!ec);

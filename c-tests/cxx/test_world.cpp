@@ -2,6 +2,7 @@
 #include "cxx.hpp"
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <vector>
 
@@ -135,16 +136,24 @@ TEST(cxx_offload_runs_elsewhere_and_brings_back) {
 }
 
 TEST(cxx_offload_owns_what_it_runs_when_nobody_waits_any_more) {
-  static std::atomic<int> finished;
-  finished = 0;
-  auto held = std::make_shared<int>(1);
+  static std::atomic<int> step;
+  step = 0;
+  auto held = std::make_shared<int>(7);
   const std::weak_ptr<int> seen = held;
-  CHECK_THROWS(gt::timed_out, gt::offload_until(1ms, [held = std::move(held)] {
-                 s_real_sleep(30);
-                 finished = *held;
-               }));
+  auto waiter = gt::spawn([&held] {
+    gt::offload([held = std::move(held)] {
+      step = 1;
+      while (step == 1) s_real_sleep(1);
+      step = *held;
+    });
+  });
+  while (step == 0) gt::this_task::sleep(1ms);
+  waiter.cancel();
+  CHECK_THROWS(gt::cancelled, waiter.join());
+  CHECK(!seen.expired()); // the call runs on, and has what it was given
+  step = 2;
   while (!seen.expired()) gt::this_task::sleep(1ms);
-  CHECK_EQ(finished, 1);
+  CHECK_EQ(step, 7);
   CHECK_THROWS(gt::timed_out, gt::offload_until(gt::deadline::at_ns(0), [] { FAIL("too late to begin"); }));
 }
 
@@ -190,6 +199,39 @@ TEST(cxx_workers_end_cancels_their_tasks) {
   gt::spawn_any([] { gt::this_task::sleep(1h); }).detach();
   CHECK_THROWS(gt::timed_out, again.stop(1ms));
   CHECK_EQ(again.count(), 0);
+}
+
+TEST_WITH(cxx_workers_task_that_could_not_start_says_so, T_LIMITS, 0) {
+  gt_config_t config{};
+  config.size = sizeof config;
+  config.stack_size = size_t{1} << 30;
+  CHECK_EQ(gt_config(&config), 0);
+  rlimit before, limit;
+  {
+    gt::workers workers(1);
+    gt::spawn_on(0, [] {}).join();
+    CHECK_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    limit = before;
+    limit.rlim_cur = size_t{64} << 20; // less than is mapped already
+    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    std::vector<gt::task<>> sleepers; // on the stacks that are mapped
+    std::error_code ec;
+    while (!ec || ec == std::errc::timed_out) {
+      sleepers.push_back(gt::spawn_on(0, [part = counted(1)] { gt::this_task::sleep(1h); }));
+      sleepers.back().wait(ec, 10ms);
+      CHECK_LT(sleepers.size(), 1000);
+    }
+    const auto all = static_cast<int>(sleepers.size());
+    CHECK(ec == std::errc::not_enough_memory);
+    CHECK_ERROR(ESRCH, sleepers.back().join()); // it was told once
+    CHECK_EQ(counted::living, all);
+    sleepers.pop_back();
+    CHECK_EQ(counted::living, all - 1); // what it had captured goes with the handle
+    static_cast<void>(gt::spawn_on(0, [part = counted(2)] {})); // one that nobody asks about, too
+    CHECK_EQ(counted::living, all - 1);
+    CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
+  }
+  CHECK_EQ(counted::living, 0);
 }
 
 // Exceptions are kept apart on each worker, and objects cross.
