@@ -121,6 +121,7 @@ static void *stay(void *arg) {
 
 TEST(collect_stacks_of_all_os_threads_are_visited) {
   int64_t guests[4];
+  CHECK_GT(gt_self(), 0); /* this thread has a root, too */
   CHECK_EQ(gt_workers_start(2, NULL), 2);
   for (int i = 0; i < 4; i++) CHECK_GT(guests[i] = gt_spawn_on((unsigned)i % 2, stay, NULL), 0);
   while (on_worker < 4) gt_sleep(MS(1));
@@ -151,6 +152,7 @@ static void *end_at_once(void *arg) {
 
 /* Its result is in the library's memory by then, and its stack is the next task's. */
 TEST(collect_a_task_that_ended_elsewhere_shows_no_stack_any_more) {
+  CHECK_GT(gt_self(), 0);
   CHECK_EQ(gt_workers_start(1, NULL), 1);
   int64_t ended = gt_spawn_on(0, end_at_once, &on_worker), parked;
   CHECK_GT(ended, 0);
