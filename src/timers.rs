@@ -6,16 +6,18 @@
 //! sleeping task holds its own, and nothing is allocated.
 //!
 //! Order is exact: nodes fire by deadline, those with the same deadline in the order they were inserted (each has a number,
-//! and a slot is sorted when it falls due).
+//! and a slot is sorted when it falls due). So the order within a list means nothing.
 //!
 //! With a million sleepers each node is on a page of its own that no cache knows, and going through a list is a chain of
-//! such misses, one after the other. So a slot above level 0 has several lists (lanes), and moving its nodes down goes
-//! through all of them in step: while one node is moved, the next ones of the other lanes are under way.
+//! such misses, one after the other. So a slot has several lists (lanes), and whoever goes through its nodes goes through
+//! all of them in step: asks for the next node of each lane at once, and works on those that have come meanwhile. And an
+//! insert touches no other node: a list is linked forward only, until a node leaves it whose place is not known (T4).
 //!
 //! Invariants:
-//! T1  A node is linked iff its `list` is not FREE; then its list is `heads[list]`.
+//! T1  A node is linked iff its `list` is not FREE; then its list is number `list`, `LANES` to a slot.
 //! T2  A linked node stays where it is until it has fired or been removed.
 //! T3  No occupied slot lies before the present tick.
+//! T4  `prev` is null in the head of a list and perhaps in those right behind it; all others know the node before them.
 
 use std::cell::Cell;
 use std::ptr;
@@ -24,9 +26,8 @@ const TICK: u32 = 14;
 const BITS: u32 = 8;
 const SLOTS: usize = 1 << BITS;
 const LEVELS: usize = 7;
-/// Lists of a slot above level 0; at level 0 there is one.
-const LANES: usize = 8;
-const LISTS: usize = SLOTS + (LEVELS - 1) * SLOTS * LANES;
+/// Lists of a slot: so many misses are under way at a time.
+const LANES: usize = 16;
 const FREE: u16 = u16::MAX;
 /// How many nodes of one slot are looked at for the exact next deadline; beyond that the slot's start serves.
 const PEEK: usize = 32;
@@ -88,31 +89,80 @@ impl TimerNode {
 
 /// The wheel.
 pub struct Timers {
-    heads: Box<[Cell<*const TimerNode>]>,
+    slots: Box<[Slot]>,
     occupied: [[u64; SLOTS / 64]; LEVELS],
     now: u64,
     len: usize,
     inserts: u32,
 }
 
-/// The first list of a slot, and how many it has.
-#[inline]
-fn lanes(level: usize, index: usize) -> (usize, usize) {
-    if level == 0 {
-        (index, 1)
-    } else {
-        (SLOTS + ((level - 1) * SLOTS + index) * LANES, LANES)
+/// The lists of a slot.
+#[repr(C, align(64))]
+struct Slot {
+    heads: [Cell<*const TimerNode>; LANES],
+    /// Which of them have nodes.
+    used: Cell<u32>,
+}
+
+/// One node of each lane of a slot that has one left.
+struct Front {
+    nodes: [*const TimerNode; LANES],
+    len: usize,
+}
+
+impl Front {
+    /// The first nodes of a slot, which is empty afterwards.
+    fn of(slot: &Slot) -> Front {
+        let mut front = Front { nodes: [ptr::null(); LANES], len: 0 };
+        let mut used = slot.used.replace(0);
+        while used != 0 {
+            let head = slot.heads[used.trailing_zeros() as usize].replace(ptr::null());
+            used &= used - 1;
+            front.add(head);
+        }
+        front
+    }
+
+    #[inline]
+    fn add(&mut self, node: *const TimerNode) {
+        expect(node);
+        self.nodes[self.len] = node;
+        self.len += 1;
+    }
+
+    /// The nodes, and behind each the next one of its lane.
+    ///
+    /// # Safety
+    /// The nodes and those behind them are alive.
+    #[inline]
+    unsafe fn advance(&mut self) -> ([*const TimerNode; LANES], usize) {
+        let (nodes, len) = (self.nodes, self.len);
+        self.len = 0;
+        for &node in &nodes[..len] {
+            // SAFETY: by the caller.
+            let next = unsafe { (*node).next.get() };
+            if !next.is_null() {
+                self.add(next);
+            }
+        }
+        (nodes, len)
     }
 }
 
-/// The level and the index of a list's slot.
-#[inline]
-fn slot_of(list: usize) -> (usize, usize) {
-    if list < SLOTS {
-        (0, list)
-    } else {
-        let slot = (list - SLOTS) / LANES;
-        (1 + slot / SLOTS, slot % SLOTS)
+/// Lets the nodes of a list know which one is before them, up to the first that does: each learns it once.
+///
+/// # Safety
+/// `head` is the head of a list whose nodes are alive.
+#[cold]
+unsafe fn link_back(head: *const TimerNode) {
+    let mut at = head;
+    // SAFETY: by the caller.
+    while let Some(next) = unsafe { (*at).next.get().as_ref() } {
+        if !next.prev.get().is_null() {
+            return;
+        }
+        next.prev.set(at);
+        at = next;
     }
 }
 
@@ -127,6 +177,12 @@ fn expect(node: *const TimerNode) {
     let _ = node;
 }
 
+/// Asks for the line before a node's, where its owner keeps what firing it touches.
+#[inline]
+fn expect_owner(node: &TimerNode) {
+    expect(ptr::from_ref(node).wrapping_byte_sub(64));
+}
+
 #[inline]
 fn tick(deadline: i64) -> u64 {
     deadline.max(0) as u64 >> TICK
@@ -135,17 +191,17 @@ fn tick(deadline: i64) -> u64 {
 impl Timers {
     /// An empty wheel whose present is `now`; None when out of memory.
     pub fn new(now: i64) -> Option<Timers> {
-        let layout = std::alloc::Layout::array::<Cell<*const TimerNode>>(LISTS).ok()?;
-        // SAFETY: the layout has a size. Zeroed memory, of which untouched pages cost nothing, is a slice of null heads;
+        let layout = std::alloc::Layout::array::<Slot>(LEVELS * SLOTS).ok()?;
+        // SAFETY: the layout has a size. Zeroed memory, of which untouched pages cost nothing, is a slice of empty slots;
         // it was allocated as the box will free it.
-        let heads = unsafe {
-            let memory = std::alloc::alloc_zeroed(layout).cast::<Cell<*const TimerNode>>();
+        let slots = unsafe {
+            let memory = std::alloc::alloc_zeroed(layout).cast::<Slot>();
             if memory.is_null() {
                 return None;
             }
-            Box::from_raw(ptr::slice_from_raw_parts_mut(memory, LISTS))
+            Box::from_raw(ptr::slice_from_raw_parts_mut(memory, LEVELS * SLOTS))
         };
-        Some(Timers { heads, occupied: [[0; SLOTS / 64]; LEVELS], now: tick(now), len: 0, inserts: 0 })
+        Some(Timers { slots, occupied: [[0; SLOTS / 64]; LEVELS], now: tick(now), len: 0, inserts: 0 })
     }
 
     /// How many timers are armed.
@@ -187,49 +243,47 @@ impl Timers {
         let differ = t ^ self.now;
         let level = if differ == 0 { 0 } else { ((63 - differ.leading_zeros()) / BITS) as usize };
         let index = (t >> (level as u32 * BITS)) as usize & (SLOTS - 1);
-        let (first, lanes) = lanes(level, index);
-        let list = first + node.number.get() as usize % lanes;
-        let head = self.heads[list].get();
+        let (slot, lane) = (level * SLOTS + index, node.number.get() as usize % LANES);
+        let head = self.slots[slot].heads[lane].replace(node);
+        node.next.set(head);
+        node.prev.set(ptr::null());
+        node.list.set((slot * LANES + lane) as u16);
         if head.is_null() {
-            node.next.set(node);
-            node.prev.set(node);
-            self.heads[list].set(node);
+            let used = &self.slots[slot].used;
+            used.set(used.get() | 1 << lane);
             self.occupied[level][index / 64] |= 1 << (index % 64);
-        } else {
-            // SAFETY: T1, T2: the head and its neighbours are linked, so alive.
-            unsafe {
-                let last = (*head).prev.get();
-                node.next.set(head);
-                node.prev.set(last);
-                (*last).next.set(node);
-                (*head).prev.set(node);
-            }
         }
-        node.list.set(list as u16);
     }
 
     fn unlink(&mut self, node: &TimerNode) {
-        let list = node.list.get() as usize;
-        let next = node.next.get();
-        if ptr::eq(next, node) {
-            self.heads[list].set(ptr::null());
-            let (level, index) = slot_of(list);
-            let (first, lanes) = lanes(level, index);
-            if self.heads[first..first + lanes].iter().all(|head| head.get().is_null()) {
-                self.occupied[level][index / 64] &= !(1 << (index % 64));
-            }
-        } else {
-            let prev = node.prev.get();
+        let list = node.list.replace(FREE) as usize;
+        let (at, lane) = (list / LANES, list % LANES);
+        let slot = &self.slots[at];
+        let head = slot.heads[lane].get();
+        if node.prev.get().is_null() && !ptr::eq(head, node) {
+            // SAFETY: T1, T2: the list's nodes are alive.
+            unsafe { link_back(head) };
+        }
+        let (prev, next) = (node.prev.get(), node.next.get());
+        if !next.is_null() {
             // SAFETY: T1, T2: neighbours in a list are alive.
-            unsafe {
-                (*prev).next.set(next);
-                (*next).prev.set(prev);
-            }
-            if ptr::eq(self.heads[list].get(), node) {
-                self.heads[list].set(next);
+            unsafe { (*next).prev.set(prev) };
+        }
+        if !prev.is_null() {
+            // SAFETY: as above.
+            return unsafe { (*prev).next.set(next) };
+        }
+        slot.heads[lane].set(next);
+        if next.is_null() {
+            slot.used.set(slot.used.get() & !(1 << lane));
+            if slot.used.get() == 0 {
+                self.vacate(at / SLOTS, at % SLOTS);
             }
         }
-        node.list.set(FREE);
+    }
+
+    fn vacate(&mut self, level: usize, index: usize) {
+        self.occupied[level][index / 64] &= !(1 << (index % 64));
     }
 
     /// The first occupied slot of a level at or after the present one.
@@ -266,12 +320,10 @@ impl Timers {
     /// When to look again: the next deadline, or a little before it when finding it would mean searching a long list.
     pub fn next(&self) -> Option<i64> {
         let (level, index, start) = self.first()?;
-        let (from, lanes) = lanes(level, index);
         let mut best = i64::MAX;
         let mut looks = PEEK;
-        for head in &self.heads[from..from + lanes] {
-            let head = head.get();
-            let mut node = head;
+        for head in &self.slots[level * SLOTS + index].heads {
+            let mut node = head.get();
             while !node.is_null() {
                 if looks == 0 {
                     return Some(((start << TICK) as i64).min(best));
@@ -281,9 +333,6 @@ impl Timers {
                 unsafe {
                     best = best.min((*node).deadline.get());
                     node = (*node).next.get();
-                }
-                if ptr::eq(node, head) {
-                    break;
                 }
             }
         }
@@ -302,8 +351,7 @@ impl Timers {
                 self.cascade(level, index);
                 continue;
             }
-            let mut due = self.take_due(index, now);
-            due = sort(due);
+            let mut due = sort(self.take_due(index, now));
             while !due.is_null() {
                 // SAFETY: nodes of the due chain were linked a moment ago; nobody else can have freed them, and the
                 // link to the next is read before the owner hears of this one.
@@ -319,67 +367,50 @@ impl Timers {
         self.now = target;
     }
 
-    /// Moves the nodes of a slot above level 0 down, one of each lane in turn.
+    /// Moves the nodes of a slot above level 0 down.
     fn cascade(&mut self, level: usize, index: usize) {
-        let (first, _) = lanes(level, index);
-        let mut heads = [ptr::null(); LANES];
-        for (lane, head) in heads.iter_mut().enumerate() {
-            *head = self.heads[first + lane].replace(ptr::null());
-            expect(*head);
-        }
-        self.occupied[level][index / 64] &= !(1 << (index % 64));
-        let mut nodes = heads;
-        let mut left = true;
-        while left {
-            left = false;
-            for lane in 0..LANES {
-                if nodes[lane].is_null() {
-                    continue;
-                }
-                left = true;
-                // SAFETY: T1, T2; the link is read before the node is placed anew.
-                let this = unsafe { &*nodes[lane] };
-                let next = this.next.get();
-                expect(next);
-                self.place(this);
-                nodes[lane] = if ptr::eq(next, heads[lane]) { ptr::null() } else { next };
+        let mut front = Front::of(&self.slots[level * SLOTS + index]);
+        self.vacate(level, index);
+        while front.len > 0 {
+            // SAFETY: T1, T2; the links are read before the nodes are placed anew.
+            let (nodes, len) = unsafe { front.advance() };
+            for &node in &nodes[..len] {
+                // SAFETY: as above.
+                self.place(unsafe { &*node });
             }
         }
     }
 
-    /// Unlinks the due nodes of a level-0 slot; returns them as a chain ending in null, in list order.
+    /// Unlinks the due nodes of a level-0 slot; returns them as a chain ending in null, in no order.
     fn take_due(&mut self, index: usize, now: i64) -> *const TimerNode {
-        let head = self.heads[index].get();
-        // SAFETY: an occupied slot has a head.
-        let last = unsafe { (*head).prev.get() };
-        let mut first: *const TimerNode = ptr::null();
-        let mut tail: *const TimerNode = ptr::null();
-        let mut node = head;
-        loop {
-            // SAFETY: T1, T2; the link is read before the node is unlinked.
-            let this = unsafe { &*node };
-            let at_end = ptr::eq(node, last);
-            node = this.next.get();
-            if this.deadline.get() <= now {
-                self.unlink(this);
-                this.next.set(ptr::null());
-                if tail.is_null() {
-                    first = this;
+        let mut front = Front::of(&self.slots[index]);
+        self.vacate(0, index);
+        let mut due: *const TimerNode = ptr::null();
+        while front.len > 0 {
+            // SAFETY: T1, T2; the links are read before the nodes are placed anew.
+            let (nodes, len) = unsafe { front.advance() };
+            for &node in &nodes[..len] {
+                // SAFETY: as above.
+                let node = unsafe { &*node };
+                if node.deadline.get() <= now {
+                    expect_owner(node);
+                    node.list.set(FREE);
+                    node.next.set(due);
+                    due = node;
                 } else {
-                    // SAFETY: the tail was set from a live node of this pass.
-                    unsafe { (*tail).next.set(this) };
+                    self.place(node);
                 }
-                tail = this;
-            }
-            if at_end {
-                return first;
             }
         }
+        due
     }
 
     /// Forgets every timer without touching it: for a forked child.
     pub fn abandon(&mut self) {
-        self.heads.iter().for_each(|h| h.set(ptr::null()));
+        for slot in &self.slots {
+            slot.used.set(0);
+            slot.heads.iter().for_each(|head| head.set(ptr::null()));
+        }
         self.occupied = [[0; SLOTS / 64]; LEVELS];
         self.len = 0;
     }

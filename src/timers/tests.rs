@@ -250,3 +250,28 @@ fn what_was_abandoned_does_not_fire() {
     m.pass(1 << 46);
     m.end();
 }
+
+/// A lane is linked forward only until somebody leaves it from the middle.
+#[test]
+fn nodes_leave_from_anywhere_in_a_lane() {
+    let mut dice = Dice::new(7);
+    for _ in 0..20 {
+        let nodes: Vec<TimerNode> = (0..30 * LANES).map(|_| TimerNode::new(TimerKind::Park)).collect();
+        let mut wheel = Timers::new(0).unwrap();
+        let mut armed: Vec<&TimerNode> = Vec::new();
+        for node in &nodes {
+            // SAFETY: the nodes outlive the wheel's use of them.
+            unsafe { wheel.insert(node, 5_000_000_000) };
+            armed.push(node);
+            if dice.below(3) == 0 {
+                wheel.remove(armed.swap_remove(dice.below(armed.len() as u64) as usize));
+            }
+        }
+        let mut fired = Vec::new();
+        wheel.expire(i64::MAX, |n| fired.push(n as *const TimerNode));
+        fired.sort();
+        armed.sort_by_key(|n| ptr::from_ref(*n));
+        assert!(armed.iter().zip(&fired).all(|(a, b)| ptr::eq(*a, *b)) && armed.len() == fired.len());
+        assert!(wheel.is_empty() && wheel.first().is_none());
+    }
+}
