@@ -8,6 +8,7 @@
 //! S1  A slab is mapped until the pool is dropped, so an address in it can always be asked about.
 //! S2  `free` has room for every slot there is: giving a stack back cannot fail.
 //! S3  A slot's guard is installed before its stack is handed out for the first time.
+//! S4  Whoever takes from `free` lowers `low`. `cold` and `trimmed` count no more than `low` when they are used.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,10 +28,16 @@ pub const DEFAULT_GUARD: usize = 24 * 1024;
 const FIRST_SLAB: usize = 32;
 /// No slab is larger than this, unless a single stack is.
 const SLAB_BYTES: usize = 4 << 30;
-/// Cached stacks of a class that stay warm when the thread goes idle: at most this many, and at most [`WARM_BYTES`].
+/// Cached stacks of a class that stay warm however long nobody needs them: at most this many, and at most [`WARM_BYTES`].
 const WARM: usize = 256;
 /// Address space of the warm stacks of a class.
 const WARM_BYTES: usize = 64 << 20;
+/// How long (ns) any other stack is unused before its memory goes back: a burst of tasks finds the stacks of the one before
+/// it warm (docs/decisions/0051-stacks-stay-warm.md).
+pub const COOLING: i64 = 5_000_000_000;
+/// What [`Pool::trim`] does at a time, and the pause (ns) until it does more.
+const TRIM_AT_ONCE: usize = 64;
+const TRIM_PAUSE: i64 = 1_000_000;
 
 /// Set once the kernel has refused a guard marker; tests set it to walk the other road.
 pub static USE_MPROTECT: AtomicBool = AtomicBool::new(false);
@@ -81,7 +88,12 @@ struct Class {
     free: Vec<*mut u8>,
     slots: usize,
     in_use: usize,
-    /// How many of `free`, from the bottom, were trimmed already.
+    /// The fewest that were free since the time `since`: so many of `free`, from the bottom, have lain there.
+    low: usize,
+    since: i64,
+    /// How many of `free`, from the bottom, had not been used for [`COOLING`] at that time, and of those not used since
+    /// (S4) how many are trimmed.
+    cold: usize,
     trimmed: usize,
 }
 
@@ -124,7 +136,7 @@ impl Pool {
         let c = &mut self.classes[0];
         match c.free.pop() {
             Some(top) => {
-                c.trimmed = c.trimmed.min(c.free.len());
+                c.low = c.low.min(c.free.len());
                 c.in_use += 1;
                 annotate::open(top.wrapping_sub(c.shape.size), top);
                 top
@@ -139,7 +151,7 @@ impl Pool {
         let c = &mut self.classes[class];
         let top = match c.free.pop() {
             Some(top) => {
-                c.trimmed = c.trimmed.min(c.free.len());
+                c.low = c.low.min(c.free.len());
                 top
             }
             None => c.fresh()?,
@@ -176,7 +188,17 @@ impl Pool {
             return Err(Error::new(libc::ENOMEM));
         }
         self.classes.try_reserve(1).map_err(|_| Error::new(libc::ENOMEM))?;
-        self.classes.push(Class { shape, slabs: Vec::new(), free: Vec::new(), slots: 0, in_use: 0, trimmed: 0 });
+        self.classes.push(Class {
+            shape,
+            slabs: Vec::new(),
+            free: Vec::new(),
+            slots: 0,
+            in_use: 0,
+            low: 0,
+            since: 0,
+            cold: 0,
+            trimmed: 0,
+        });
         Ok(self.classes.len() - 1)
     }
 
@@ -202,13 +224,20 @@ impl Pool {
         None
     }
 
-    /// Gives memory of cached stacks back to the kernel, a bounded piece of work at a time. True when more is left.
-    pub fn trim(&mut self) -> bool {
-        let mut work = 64;
+    /// Gives memory of stacks that nobody has needed for [`COOLING`] back to the kernel, a bounded piece of work at a time.
+    /// When there will be more to do; None if nothing is left.
+    pub fn trim(&mut self, now: i64) -> Option<i64> {
+        let mut work = TRIM_AT_ONCE;
+        let mut again: Option<i64> = None;
         for c in &mut self.classes {
-            while c.free.len() > c.warm() + c.trimmed {
+            c.trimmed = c.trimmed.min(c.low);
+            c.cold = c.cold.min(c.low);
+            if now - c.since >= COOLING {
+                (c.cold, c.low, c.since) = (c.low, c.free.len(), now);
+            }
+            while c.trimmed < c.cold && c.is_loose() {
                 if work == 0 {
-                    return true;
+                    return Some(now + TRIM_PAUSE);
                 }
                 work -= 1;
                 let top = c.free[c.trimmed];
@@ -216,14 +245,18 @@ impl Pool {
                 // SAFETY: a free slot holds nothing of value; its range is its own.
                 unsafe { mem::discard(top.sub(c.shape.size), c.shape.size) };
             }
+            if c.is_loose() {
+                let next = c.since + COOLING;
+                again = Some(again.map_or(next, |at| at.min(next)));
+            }
         }
-        false
+        again
     }
 
-    /// Whether [`Pool::trim`] has something to do.
+    /// Whether [`Pool::trim`] has something to do, now or later.
     #[inline]
     pub fn wants_trim(&self) -> bool {
-        self.classes.iter().any(|c| c.free.len() > c.warm() + c.trimmed)
+        self.classes.iter().any(Class::is_loose)
     }
 
     /// Figures for the statistics.
@@ -244,6 +277,11 @@ impl Pool {
 impl Class {
     fn warm(&self) -> usize {
         (WARM_BYTES / self.shape.size).clamp(8, WARM)
+    }
+
+    /// Whether more than the warm ones are free and not trimmed.
+    fn is_loose(&self) -> bool {
+        self.free.len() > self.warm() + self.trimmed.min(self.low)
     }
 
     /// The next slot that was never used, with its guard in place.
@@ -384,9 +422,13 @@ mod tests {
             pool.give(0, top);
         });
         assert!(pool.wants_trim());
+        let mut now = COOLING;
+        assert_eq!(pool.trim(now), Some(now + COOLING), "they were used a moment ago");
+        now += COOLING;
         let mut rounds = 0;
-        while pool.trim() {
-            rounds += 1;
+        while let Some(next) = pool.trim(now) {
+            assert_eq!(next, now + TRIM_PAUSE);
+            (rounds, now) = (rounds + 1, next);
         }
         assert!((3..10).contains(&rounds) && !pool.wants_trim());
         // SAFETY: both are mapped stacks.
@@ -394,5 +436,14 @@ mod tests {
             assert_eq!(tops[0].sub(1).read(), 0, "a trimmed stack reads as zero");
             assert_eq!(tops[WARM + 199].sub(1).read(), 7, "the last used stays warm");
         }
+        // Used again: they are loose again, and cool for as long as the first time.
+        let tops: Vec<*mut u8> = (0..WARM + 200).map(|_| take(&mut pool)).collect();
+        // SAFETY: as above.
+        tops.iter().for_each(|&top| unsafe { pool.give(0, top) });
+        assert!(pool.wants_trim());
+        assert!(pool.trim(now).is_some_and(|next| next > now + TRIM_PAUSE));
+        now += COOLING;
+        assert!(pool.trim(now).is_some_and(|next| next > now + TRIM_PAUSE), "in use during this time");
+        assert_eq!(pool.trim(now + COOLING), Some(now + COOLING + TRIM_PAUSE));
     }
 }

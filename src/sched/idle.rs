@@ -1,6 +1,7 @@
 //! Nothing is ready: poll the reactor, fire timers, read other threads' requests. On the stack of whoever has nothing
 //! better to do.
 
+use super::ready::fetch_frames;
 use super::task::{Task, Wake};
 use super::{Scheduler, State};
 use crate::home::{INSIDE, OUTSIDE_EMBEDDED};
@@ -51,6 +52,7 @@ impl Scheduler {
                 // SAFETY: a Park node is embedded in the record of a task that waits.
                 let task = unsafe { &*std::ptr::from_ref::<TimerNode>(node).byte_sub(offset).cast::<Task>() };
                 self.wake(task, Wake::Deadline);
+                fetch_frames(task);
             }
             TimerKind::Interrupt => self.timed_interrupt(node),
         });
@@ -58,7 +60,7 @@ impl Scheduler {
 
     /// `expecting`: the sleep is given up when no news can come any more, for another look whether that is a deadlock.
     fn wait_and_dispatch(&self, timeout: i64, expecting: bool) {
-        self.stacks_relax();
+        let timeout = timeout.min(self.give_back());
         // With a host whose lock has to be given up for a sleep, look first: under load there is something.
         if timeout != NO_WAIT && self.host_releases() {
             let events = self.poll(NO_WAIT);
@@ -127,12 +129,14 @@ impl Scheduler {
         }
     }
 
-    /// Memory that is only wanted under load.
-    fn stacks_relax(&self) {
+    /// Gives back memory that is only wanted under load; how long until there is more to give.
+    fn give_back(&self) -> i64 {
         self.ready.relax();
-        if self.stacks().wants_trim() {
-            self.stacks().trim();
+        if !self.stacks().wants_trim() {
+            return FOR_EVER;
         }
+        let now = self.coarse.get();
+        self.stacks().trim(now).map_or(FOR_EVER, |next| (next - now).max(0))
     }
 
     /// Whether anything could be run right now.
