@@ -31,7 +31,8 @@ pub extern "C" fn gt_sleep(ns: i64) -> libc::c_int {
         if ns == 0 {
             return scheduler.yield_now().map(|()| 0);
         }
-        scheduler.sleep_until(clock::after(ns)?).map(|()| 0)
+        let now = clock::now();
+        scheduler.sleep_from(now, clock::later(now, ns)?).map(|()| 0)
     })
 }
 

@@ -9,7 +9,7 @@ use super::{Scheduler, Woken};
 use crate::error::{Error, Result};
 use crate::home;
 use crate::slots;
-use crate::sys::clock::NEVER;
+use crate::sys::clock::{self, NEVER};
 use crate::timers::TimerNode;
 
 /// Any thread: cancels a task.
@@ -283,16 +283,22 @@ impl Scheduler {
 
     /// Sleeps until a deadline.
     pub fn sleep_until(&self, deadline: i64) -> Result<()> {
+        self.sleep_from(clock::now(), deadline)
+    }
+
+    /// Sleeps until a deadline; `now` was read just now.
+    pub fn sleep_from(&self, mut now: i64, deadline: i64) -> Result<()> {
         self.check()?;
         loop {
-            if crate::sys::clock::passed(deadline) {
+            if deadline <= now {
                 self.give_way();
                 return Ok(());
             }
             self.waits_on(Kind::Sleep, 0);
-            if let Woken::Deadline = self.settle(self.park(deadline))? {
+            if let Woken::Deadline = self.settle(self.park_at(deadline, || now))? {
                 return Ok(());
             }
+            now = clock::now();
         }
     }
 

@@ -98,6 +98,7 @@ impl Scheduler {
     pub(super) fn look_around(&self) {
         self.until_poll.set(SWITCHES_PER_POLL);
         self.poll_without_waiting();
+        self.ready.fetch(SWITCHES_PER_POLL as usize);
     }
 
     /// A yield with nobody else ready: every eighth polls at once, so that a lone spinning task hears of events soon.
@@ -165,6 +166,12 @@ impl Scheduler {
     /// `Event` may be spurious: look again, and [`Scheduler::settle`] the rest.
     #[inline(always)]
     pub fn park(&self, deadline: i64) -> Woken {
+        self.park_at(deadline, clock::now)
+    }
+
+    /// [`Scheduler::park`] for who may know what time it is.
+    #[inline(always)]
+    pub fn park_at(&self, deadline: i64, now: impl FnOnce() -> i64) -> Woken {
         let me = self.me();
         // A wake in vain may have hidden a cancel or an interrupt that came after it.
         if me.pending.get() != 0 && me.shield.get() == 0 {
@@ -176,7 +183,7 @@ impl Scheduler {
         let scope = if me.shield.get() == 0 { me.scope_deadline.get() } else { NEVER };
         let until = deadline.min(scope);
         if until != NEVER {
-            if clock::passed(until) {
+            if until <= 0 || until <= now() {
                 me.waits_kind.set(Kind::Other);
                 return Scheduler::which(deadline, scope);
             }

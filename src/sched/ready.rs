@@ -19,6 +19,28 @@ pub struct Ready {
 
 /// Below this many slots the ring keeps its memory.
 const SMALL: usize = 1 << 16;
+/// With more tasks ready than this, what they touch is in no cache and no TLB by the time their turn comes.
+const CROWD: usize = 4096;
+
+/// Asks for the saved frames of a task that does not run: what a switch to it touches beside its record.
+#[inline(always)]
+pub fn fetch_frames(task: &Task) {
+    let frames = task.context.get() as *const u8;
+    for line in 0..5 {
+        fetch_line(frames.wrapping_add(line * 64));
+    }
+}
+
+/// Asks for one cache line.
+#[inline(always)]
+fn fetch_line<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is harmless at any address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    let _ = at;
+}
 
 impl Ready {
     /// An empty ring with a little room.
@@ -132,20 +154,30 @@ impl Ready {
     fn warm_up(&self, head: usize) {
         #[cfg(target_arch = "x86_64")]
         if self.tail.get().wrapping_sub(head) > 2 {
-            use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
             let (slots, mask) = (self.slots.get(), self.mask.get());
-            // SAFETY: both indices lie between head and tail, so both are records of tasks that have not ended. A
-            // prefetch itself is harmless at any address.
+            // SAFETY: both indices lie between head and tail, so both are records of tasks that have not ended.
             unsafe {
-                let next = *slots.add(head.wrapping_add(1) & mask);
-                let after = *slots.add(head.wrapping_add(2) & mask);
-                let frames = (*next).context.get() as *const i8;
-                _mm_prefetch::<_MM_HINT_T0>(frames);
-                _mm_prefetch::<_MM_HINT_T0>(frames.wrapping_add(64));
-                _mm_prefetch::<_MM_HINT_T0>(frames.wrapping_add(128));
-                _mm_prefetch::<_MM_HINT_T0>(frames.wrapping_add(192));
-                _mm_prefetch::<_MM_HINT_T0>(frames.wrapping_add(256));
-                _mm_prefetch::<_MM_HINT_T0>(after.cast());
+                fetch_frames(&**slots.add(head.wrapping_add(1) & mask));
+                fetch_line(*slots.add(head.wrapping_add(2) & mask));
+            }
+        }
+    }
+
+    /// Every so many turns, where a great many are ready: fetches the saved frames of the next `count`, and the records of
+    /// as many behind them, whose frames come the next time. They lie where neither cache nor TLB knows them, and a
+    /// processor does not run past a prefetch before it has found the page. Of many in a row it looks for several pages at
+    /// the same time.
+    #[inline]
+    pub fn fetch(&self, count: usize) {
+        if self.len() <= CROWD {
+            return;
+        }
+        let (slots, mask, head) = (self.slots.get(), self.mask.get(), self.head.get());
+        for ahead in 0..count {
+            // SAFETY: both indices lie between head and tail, so both are records of tasks that have not ended.
+            unsafe {
+                fetch_frames(&**slots.add(head.wrapping_add(ahead) & mask));
+                fetch_line(*slots.add(head.wrapping_add(count + ahead) & mask));
             }
         }
     }

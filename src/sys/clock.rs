@@ -37,10 +37,16 @@ pub fn passed(deadline: i64) -> bool {
 /// The deadline `ns` nanoseconds from now; negative is -EINVAL, beyond the end of time is never.
 #[inline]
 pub fn after(ns: i64) -> Result<i64> {
+    later(now(), ns)
+}
+
+/// As [`after`], where `now` was read just now.
+#[inline]
+pub fn later(now: i64, ns: i64) -> Result<i64> {
     if ns < 0 {
         return Err(Error::new(libc::EINVAL));
     }
-    Ok(now().checked_add(ns).unwrap_or(NEVER))
+    Ok(now.checked_add(ns).unwrap_or(NEVER))
 }
 
 #[cfg(test)]
