@@ -243,10 +243,12 @@ static void draw_op(int who) {
   w->object = (int)m_below(KINDS);
   w->op = (enum op)m_below(OPS);
   int o = w->object;
-  if (m_chance(3) && things[o].owner == who) w->op = m_chance(2) ? UNLOCK : COND_WAIT;
+  if (m_chance(2) && things[o].owner == who) w->op = m_chance(3) ? UNLOCK : COND_WAIT;
   if (m_chance(3) && (things[o].writer == who || things[o].reads[who])) w->op = RW_UNLOCK;
   if (w->op == RW_UNLOCK && things[o].writer == NOBODY && things[o].readers && !things[o].reads[who]) w->op = TRY_READ; /* not noticed */
-  if (w->op == COND_WAIT && (things[o].owner != who || holds(who) != 1 || who == ROOT)) w->op = BROADCAST;
+  if (w->op == COND_WAIT && (who == ROOT || holds(who) > 1)) w->op = UNLOCK; /* else nothing might ever end its wait */
+  if (w->op == COND_WAIT && things[o].owner != who) w->op = LOCK;
+  if (w->op == BROADCAST && m_chance(2)) w->op = SIGNAL;
   w->n = w->op == GROUP_ADD ? (int)m_below(4) - 2 : w->op == SEM_POST ? (int)m_below(3) : 1;
   w->relocks = 0;
 }
