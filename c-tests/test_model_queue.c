@@ -237,18 +237,26 @@ static int holds(int who) {
   return count;
 }
 
+static int holds_any_of(int who, int o) { return things[o].owner == who || things[o].writer == who || things[o].reads[who]; }
+
 /* A call that makes sense for one who has what it has: gives back more often than not, and never what it has not, save a few times. */
 static void draw_op(int who) {
   struct who *w = &whos[who];
   w->object = (int)m_below(KINDS);
-  w->op = (enum op)m_below(OPS);
+  static const int often[OPS] = {
+      [SEM_WAIT] = 4, [SEM_TRY] = 1, [SEM_POST] = 2, [LOCK] = 6, [TRY_LOCK] = 1, [UNLOCK] = 1, [READ] = 5, [TRY_READ] = 1, [WRITE] = 5,
+      [TRY_WRITE] = 1, [RW_UNLOCK] = 1, [COND_WAIT] = 4, [SIGNAL] = 2, [BROADCAST] = 1, [GROUP_ADD] = 3, [GROUP_WAIT] = 3, [BARRIER] = 2,
+      [EVENT_WAIT] = 3, [EVENT_SET] = 1, [EVENT_CLEAR] = 2};
+  int drawn = (int)m_below(49);
+  for (w->op = SEM_WAIT; drawn >= often[w->op]; w->op++) drawn -= often[w->op];
   int o = w->object;
-  if (m_chance(2) && things[o].owner == who) w->op = m_chance(3) ? UNLOCK : COND_WAIT;
-  if (m_chance(3) && (things[o].writer == who || things[o].reads[who])) w->op = RW_UNLOCK;
+  if (holds(who) && is_wait(w->op) && !m_chance(4)) { /* seldom waits for one thing with another one in its hands */
+    while (!holds_any_of(who, o)) o = w->object = (int)m_below(KINDS);
+    w->op = things[o].owner != who ? RW_UNLOCK : m_chance(4) ? UNLOCK : COND_WAIT;
+  }
   if (w->op == RW_UNLOCK && things[o].writer == NOBODY && things[o].readers && !things[o].reads[who]) w->op = TRY_READ; /* not noticed */
   if (w->op == COND_WAIT && (who == ROOT || holds(who) > 1)) w->op = UNLOCK; /* else nothing might ever end its wait */
   if (w->op == COND_WAIT && things[o].owner != who) w->op = LOCK;
-  if (w->op == BROADCAST && m_chance(2)) w->op = SIGNAL;
   w->n = w->op == GROUP_ADD ? (int)m_below(4) - 2 : w->op == SEM_POST ? (int)m_below(3) : 1;
   w->relocks = 0;
 }
@@ -345,11 +353,10 @@ static void disturb(void) {
   struct actor *a = &whos[m_below(ACTORS)].actor;
   switch (m_below(5)) {
     case 0:
-    case 1:
       m_note("root: cancel %d", a->index);
       m_cancel(a);
       break;
-    case 2:
+    case 1:
       m_note("root: withdraw an interrupt of %d", a->index);
       m_withdraw(a);
       break;
@@ -361,7 +368,7 @@ static void disturb(void) {
 
 static void burst(void) {
   for (uint64_t left = 1 + m_below(5); left; left--) {
-    if (m_chance(3))
+    if (m_chance(5))
       disturb();
     else
       root_call();
@@ -396,7 +403,7 @@ static void tell_any(void) {
 
 static void step(void) {
   uint64_t drawn = m_below(100);
-  if (drawn < 65) {
+  if (drawn < 75) {
     tell_any();
   } else if (drawn < 97) {
     burst();
@@ -413,7 +420,7 @@ static void give_back(int who) {
     w->object = o;
     w->n = 1;
     w->op = UNLOCK;
-    while (things[o].owner == who || things[o].writer == who || things[o].reads[who]) {
+    while (holds_any_of(who, o)) {
       if (things[o].owner != who) w->op = RW_UNLOCK;
       if (who != ROOT) {
         tell(who, "");
