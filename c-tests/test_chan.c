@@ -453,6 +453,8 @@ TEST(chan_refuses_bad_sizes) {
     CHECK((*kind)(1, (size_t)1 << 62) == NULL);
     CHECK_EQ(errno, ENOMEM);
   }
+  CHECK(gt_chan_new(SIZE_MAX / 2, 3) == NULL);
+  CHECK_EQ(errno, EOVERFLOW);
 }
 
 TEST(chan_refuses_null) {
@@ -555,6 +557,7 @@ TEST(chan_deadlock_is_reported) {
   CHECK_EQ(gt_config(&config), 0);
   gt_chan_t *chan = make(gt_chan_new, sizeof item, 0);
   CHECK_EQ(gt_chan_recv(chan, &item), -EDEADLK);
+  CHECK_EQ(gt_chan_send(chan, &item), -EDEADLK);
   CHECK_EQ(gt_chan_free(chan), 0);
 }
 

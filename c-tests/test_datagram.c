@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MANY 3000
@@ -76,6 +77,12 @@ TEST(datagram_bind_errors) {
   CHECK_EQ(gt_bind_udp("127.0.0.1", s_port(fd)), -EADDRINUSE);
   CHECK_EQ(gt_bind_udp("192.0.2.1", 0), -EADDRNOTAVAIL); /* TEST-NET-1: nobody's */
   CHECK_EQ(gt_bind_udp("no.such.host.invalid", 0), -EADDRNOTAVAIL);
+  CHECK_EQ(gt_bind_udp_until("localhost", 0, 0), -ETIMEDOUT); /* a name is not looked up in the past */
+  int other = gt_bind_udp_until("127.0.0.1", 0, 0);           /* an address needs no time */
+  CHECK_OK(other);
+  CHECK_EQ(gt_close(other), 0);
+  CHECK_EQ(gt_interrupt(gt_self(), 1), 0);
+  CHECK_EQ(gt_bind_udp("127.0.0.1", 0), -EINTR);
   CHECK_EQ(gt_cancel(gt_self()), 0);
   CHECK_EQ(gt_bind_udp("127.0.0.1", 0), -ECANCELED);
   CHECK_EQ(gt_close(fd), 0);
@@ -253,6 +260,21 @@ static void *close_soon(void *arg) {
   CHECK_EQ(gt_sleep(MS(5)), 0);
   CHECK_EQ(gt_close(*(int *)arg), 0);
   return NULL;
+}
+
+TEST_WITH(datagram_what_the_kernel_refuses_is_passed_on, T_LIMITS, 0) {
+  static const unsigned calls[] = {SYS_sendto, SYS_sendmsg, SYS_sendmmsg};
+  int fd = gt_bind_udp("127.0.0.1", 0);
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(s_port(fd))};
+  struct iovec iov = {"x", 1};
+  struct mmsghdr message = {.msg_hdr = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &iov, .msg_iovlen = 1}};
+  CHECK_EQ(gt_sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to), 1);
+  for (size_t i = 0; i < COUNT(calls); i++)
+    if (s_refuse(calls[i], 0, ENOMEM) != 0) SKIP("no seccomp here");
+  CHECK_EQ(gt_sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to), -ENOMEM);
+  CHECK_EQ(gt_sendmsg(fd, &message.msg_hdr, 0), -ENOMEM);
+  CHECK_EQ(gt_sendmmsg(fd, &message, 1, 0), -ENOMEM);
+  CHECK_EQ(gt_close(fd), 0);
 }
 
 TEST(datagram_closing_ends_a_batch) {

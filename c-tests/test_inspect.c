@@ -480,6 +480,12 @@ TEST(dump_errors) {
   fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   CHECK_EQ(gt_dump(fd), -EBADF);
   close(fd);
+  int ends[2];
+  s_pipe(ends, 0);
+  close(ends[0]);
+  signal(SIGPIPE, SIG_IGN);
+  CHECK_EQ(gt_dump(ends[1]), -EPIPE);
+  close(ends[1]);
 }
 
 TEST(dump_in_a_forked_child_has_the_forking_task_only) {

@@ -76,6 +76,11 @@ TEST_WITH(oldkernel_without_guard_markers_still_guards, T_FAULTS, 0) {
   CHECK_HAS(end.out, "stack overflow");
 }
 
+static int echo_in_scope(void *arg) {
+  (void)arg;
+  return 0;
+}
+
 /* Guards by protection split the mapping: running out says so, and what was there goes on. */
 TEST_WITH(oldkernel_running_out_of_mappings_says_so, T_LIMITS, 0) {
   if (s_refuse(SYS_madvise, GUARD_INSTALL, EINVAL) != 0) SKIP("no seccomp here");
@@ -83,5 +88,9 @@ TEST_WITH(oldkernel_running_out_of_mappings_says_so, T_LIMITS, 0) {
   int64_t task = gt_spawn(echo_one, NULL);
   CHECK_EQ(task, -ENOSPC);
   CHECK_HAS(gt_strerror((int)task), "vm.max_map_count");
+  gt_scope_t *scope = gt_scope_new(0);
+  CHECK_EQ(gt_scope_spawn(scope, echo_in_scope, NULL), -ENOSPC);
+  CHECK_EQ(gt_scope_count(scope), 0);
+  CHECK_EQ(gt_scope_free(scope), 0);
   CHECK_EQ(gt_sleep(MS(1)), 0);
 }

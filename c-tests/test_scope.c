@@ -325,6 +325,11 @@ TEST(scope_spawn_with_wishes) {
   CHECK_EQ(gt_scope_spawn_with(scope, forever, NULL, &opts), -EINVAL);
   opts.size = 3;
   CHECK_EQ(gt_scope_spawn_with(scope, forever, NULL, &opts), -EINVAL);
+  struct {
+    gt_spawn_opts_t known;
+    uint64_t unknown;
+  } longer = {{.size = sizeof longer}, 1};
+  CHECK_EQ(gt_scope_spawn_with(scope, forever, NULL, &longer.known), -E2BIG);
   CHECK_EQ(gt_scope_count(scope), 0);
   CHECK_EQ(gt_scope_free(scope), 0);
 }

@@ -286,7 +286,7 @@ static void *acts_on_cue(void *arg) {
     for (int looks = 0; (now = cue->round) == done; looks++)
       if (looks > 20000) s_real_sleep(1); /* nobody is in a hurry */
     if (now < 0) break;
-    for (volatile int delay = now * 7919 % 8000; delay > 0; delay--) continue;
+    for (volatile int delay = now * 7919 % 30000; delay > 0; delay--) continue;
     int which = now % WAYS;
     int64_t item = 8;
     if (!second && which == SETS) CHECK_EQ(gt_event_set(cue->event), 0);

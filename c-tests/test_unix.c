@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -109,8 +110,21 @@ TEST(unix_name_errors) {
     CHECK_EQ(gt_close(listener), 0);
     CHECK_OK(unlink(name(0)));
   }
+  CHECK_EQ(gt_interrupt(gt_self(), 1), 0);
+  CHECK_EQ(gt_dial_unix("@x"), -EINTR);
   CHECK_EQ(gt_cancel(gt_self()), 0);
   CHECK_EQ(gt_dial_unix("@x"), -ECANCELED);
+}
+
+TEST_WITH(unix_what_the_kernel_refuses_is_passed_on, T_LIMITS, 0) {
+  int pair[2], zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  s_unix_pair(SOCK_STREAM, pair);
+  if (s_refuse(SYS_bind, 0, EROFS) != 0) SKIP("no seccomp here");
+  CHECK_EQ(gt_listen_unix(name(0), 0), -EROFS);
+  if (s_refuse(SYS_sendmsg, 0, ENOMEM) != 0) SKIP("no seccomp here");
+  CHECK_EQ(gt_send_fds(pair[0], "x", 1, &zero, 1), -ENOMEM);
+  CHECK_EQ(close(zero), 0);
+  s_close_pair(pair);
 }
 
 static void *accept_and_close(void *arg) {
@@ -264,6 +278,27 @@ TEST(unix_credentials_beside_descriptors_do_not_disturb) {
   s_close_pair(pair);
 }
 
+/* As many descriptors may be on their way as the user may have open, unless he is the superuser: so that is given up first. */
+static void send_too_many(void *arg) {
+  int pair[2], zero = open("/dev/zero", O_RDONLY | O_CLOEXEC), n = 0;
+  const struct rlimit few = {40, 40};
+  (void)arg;
+  CHECK_OK(setrlimit(RLIMIT_NOFILE, &few));
+  if (geteuid() == 0 && setresuid(65533, 65533, 65533) != 0) exit(77);
+  s_unix_pair(SOCK_STREAM, pair);
+  while ((n = (int)gt_send_fds(pair[0], "x", 1, (int[]){zero, zero, zero, zero}, 4)) == 1) continue;
+  CHECK_EQ(n, -ETOOMANYREFS);
+  s_close_pair(pair);
+}
+
+TEST(unix_too_many_descriptors_on_their_way_are_refused) {
+  static struct s_end end;
+  s_child(send_too_many, NULL, &end);
+  if (end.status == 77) SKIP("the superuser's rights cannot be given up here");
+  CHECK_STR(end.out, "");
+  CHECK_EQ(end.status, 0);
+}
+
 TEST(unix_descriptor_errors) {
   int pair[2], tcp[2], pipes[2], fd = -1, bad = 9999, zero = open("/dev/zero", O_RDONLY | O_CLOEXEC), got[2];
   int many[254];
@@ -298,6 +333,10 @@ TEST(unix_descriptor_errors) {
   CHECK_EQ(gt_send_fds_until(pair[0], buf, 1, &zero, 1, IN_MS(5)), -ETIMEDOUT);
   CHECK_EQ(gt_close(pair[1]), 0);
   CHECK_EQ(gt_send_fds(pair[0], buf, 1, &zero, 1), -EPIPE);
+  CHECK_EQ(gt_interrupt(gt_self(), 1), 0);
+  CHECK_EQ(gt_send_fds(pair[0], buf, 1, &zero, 1), -EINTR);
+  CHECK_EQ(gt_interrupt(gt_self(), 2), 0);
+  CHECK_EQ(gt_recv_fds(pair[0], buf, 1, got, 2, &received, NULL), -EINTR);
   CHECK_EQ(gt_cancel(gt_self()), 0);
   CHECK_EQ(gt_send_fds(pair[0], buf, 1, &zero, 1), -ECANCELED);
   CHECK_EQ(gt_recv_fds(pair[0], buf, 1, got, 2, &received, NULL), -ECANCELED);
