@@ -86,15 +86,15 @@ TEST(cond_waiter_goes_on_when_it_has_the_mutex) {
   drop();
 }
 
-TEST(cond_waits_end_for_every_reason_with_the_mutex_held) {
-  int64_t soon = IN_MS(2), past = 0;
+TEST_WITH(cond_waits_end_for_every_reason_with_the_mutex_held, T_HASTE, 0) {
+  int64_t soon = IN_MS(60), past = 0;
   make();
   int64_t a = s_spawn(waits, NULL), b = s_spawn(waits, NULL), c = s_spawn(waits, &soon);
   s_settle();
   CHECK_EQ(gt_mutex_lock(mutex), 0);
   CHECK_EQ(gt_cancel(a), 0);
   CHECK_EQ(gt_interrupt(b, 3), 0);
-  CHECK_EQ(gt_sleep(MS(5)), 0); /* all three want the mutex now, cancelled or late as they are */
+  CHECK_EQ(gt_sleep(MS(80)), 0); /* all three want the mutex now, cancelled or late as they are */
   CHECK_EQ(s_stats().tasks_live, 3);
   CHECK_EQ(gt_mutex_unlock(mutex), 0);
   CHECK_EQ((intptr_t)s_join(a), -ECANCELED);

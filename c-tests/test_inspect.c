@@ -151,7 +151,7 @@ TEST(task_info_tells_the_running_root) {
   CHECK_EQ(info.state, GT_TASK_RUNNING);
   CHECK_EQ(info.flags, GT_TASK_ROOT | GT_TASK_DETACHED);
   CHECK_STR(info.name, "root");
-  char *here = (char *)&info;
+  char *here = __builtin_frame_address(0); /* a local may stand elsewhere, under a tool */
   CHECK(here > (char *)info.stack_base && here < (char *)info.stack_base + info.stack_size);
   CHECK(info.stack_pointer == NULL && info.entry == NULL);
 }
@@ -332,9 +332,10 @@ TEST(backtrace_has_an_address_in_each_function) {
   CHECK_GE(n, 5);
   CHECK_LT(n, 32);
   uintptr_t functions[] = {(uintptr_t)third_parks, (uintptr_t)second_calls, (uintptr_t)first_calls, (uintptr_t)deep_entry};
+  uintptr_t most = t_slower() > 1 ? 1000 : 200; /* tools make code longer */
   int next = 0;
   for (int i = 0; i < n && next < 4; i++)
-    if ((uintptr_t)at[i] > functions[next] && (uintptr_t)at[i] < functions[next] + 200) next++;
+    if ((uintptr_t)at[i] > functions[next] && (uintptr_t)at[i] < functions[next] + most) next++;
   CHECK_EQ(next, 4);
   CHECK_EQ(gt_backtrace(task, at, 2), 2);
   end(task);
@@ -406,7 +407,7 @@ TEST(dump_says_state_wait_and_time_of_every_task) {
   const char *dump = dumped();
   CHECK_EQ(strncmp(dump, "greenrt: dump of 4 tasks at ", 28), 0);
   CHECK_HAS(dump, "greenrt: end of dump\n");
-  CHECK_HAS(part_of(sleeper, dump), "'sleeper': parked, waits on sleep for 0.0");
+  CHECK_HAS(part_of(sleeper, dump), "'sleeper': parked, waits on sleep for ");
   CHECK_HAS(part_of(sleeper, dump), " s left");
   char wanted[64];
   snprintf(wanted, sizeof wanted, "waits on read of descriptor %d", fds[0]);
@@ -587,7 +588,7 @@ TEST(dump_on_signal_errors) {
 
 static void wait_in_vain(void *arg) {
   (void)arg;
-  alarm(2);
+  alarm(t_slower() > 1 ? 15 : 2);
   s_spawn_named("left-alone", deep_entry, &zero);
   gt_park();
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -90,7 +91,7 @@ static void *look(void *arg) {
 }
 
 static int64_t hold(void *arg) {
-  while (!*(volatile int *)arg) s_real_sleep(1);
+  while (!atomic_load((atomic_int *)arg)) s_real_sleep(1);
   return 0;
 }
 
@@ -98,7 +99,7 @@ static void *hold_pool(void *arg) { return (void *)(intptr_t)gt_offload(hold, ar
 
 /* One thread, busy: lookups wait in the queue, where cancel and a deadline find them; what the leak checker would see is freed. */
 TEST(name_cancelled_lookups_leave_nothing) {
-  static volatile int go;
+  static atomic_int go;
   static int64_t tasks[50];
   gt_config_t config = {.size = sizeof config, .offload_threads = 1};
   CHECK_EQ(gt_config(&config), 0);
@@ -135,7 +136,7 @@ TEST(name_deadlines_race_the_answer) {
 }
 
 TEST(name_queue_full_is_told_from_a_busy_server) {
-  static volatile int go;
+  static atomic_int go;
   struct addrinfo *list = NULL;
   int eai = 99;
   gt_config_t config = {.size = sizeof config, .offload_threads = 1, .offload_queue = 1};
@@ -202,7 +203,7 @@ static void *cancelled(void *arg) {
 TEST(name_of_a_cancelled_task) { s_join(s_spawn(cancelled, NULL)); }
 
 TEST(name_interrupt_ends_the_wait) {
-  static volatile int go;
+  static atomic_int go;
   struct addrinfo *list = NULL;
   int code = 0;
   gt_config_t config = {.size = sizeof config, .offload_threads = 1};

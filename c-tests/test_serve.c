@@ -149,7 +149,7 @@ static void set_limit(rlim_t count) {
   CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
-TEST_WITH(serve_out_of_descriptors_pauses_and_goes_on, T_ALONE, 0) {
+TEST_WITH(serve_out_of_descriptors_pauses_and_goes_on, T_ALONE | T_LIMITS, 0) {
   struct server server = {0};
   int fds[4], spare[64];
   start(&server);
@@ -184,7 +184,7 @@ TEST_WITH(serve_out_of_descriptors_pauses_and_goes_on, T_ALONE, 0) {
   wait_for_tasks(0);
 }
 
-TEST_WITH(serve_out_of_memory_for_stacks_keeps_the_connection, T_ALONE, 0) {
+TEST_WITH(serve_out_of_memory_for_stacks_keeps_the_connection, T_ALONE | T_LIMITS, 0) {
   struct server server = {.opts.stack_size = (size_t)512 << 20};
   struct rlimit old, tight;
   start(&server);
@@ -390,7 +390,7 @@ static void *serve_here(void *arg) {
   return NULL;
 }
 
-TEST(serve_on_several_threads_with_a_listener_each) {
+TEST_WITH(serve_on_several_threads_with_a_listener_each, T_HASTE, 0) {
   gt_listen_opts_t shared = {.size = sizeof shared, .flags = GT_LISTEN_REUSEPORT};
   struct server servers[2] = {{.deadline = IN_MS(200), .handler = leave}, {.deadline = IN_MS(200), .handler = leave}};
   pthread_t threads[2];

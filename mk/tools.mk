@@ -14,7 +14,7 @@ TOOL_LIBS   = -fno-sanitize=all -Wl,--whole-archive $(TOOL_RT).$(1).a -Wl,--no-w
 TOOL_SUPPRESS = c-tests/tools/suppressions
 
 ASAN_OPTIONS_TEST = detect_leaks=1:detect_stack_use_after_return=1:abort_on_error=0:exitcode=99:allocator_may_return_null=1:handle_segv=0:handle_sigbus=0:handle_abort=0
-TSAN_OPTIONS_TEST = suppressions=$(abspath $(TOOL_SUPPRESS)/tsan):exitcode=99:atexit_sleep_ms=10:die_after_fork=0:report_mutex_bugs=0:report_thread_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0
+TSAN_OPTIONS_TEST = suppressions=$(abspath $(TOOL_SUPPRESS)/tsan):exitcode=99:allocator_may_return_null=1:atexit_sleep_ms=10:die_after_fork=0:report_mutex_bugs=0:report_thread_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0
 # Leaks are AddressSanitizer's part: memcheck would report what a forked child inherits from threads that it does not have.
 VALGRIND    = valgrind -q --error-exitcode=99 --leak-check=no --num-callers=30 --fair-sched=yes
 

@@ -60,6 +60,10 @@ void t_register(struct t_test *test) {
   *at = test;
 }
 
+int t_slower(void) {
+  return tool->slower;
+}
+
 static double now(void) {
   struct timespec ts;
   clock_gettime(CLOCK_MONOTONIC, &ts);

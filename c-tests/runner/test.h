@@ -50,6 +50,9 @@ void t_check_has(const char *file, int line, const char *text, const char *part,
 }
 #endif
 
+/* How many times longer things may take under the tool that the program runs under; 1 without one. */
+int t_slower(void);
+
 #define TEST(name) TEST_WITH(name, 0, 0)
 #define TEST_WITH(name, flags, seconds)                                                                    \
   static void name(void);                                                                                  \

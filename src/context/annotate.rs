@@ -10,6 +10,9 @@
 //! A2  A stack is opened before anything is written to it, and closed when nothing of it is read any more.
 //! A3  A thread's first switch leaves its own stack: whoever arrives then learns that stack's bounds.
 
+/// OS threads of the tool's own in the process: ThreadSanitizer has one.
+pub const THREADS: usize = cfg!(feature = "tsan") as usize;
+
 /// A task's line of execution. Part of the task record; empty without ThreadSanitizer.
 pub struct Seat {
     #[cfg(feature = "tsan")]
@@ -147,6 +150,17 @@ pub fn stack_gone(base: *mut u8, top: *mut u8) {
     valgrind::gone(base, top);
 }
 
+/// Runs what reads stacks as memory, whatever stands there: a mark of how deep one was used, a walk along its calls.
+#[inline(always)]
+pub fn unjudged<R>(read: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "valgrind")]
+    valgrind::judge(false);
+    let result = read();
+    #[cfg(feature = "valgrind")]
+    valgrind::judge(true);
+    result
+}
+
 #[cfg(feature = "tsan")]
 mod tsan {
     use std::ffi::c_void;
@@ -249,6 +263,7 @@ mod valgrind {
         fn gt_valgrind_no_stack(id: c_uint);
         fn gt_valgrind_undefined(base: *const c_void, top: *const c_void);
         fn gt_valgrind_no_access(base: *const c_void, top: *const c_void);
+        fn gt_valgrind_judge(on: c_uint);
     }
 
     /// Valgrind's numbers of the stacks, by base.
@@ -268,6 +283,12 @@ mod valgrind {
         // SAFETY: as above.
         let id = unsafe { gt_valgrind_stack(base.cast(), top.cast()) };
         KNOWN.lock().unwrap_or_else(|e| e.into_inner()).insert(base as usize, id);
+    }
+
+    /// Whether errors of this OS thread are reported.
+    pub fn judge(on: bool) {
+        // SAFETY: a request to valgrind.
+        unsafe { gt_valgrind_judge(on as c_uint) };
     }
 
     pub fn gone(base: *mut u8, _top: *mut u8) {

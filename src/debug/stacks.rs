@@ -1,5 +1,6 @@
 //! Where the stacks of tasks lie, how much of them is live, and how much was ever touched.
 
+use crate::context::annotate;
 use crate::sched::task::{State, Task};
 use crate::sched::Scheduler;
 use crate::sys::mem;
@@ -57,6 +58,10 @@ pub fn of(s: &Scheduler, task: &Task, thread: (usize, usize)) -> Stack {
 /// read, so they stay untouched. The memory of a stack outlives its task: what an earlier task on it has used counts, too.
 /// 0 when it cannot be told: the kernel does not say which pages there are.
 pub fn high_water(base: usize, top: usize) -> usize {
+    annotate::unjudged(|| lowest_used(base, top).map_or(0, |low| top - low))
+}
+
+fn lowest_used(base: usize, top: usize) -> Option<usize> {
     const BATCH: usize = 1024;
     let page = mem::page();
     let mut at = base & !(page - 1);
@@ -65,7 +70,7 @@ pub fn high_water(base: usize, top: usize) -> usize {
         let mut there = [0u8; BATCH];
         // SAFETY: mincore(2) writes a byte for each of the pages, for which there is room; it fails for unmapped ones.
         if unsafe { libc::mincore(at as *mut libc::c_void, pages * page, there.as_mut_ptr().cast()) } != 0 {
-            return 0;
+            return None;
         }
         for (i, _) in there[..pages].iter().enumerate().filter(|(_, &t)| t & 1 != 0) {
             let low = (at + i * page).max(base);
@@ -73,11 +78,11 @@ pub fn high_water(base: usize, top: usize) -> usize {
             for word in (low..high).step_by(8) {
                 // SAFETY: a mapped page of the stack, aligned. Its owner does not run, or is the caller.
                 if unsafe { (word as *const u64).read_volatile() } != 0 {
-                    return top - word;
+                    return Some(word);
                 }
             }
         }
         at += pages * page;
     }
-    0
+    None
 }

@@ -12,7 +12,7 @@ use gimli::{BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EvaluationResult, Locat
 use gimli::{EndianSlice, Evaluation, EvaluationStorage, Piece, RegisterRule, UnwindContext, UnwindContextStorage};
 use gimli::{UnwindExpression, UnwindSection, UnwindTableRow, Value};
 
-use crate::context::Saved;
+use crate::context::{annotate, Saved};
 
 type Reader = EndianSlice<'static, NativeEndian>;
 
@@ -179,6 +179,10 @@ impl Default for Walker {
 impl Walker {
     /// Walks from `from` outward; stores at most `frames.len()` frames and returns how many.
     pub fn walk(&mut self, from: Registers, view: View, frames: &mut [Frame]) -> usize {
+        annotate::unjudged(|| self.walk_from(from, view, frames))
+    }
+
+    fn walk_from(&mut self, from: Registers, view: View, frames: &mut [Frame]) -> usize {
         let mut at = from;
         for (count, place) in frames.iter_mut().enumerate() {
             *place = at.frame();

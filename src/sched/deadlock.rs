@@ -8,6 +8,7 @@ use super::report;
 use super::task::{State, Wake};
 use super::Scheduler;
 use crate::config::Deadlock;
+use crate::context::annotate;
 use crate::home;
 use crate::sys::{complain, thread};
 
@@ -19,7 +20,7 @@ impl Scheduler {
             && self.reactor().waiting() == 0
             && self.home.wakers.count() == 0
             && self.home.jobs.count() == 0
-            && !self.home.has_post()
+            && !self.home.inbox.has_post()
             && !self.embedded.get()
             && self.host.get().swap.is_none()
             && home::count() == 1
@@ -58,5 +59,5 @@ impl Scheduler {
 
 /// Whether the calling OS thread is the only one of the process beside those that only watch.
 fn only_thread() -> bool {
-    thread::count() == Some(1 + report::WATCHERS.load(Ordering::Relaxed))
+    thread::count() == Some(1 + annotate::THREADS + report::WATCHERS.load(Ordering::Relaxed))
 }
