@@ -12,12 +12,11 @@
 //!     and taken away before the record's memory is given back. So whoever has stopped all other threads, wherever they were,
 //!     may follow every link. (A guest's link is an order's until the guest has an owner, and may be followed only then.)
 
-use crate::sys::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, CHUNK, CHUNKS};
 
 use crate::error::{Error, Result};
 
-const CHUNK: usize = 4096;
-const CHUNKS: usize = (1 << SLOT_BITS) / CHUNK;
+const _: () = assert!(CHUNK * CHUNKS <= 1 << SLOT_BITS);
 const SLOT_BITS: u32 = 24;
 const GENERATION_BITS: u32 = 28;
 const LAST_GENERATION: u64 = (1 << GENERATION_BITS) - 1;

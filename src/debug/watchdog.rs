@@ -212,7 +212,7 @@ impl Watchdog {
                 }
                 return;
             };
-            let away = w.home.is_asleep() || w.progress.outside.get() != INSIDE;
+            let away = w.home.inbox.is_asleep() || w.progress.outside.get() != INSIDE;
             if away || hold.lodger != lodger || hold.mark != mark {
                 *hold = fresh();
                 return;
@@ -274,7 +274,7 @@ struct Due {
 fn holds_still(hold: &Hold) -> bool {
     let mut still = false;
     home::each_watched(|w| {
-        let away = w.home.is_asleep() || w.progress.outside.get() != INSIDE;
+        let away = w.home.inbox.is_asleep() || w.progress.outside.get() != INSIDE;
         still |=
             w.home.index == hold.home && w.home.lodger() == hold.lodger && Mark::of(w.progress) == hold.mark && !away;
     });

@@ -81,7 +81,7 @@ impl Fleet {
         let mut at = if all { None } else { self.idle.first() };
         while let Some(waiter) = at {
             at = self.idle.next(waiter);
-            let sleeps = self.homes.get(waiter.want.get()).is_some_and(|h| h.is_asleep());
+            let sleeps = self.homes.get(waiter.want.get()).is_some_and(|h| h.inbox.is_asleep());
             if sleeps && self.idle.claim(waiter) {
                 return self.idle.finish(waiter, 0).send();
             }

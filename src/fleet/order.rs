@@ -200,7 +200,7 @@ fn hand_over(worker: Option<usize>, record: *mut Record) -> Result<()> {
         return Ok(());
     }
     // SAFETY: in no inbox yet, and it stays until it has ended. Under the lock: the worker does not leave before it.
-    unsafe { home.post(link) };
+    unsafe { home.inbox.post(link) };
     Ok(())
 }
 

@@ -9,16 +9,14 @@
 //!     found and queued by its owner's thread only, as if it were its own.
 //! G2  The owner is set before QUEUED is cleared for the first time, and stays until the slot is given back.
 
-use crate::sys::atomic::{AtomicPtr, Ordering};
+use crate::sys::atomic::{AtomicPtr, Ordering, CHUNK, CHUNKS};
 
 use super::{Home, GUESTS, REGISTER};
 use crate::error::{Error, Result};
 use crate::slots::{self, Link, Parts, Slot};
+use crate::sys::bell::Bell;
 use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
-
-const CHUNK: usize = 4096;
-const CHUNKS: usize = 4096;
 
 /// What is known of one guest beside its slot.
 #[derive(Default)]
@@ -51,7 +49,7 @@ fn house_or_new(_held: &MutexGuard<()>) -> Result<&'static Home> {
     if let Some(home) = house() {
         return Ok(home);
     }
-    let home = Home::build(GUESTS, -1)?;
+    let home = Home::build(GUESTS, Bell::none())?;
     REGISTER[GUESTS].store(std::ptr::from_ref(home).cast_mut(), Ordering::Release);
     Ok(home)
 }

@@ -7,6 +7,7 @@ pub mod file;
 mod job;
 pub mod name;
 pub mod pool;
+mod seats;
 pub mod uses;
 
 use std::ffi::{CStr, CString};

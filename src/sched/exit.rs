@@ -54,7 +54,7 @@ impl Scheduler {
 
     /// Whether no task lives, and no request is on its way.
     pub fn is_empty(&self) -> bool {
-        self.live.get() == 0 && !self.home.has_post()
+        self.live.get() == 0 && !self.home.inbox.has_post()
     }
 
     /// Cancels all tasks, waits until they have ended (at most until `deadline`), frees the scheduler.

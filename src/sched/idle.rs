@@ -68,16 +68,16 @@ impl Scheduler {
                 return;
             }
         }
-        if timeout == NO_WAIT || !self.home.fall_asleep() {
+        if timeout == NO_WAIT || !self.home.inbox.fall_asleep() {
             self.poll(NO_WAIT);
         } else if expecting && !self.home.expects() {
-            self.home.wake_up();
+            self.home.inbox.wake_up();
             self.poll(NO_WAIT);
         } else {
             let released = self.host_release();
             let waited = self.reactor().wait(timeout);
             self.host_acquire(released);
-            self.home.wake_up();
+            self.home.inbox.wake_up();
             self.polled(waited);
         }
         self.read_post();
@@ -86,7 +86,7 @@ impl Scheduler {
     /// A poll that does not wait, in between switches.
     pub(super) fn poll_without_waiting(&self) {
         self.note_time();
-        if self.home.has_post() {
+        if self.home.inbox.has_post() {
             self.read_post();
         }
         if self.reactor().waiting() > 0 {
@@ -147,7 +147,7 @@ impl Scheduler {
     /// When the next timer is due.
     pub fn next_deadline(&self) -> i64 {
         // The other loop goes to sleep with this answer: from now on other threads must ring.
-        if self.has_ready() || self.home.has_post() || self.embedded.get() && !self.home.fall_asleep() {
+        if self.has_ready() || self.home.inbox.has_post() || self.embedded.get() && !self.home.inbox.fall_asleep() {
             return 0;
         }
         self.timers().next().unwrap_or(clock::NEVER)
@@ -158,7 +158,7 @@ impl Scheduler {
     pub fn embed(&self) -> i32 {
         self.embedded.set(true);
         self.progress.outside.set(OUTSIDE_EMBEDDED);
-        self.home.fall_asleep();
+        self.home.inbox.fall_asleep();
         self.reactor().raw()
     }
 
@@ -167,7 +167,7 @@ impl Scheduler {
     pub fn turn(&self, deadline: i64) -> u64 {
         let before = self.progress.switches.get();
         self.progress.outside.set(INSIDE);
-        self.home.wake_up();
+        self.home.inbox.wake_up();
         self.read_post();
         self.poll_without_waiting();
         if self.embedded.get() {
@@ -182,7 +182,7 @@ impl Scheduler {
         }
         if self.embedded.get() {
             self.progress.outside.set(OUTSIDE_EMBEDDED);
-            self.home.fall_asleep();
+            self.home.inbox.fall_asleep();
         }
         self.progress.switches.get() - before
     }

@@ -25,6 +25,7 @@ pub mod guest;
 mod hand;
 mod hooks;
 mod idle;
+mod listen;
 pub mod locals;
 mod overflow;
 mod park;
@@ -176,7 +177,7 @@ impl Scheduler {
             live: Cell::new(0),
             carrier: carry::Carrier::none(),
             host: Cell::new(Host::default()),
-            reactor: UnsafeCell::new(Reactor::new(home.bell())?),
+            reactor: UnsafeCell::new(Reactor::new(home.inbox.bell().descriptor())?),
             timers: UnsafeCell::new(Timers::new(clock::now()).ok_or(no_memory)?),
             stacks: UnsafeCell::new(Pool::new(config.shape)?),
             home,

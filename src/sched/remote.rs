@@ -10,10 +10,10 @@ use crate::slots;
 impl Scheduler {
     /// Carries out all requests that have arrived.
     pub fn read_post(&self) {
-        if !self.home.has_post() {
+        if !self.home.inbox.has_post() {
             return;
         }
-        self.home.drain(|entry| {
+        self.home.inbox.drain(|entry| {
             self.remote.set(self.remote.get() + 1);
             if let Some(order) = guest::untag(entry) {
                 // SAFETY: it has come out of the inbox just now, which it was put into once.

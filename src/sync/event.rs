@@ -1,6 +1,6 @@
 //! An event: once set it lets everybody through, until it is cleared.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use crate::sys::atomic::{AtomicU32, Ordering};
 
 use super::batch::{dismiss, Crowd};
 use super::lock::Lock;

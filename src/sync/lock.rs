@@ -7,9 +7,9 @@
 //!
 //! The three states of the word are those of Drepper, "Futexes Are Tricky" (2011), mutex 2.
 
+use crate::sys::atomic::{making, spin_loop, AtomicU32, Ordering, SPINS};
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::home;
 use crate::sys::futex;
@@ -19,8 +19,6 @@ const HELD: u32 = 1;
 /// Held, and somebody sleeps on the word.
 const WANTED: u32 = 2;
 const STATES: u32 = 2;
-/// Attempts before sleeping: the holder is through in a few instructions, unless its thread was descheduled.
-const SPINS: u32 = 64;
 
 /// A value that one OS thread at a time may reach.
 pub struct Lock<T> {
@@ -36,9 +34,11 @@ unsafe impl<T: Send> Sync for Lock<T> {}
 pub struct Guard<'a, T>(&'a Lock<T>);
 
 impl<T> Lock<T> {
-    /// A lock that is free.
-    pub const fn new(value: T) -> Lock<T> {
-        Lock { word: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+    making! {
+        /// A lock that is free.
+        pub fn new(value: T) -> Lock<T> {
+            Lock { word: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+        }
     }
 
     /// Takes the lock.
@@ -66,7 +66,7 @@ impl<T> Lock<T> {
                 }
             } else if spins < SPINS {
                 spins += 1;
-                std::hint::spin_loop();
+                spin_loop();
             } else if now == process | WANTED
                 || self.word.compare_exchange(now, process | WANTED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
             {

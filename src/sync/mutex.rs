@@ -2,7 +2,7 @@
 //!
 //! Unlock hands the mutex over: it is never free while somebody waits, so nobody can slip in, and everybody's turn comes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicU64, Ordering};
 
 use super::batch::living;
 use super::lock::Lock;

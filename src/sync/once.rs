@@ -2,8 +2,8 @@
 //!
 //! Lives in the caller's memory (`gt_once_t`): all zeroes is the beginning.
 
+use crate::sys::atomic::{AtomicI64, Ordering};
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::batch::{dismiss, Crowd};
 use super::lock::Lock;

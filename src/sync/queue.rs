@@ -14,7 +14,7 @@
 //! Q5  An arm that lost is taken out by others, but its own task comes back to the list once: until then it stands among
 //!     the `evicted`, and the noun must not go.
 
-use crate::sys::atomic::{AtomicU32, AtomicUsize, Ordering};
+use crate::sys::atomic::{yield_now, AtomicU32, AtomicUsize, Ordering};
 use std::cell::Cell;
 use std::ptr;
 
@@ -47,7 +47,7 @@ pub struct Claim(AtomicUsize);
 
 impl Claim {
     /// Nobody has claimed yet.
-    pub const fn new() -> Claim {
+    pub fn new() -> Claim {
         Claim(AtomicUsize::new(0))
     }
 
@@ -64,7 +64,7 @@ impl Claim {
             return true;
         }
         while !granted() {
-            std::thread::yield_now();
+            yield_now();
         }
         false
     }

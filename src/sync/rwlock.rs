@@ -3,7 +3,7 @@
 //! One queue for both, first come first served: who finds somebody waiting waits too, also a reader among readers, so
 //! neither side starves the other. Readers that stand together at the head go together.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::batch::{living, Batch};
 use super::lock::{Guard, Lock};

@@ -1,6 +1,6 @@
 //! A counting semaphore. A post goes to the task that has waited longest; only when nobody waits is it counted.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicU64, Ordering};
 
 use super::batch::Batch;
 use super::lock::Lock;

@@ -1,6 +1,6 @@
 //! A wait group: a count of things to be done, and waiting until it is zero.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicU64, Ordering};
 
 use super::batch::{dismiss, Crowd};
 use super::lock::Lock;

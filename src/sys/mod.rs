@@ -3,6 +3,7 @@
 //! One call per function; a failure becomes an [`crate::error::Error`] at once.
 
 pub mod atomic;
+pub mod bell;
 pub mod clock;
 pub mod current;
 pub mod faults;
