@@ -170,6 +170,14 @@ const PREAMBLE: &str = r#"
  * The first call of an OS thread makes its scheduler, for which any function that needs one may say -ENOMEM, -EMFILE, -ENFILE or
  * -EAGAIN (2,047 at a time); nothing has happened then, and the next call tries again.
  *
+ * Fork: any task may call fork(2). The child has that task alone, as its root, with its stack, scopes, shields, cleanup handlers
+ * and timed interrupts; when its function returns, the child ends by exit(0). Ids of other tasks are stale there (-ESRCH),
+ * and nothing of theirs runs, no cleanup handler either. Scheduler, reactor and timers begin anew; descriptors are shared
+ * as after every fork, and owned ones stay owned in both. Objects keep their state and have lost their waiters; the comment
+ * of each type says what else. Workers, the pool's threads and the watchdog are not there: what needs them starts them
+ * anew. All of this holds whatever other OS threads do with the library at that moment. (Of other libraries POSIX promises a child
+ * of a process with several OS threads only the functions that are safe in signal handlers, until exec(3).)
+ *
  * Callbacks take `arg` last. Structs that begin with `size_t size` may grow: set it to sizeof, zero the rest.
  */
 "#;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,80 @@ TEST(example_sleep_sort_sorts) {
   run("examples/sleep_sort", "9", "1", "5");
   CHECK_EQ(end.status, 0);
   CHECK_HAS(end.out, "1 5 9 \nsorted 3 numbers in ");
+}
+
+TEST(example_file_copy_copies_and_lets_others_go_on) {
+  enum { SIZE = 3 * 1024 * 1024 + 17 };
+  static char bytes[SIZE], back[SIZE + 1];
+  char dir[] = "/tmp/greenrt-copy-XXXXXX", from[64], to[64];
+  struct stat st;
+  CHECK(mkdtemp(dir) != NULL);
+  snprintf(from, sizeof from, "%s/from", dir);
+  snprintf(to, sizeof to, "%s/to", dir);
+  for (size_t i = 0; i < SIZE; i++) bytes[i] = (char)(i * 11 + (i >> 14));
+  FILE *file = fopen(from, "w");
+  CHECK_EQ(fwrite(bytes, 1, SIZE, file), SIZE);
+  fclose(file);
+  CHECK_OK(chmod(from, 0640));
+  run("examples/file_copy", from, to, NULL);
+  CHECK_EQ(end.status, 0);
+  CHECK_HAS(end.out, "3145745 bytes copied, ");
+  CHECK_OK(stat(to, &st));
+  CHECK_EQ(st.st_mode & 0077, 0040);
+  CHECK((file = fopen(to, "r")) != NULL);
+  CHECK_EQ(fread(back, 1, sizeof back, file), SIZE);
+  fclose(file);
+  CHECK_MEM(back, bytes, SIZE);
+  run("examples/file_copy", dir, to, NULL);
+  CHECK_EQ(end.status, 1);
+  CHECK_HAS(end.out, gt_strerror(EISDIR));
+  unlink(from);
+  unlink(to);
+  run("examples/file_copy", from, to, NULL);
+  CHECK_EQ(end.status, 1);
+  CHECK_HAS(end.out, gt_strerror(ENOENT));
+  CHECK_OK(rmdir(dir)); /* no half copy was left */
+}
+
+/* Reads lines until one has `part`. */
+static void await(int fd, const char *part) {
+  static char line[256];
+  for (;;) {
+    size_t have = 0;
+    while (have == 0 || line[have - 1] != '\n') {
+      CHECK_LT(have, sizeof line - 1);
+      CHECK_EQ(read(fd, line + have, 1), 1);
+      have++;
+    }
+    line[have] = 0;
+    if (strstr(line, part)) return;
+  }
+}
+
+TEST(example_signals_serves_and_ends_in_good_order) {
+  int fds[2], status;
+  char text[64];
+  const char *path = s_beside("examples/signals");
+  s_pipe(fds, 0);
+  pid_t pid = fork();
+  CHECK_OK(pid);
+  if (pid == 0) {
+    dup2(fds[1], STDOUT_FILENO);
+    execl(path, path, (char *)NULL);
+    _exit(127);
+  }
+  close(fds[1]);
+  snprintf(text, sizeof text, "ready, process %d\n", (int)pid);
+  await(fds[0], text);
+  await(fds[0], "ended with status 3\n");
+  CHECK_OK(kill(pid, SIGHUP));
+  snprintf(text, sizeof text, "SIGHUP from process %d: settings read again\n", (int)getpid());
+  await(fds[0], text);
+  CHECK_OK(kill(pid, SIGTERM));
+  await(fds[0], "SIGTERM: 0 of 2 jobs left\n");
+  close(fds[0]);
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  CHECK_EQ(status, 0);
 }
 
 struct server {

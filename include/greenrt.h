@@ -20,6 +20,14 @@
  * The first call of an OS thread makes its scheduler, for which any function that needs one may say -ENOMEM, -EMFILE, -ENFILE or
  * -EAGAIN (2,047 at a time); nothing has happened then, and the next call tries again.
  *
+ * Fork: any task may call fork(2). The child has that task alone, as its root, with its stack, scopes, shields, cleanup handlers
+ * and timed interrupts; when its function returns, the child ends by exit(0). Ids of other tasks are stale there (-ESRCH),
+ * and nothing of theirs runs, no cleanup handler either. Scheduler, reactor and timers begin anew; descriptors are shared
+ * as after every fork, and owned ones stay owned in both. Objects keep their state and have lost their waiters; the comment
+ * of each type says what else. Workers, the pool's threads and the watchdog are not there: what needs them starts them
+ * anew. All of this holds whatever other OS threads do with the library at that moment. (Of other libraries POSIX promises a child
+ * of a process with several OS threads only the functions that are safe in signal handlers, until exec(3).)
+ *
  * Callbacks take `arg` last. Structs that begin with `size_t size` may grow: set it to sizeof, zero the rest.
  */
 
@@ -414,6 +422,8 @@ typedef struct gt_barrier_t gt_barrier_t;
  * Functions that say "unless shared: home thread" give -EXDEV when another OS thread calls them for a channel of
  * gt_chan_new(). A send or receive that was done is reported as done, also if the task was cancelled, interrupted or
  * late at the same moment; one that reports an error has moved no item.
+ *
+ * After a fork the child has the items that lay in it and no waiters; it may use a channel that is bound to the forking OS thread.
  */
 typedef struct gt_chan_t gt_chan_t;
 
@@ -435,7 +445,7 @@ typedef struct gt_dir_t gt_dir_t;
 typedef struct gt_event_t gt_event_t;
 
 /**
- * A body that gives values, one each time it is asked, on a stack of its own.
+ * A body that gives values, one each time it is asked, on a stack of its own. After a fork the child can only free it.
  */
 typedef struct gt_generator_t gt_generator_t;
 
@@ -460,7 +470,8 @@ typedef struct gt_mutex_t gt_mutex_t;
 typedef struct gt_rwlock_t gt_rwlock_t;
 
 /**
- * Tasks that end together: who joins the scope goes on when all of them have ended, and not before.
+ * Tasks that end together: who joins the scope goes on when all of them have ended, and not before. After a fork it is empty in
+ * the child.
  */
 typedef struct gt_scope_t gt_scope_t;
 

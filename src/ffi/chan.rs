@@ -17,6 +17,8 @@ use crate::sys::clock::NEVER;
 /// Functions that say "unless shared: home thread" give -EXDEV when another OS thread calls them for a channel of
 /// gt_chan_new(). A send or receive that was done is reported as done, also if the task was cancelled, interrupted or
 /// late at the same moment; one that reports an error has moved no item.
+///
+/// After a fork the child has the items that lay in it and no waiters; it may use a channel that is bound to the forking OS thread.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct gt_chan_t {
     _object: Object<Chan>,

@@ -61,7 +61,7 @@ pub unsafe extern "C" fn gt_hand_over_until(
     })
 }
 
-/// A body that gives values, one each time it is asked, on a stack of its own.
+/// A body that gives values, one each time it is asked, on a stack of its own. After a fork the child can only free it.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct gt_generator_t {
     _object: Object<Generator>,

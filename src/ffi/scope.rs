@@ -11,7 +11,8 @@ use crate::structure::scope::{OnError, Scope};
 use crate::sync::object::{Kind, Object};
 use crate::sys::clock::NEVER;
 
-/// Tasks that end together: who joins the scope goes on when all of them have ended, and not before.
+/// Tasks that end together: who joins the scope goes on when all of them have ended, and not before. After a fork it is empty in
+/// the child.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct gt_scope_t {
     _object: Object<Scope>,
