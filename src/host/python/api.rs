@@ -157,6 +157,7 @@ api! {
     /// (callable, arguments, count, keyword dict or NULL)
     fn PyObject_VectorcallDict(Obj, *const Obj, usize, Obj) -> New;
     fn PyCallable_Check(Obj) -> c_int;
+    fn PyObject_GetIter(Obj) -> New;
 
     // -- objects
     fn PyObject_GetAttrString(Obj, *const c_char) -> New;
@@ -201,6 +202,8 @@ api! {
     fn PyUnicode_AsUTF8AndSize(Obj, *mut Ssize) -> *const c_char;
     /// (str, encoding, errors or NULL)
     fn PyUnicode_AsEncodedString(Obj, *const c_char, *const c_char) -> New;
+    /// (str, bytes or path, place for a bytes object): 0 with an exception set.
+    fn PyUnicode_FSConverter(Obj, *mut c_void) -> c_int;
     fn PyUnicode_DecodeFSDefault(*const c_char) -> New;
     fn PyUnicode_CompareWithASCIIString(Obj, *const c_char) -> c_int;
     fn PyBytes_FromStringAndSize(*const c_char, Ssize) -> New;

@@ -2,7 +2,9 @@
 //! sees what `greenrt.h` shows, no more.
 
 pub use crate::ffi::hooks::{gt_host_notify, gt_host_set, gt_host_t as Host};
-pub use crate::ffi::io::{gt_close, gt_poll_until, gt_wait_fd_until};
+pub use crate::ffi::io::{
+    gt_close, gt_poll_until, gt_read_until, gt_readv_until, gt_wait_fd_until, gt_write_until, gt_writev_until,
+};
 pub use crate::ffi::name::{gt_freeaddrinfo, gt_getaddrinfo, gt_getnameinfo};
 pub use crate::ffi::offload::gt_offload_owned;
 pub use crate::ffi::runtime::gt_shutdown_until;
@@ -12,4 +14,5 @@ pub use crate::ffi::task::{
     gt_spawn_opts_t as SpawnOpts, gt_spawn_with, gt_yield, GT_SPAWN_DETACHED as SPAWN_DETACHED,
 };
 pub use crate::ffi::time::{gt_now, gt_sleep_until, GT_NEVER as NEVER};
+pub use crate::ffi::transfer::gt_sendfile;
 pub use crate::ffi::wake::{gt_park_until, gt_unpark};

@@ -17,6 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "socket": ("socket", "resolver"),
     "ssl": ("ssl",),
     "os": ("os",),
+    "io": ("file",),
 }
 
 # Switched when the first task of an OS thread can exist, and never switched back: without them tasks would share one identity.

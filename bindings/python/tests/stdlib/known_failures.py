@@ -27,19 +27,23 @@ PASSES_FROM = {
 # beginning of a test's name -> reason
 LEFT_OUT = {
     "test_signal.StressTest.test_stress_modifying_handlers": TIGHT,
-    "test_socket.SendfileUsingSendfileTest": "os.sendfile waits in C and is not patched",
     "test_socket.ThreadedVSOCKSocketStreamTest": "needs a vsock device; hangs without one on every Python",
-    "test_thread.TestForkInThread": "os.read of a pipe waits in C and is not patched",
     "test_threading.InterruptMainTests.test_can_interrupt_tight_loops": TIGHT,
     "test_threading.ThreadTests.test_import_from_another_thread": "fails without greenrt too where a .pth file imports threading",
 }
 
 MODULES = [
     "test_epoll",
+    "test_ftplib",
+    "test_httplib",
     "test_httpservers",
+    "test_imaplib",
+    "test_io",
     "test_poll",
+    "test_poplib",
     "test_queue",
     "test_sched",
+    "test_smtplib",
     "test_select",
     "test_selectors",
     "test_socket",
@@ -51,4 +55,5 @@ MODULES = [
     "test_threading",
     "test_threading_local",
     "test_threadsignals",
+    "test_urllib2_localnet",
 ]

@@ -9,7 +9,7 @@
 use super::super::api::{api, drop_ref, New, Obj};
 use super::super::{gt, host};
 use super::call::Args;
-use super::{gate, ident, thread, waiters};
+use super::{buffered, gate, ident, thread, waiters};
 use core::ffi::{c_int, CStr};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 
@@ -35,6 +35,7 @@ unsafe extern "C" fn in_child() {
     host::after_fork_child();
     waiters::forget_all();
     gate::forget_all();
+    buffered::forget_all();
     thread::forget_others();
 }
 

@@ -18,7 +18,7 @@ use super::seconds::from_now;
 use super::shapes::{self, write};
 use super::socket::{failed, open, says_dontwait, Sock};
 use super::table::{self, Id};
-use super::time::{until_answered, Waited};
+use super::time::{take_turn, until_answered, Waited};
 use super::values::pack;
 use core::ffi::{c_int, CStr};
 
@@ -154,15 +154,20 @@ unsafe fn carry_on(args: &Args, sock: &Sock, events: i16, arguments: New) -> New
         if arguments.is_null() {
             return arguments;
         }
+        let mut waited = false;
         let result = loop {
             let result = attempt(args, arguments);
             if !result.is_null() || !would_wait() {
                 break result;
             }
+            waited = true;
             if let Some(ended) = wait(sock, events) {
                 break ended;
             }
         };
+        if !result.is_null() && !waited {
+            take_turn();
+        }
         drop_ref(arguments);
         result
     }
@@ -278,6 +283,7 @@ pub unsafe fn accept(args: &Args) -> New {
         if nothing.is_null() {
             return nothing;
         }
+        let mut waited = false;
         let result = loop {
             if !sock.blocking || ready_now(sock.fd, libc::POLLIN) {
                 let result = attempt(args, nothing);
@@ -285,11 +291,15 @@ pub unsafe fn accept(args: &Args) -> New {
                     break result;
                 }
             }
+            waited = true;
             if let Some(ended) = wait(&sock, libc::POLLIN) {
                 break ended;
             }
         };
         drop_ref(nothing);
+        if !result.is_null() && !waited {
+            take_turn();
+        }
         result
     }
 }

@@ -350,6 +350,80 @@ pub unsafe fn replace(module: &CStr, name: &CStr, new: *const c_void) -> Result<
     }
 }
 
+/// Where every type has the function behind `next()`. Verified by [`next_slot`] before it is used.
+const NEXT: usize = 224;
+/// Where a slot wrapper (`type.__next__`) may have that function: its words after the head.
+const WRAPPED: core::ops::Range<usize> = 2..10;
+
+/// The word of a slot wrapper that holds `function`.
+fn wrapped(probe: &Probe, wrapper: Obj, function: usize) -> Option<usize> {
+    WRAPPED.map(|index| wrapper as usize + 8 * index).find(|at| probe.word(*at) == Some(function))
+}
+
+/// `class.__next__`, a new reference, as found by the class itself.
+unsafe fn next_wrapper(class: Obj) -> New {
+    // SAFETY: a live type; GIL held by the caller.
+    unsafe { (api().PyObject_GetAttrString)(class, c"__next__".as_ptr()) }
+}
+
+/// The slot of a type behind `next()`. It is where known types have theirs, and `__next__` of this one leads to the same
+/// function.
+///
+/// # Safety
+/// GIL held; a live type.
+pub unsafe fn next_slot(class: Obj) -> Result<*mut *const c_void, String> {
+    let api = api();
+    let probe = Probe::open()?;
+    // SAFETY: live types; words are read by the kernel (PL1).
+    unsafe {
+        let list = (api.PyList_New)(0);
+        let iterator = if list.is_null() { list } else { (api.PyObject_GetIter)(list) };
+        drop_ref(list);
+        if iterator.is_null() {
+            (api.PyErr_Clear)();
+            return Err("no memory for a trial".to_string());
+        }
+        let known = type_of(iterator);
+        let mut sound = true;
+        for kind in [known, class] {
+            let wrapper = next_wrapper(kind);
+            sound = sound
+                && !wrapper.is_null()
+                && probe
+                    .word(kind as usize + NEXT)
+                    .is_some_and(|word| word != 0 && wrapped(&probe, wrapper, word).is_some());
+            drop_ref(wrapper);
+            (api.PyErr_Clear)();
+        }
+        drop_ref(iterator);
+        if !sound {
+            return Err("the slot behind next() is not where any known CPython has it".to_string());
+        }
+    }
+    Ok((class as usize + NEXT) as *mut *const c_void)
+}
+
+/// Writes `to` into the slot of a type, and into its own `__next__`, where `from` is there.
+///
+/// # Safety
+/// GIL held; a live type; [`next_slot`] was verified on a base of it; the functions have the slot's type.
+pub unsafe fn swap_next(class: Obj, from: *const c_void, to: *const c_void) -> Result<(), String> {
+    let probe = Probe::open()?;
+    let slot = class as usize + NEXT;
+    if probe.word(slot) != Some(from as usize) {
+        return Ok(());
+    }
+    // SAFETY: the word holds a function of that type.
+    unsafe {
+        store(slot as *mut *const c_void, to)?;
+        let wrapper = next_wrapper(class);
+        let word = if wrapper.is_null() { None } else { wrapped(&probe, wrapper, from as usize) };
+        drop_ref(wrapper);
+        (api().PyErr_Clear)();
+        word.map_or(Ok(()), |at| store(at as *mut *const c_void, to))
+    }
+}
+
 /// Words of memory from `address` on, as far as there are any. For the layout checks of `shapes.rs`.
 pub fn peek_words(address: usize, count: usize) -> Vec<u64> {
     let Ok(probe) = Probe::open() else { return Vec::new() };

@@ -17,8 +17,11 @@
 //! | ssl.rs | `_ssl._SSLSocket` |
 //! | gate.rs | what one task is in the middle of, and the next must not begin |
 //! | names.rs, hostent.rs, resolve.rs | names of hosts: lookups on the runtime's pool; the functions that make them |
+//! | transfer.rs, os.rs, fileio.rs | bytes in and out of descriptors: `os` functions, `_io.FileIO` |
+//! | buffered.rs | the buffered files of `_io`: one task at a time |
+//! | input.rs | `input` at a terminal |
 //! | values.rs | numbers and bytes as arguments and results |
-//! | fork.rs, wait.rs | `os.fork` from a task; `os.waitpid` |
+//! | fork.rs, wait.rs, system.rs | `os.fork` from a task; `os.waitpid` and its relatives; `os.system` |
 //! | builtins.rs | what the Python package calls |
 //!
 //! A replacement asks first whether its OS thread runs tasks (`host::home`); if not it calls the original, so that real threads
@@ -26,17 +29,21 @@
 //! Every wait is the runtime's own, and ends early with a Python exception when the task is interrupted; what it held or was
 //! queued for is given back before that exception leaves.
 
+mod buffered;
 mod builtins;
 mod call;
+mod fileio;
 pub(crate) mod fork;
 mod gate;
 mod ghost;
 mod handle;
 mod hostent;
 pub(crate) mod ident;
+mod input;
 pub(crate) mod layout;
 mod lock;
 mod names;
+mod os;
 mod queue;
 mod resolve;
 mod rlock;
@@ -45,9 +52,11 @@ mod select;
 mod shapes;
 mod socket;
 mod ssl;
+mod system;
 mod table;
 mod thread;
 mod time;
+mod transfer;
 mod values;
 mod wait;
 pub mod waiters;

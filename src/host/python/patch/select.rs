@@ -7,7 +7,7 @@ use super::super::host;
 use super::call::{apply, Args};
 use super::seconds::{from_now, millis, seconds, Span};
 use super::shapes::{self, read};
-use super::time::{give_way, until_answered, Waited};
+use super::time::{give_way, take_turn, until_answered, Waited};
 use super::values::pack;
 use core::ffi::c_int;
 
@@ -44,13 +44,17 @@ unsafe fn ask_and_wait(
         if deadline == 0 && !give_way() {
             return core::ptr::null_mut();
         }
-        let mut last = false;
+        let (mut last, mut waited) = (false, deadline == 0);
         let mut failed = 0;
         loop {
             let answer = ask();
             if answer.is_null() || last || deadline == 0 || ready(answer) {
+                if !answer.is_null() && !waited {
+                    take_turn();
+                }
                 return answer;
             }
+            waited = true;
             drop_ref(answer);
             if failed < 0 {
                 return raise_errno(failed);

@@ -62,6 +62,23 @@ pub struct PollShape {
     pub entries: usize,
 }
 
+/// Offsets within `_io.FileIO`, and bits of its flags.
+#[derive(Clone, Copy, Debug)]
+pub struct FileShape {
+    /// `int`
+    pub fd: usize,
+    /// the word of flags
+    pub flags: usize,
+    /// it may be read
+    pub readable: u32,
+    /// it may be written
+    pub writable: u32,
+    /// it can seek, unless `unsure`
+    pub seeks: u32,
+    /// nobody has asked yet whether it can seek
+    pub unsure: u32,
+}
+
 /// Reads a field.
 ///
 /// # Safety
@@ -86,6 +103,7 @@ static LOCK: AtomicPtr<LockShape> = AtomicPtr::new(core::ptr::null_mut());
 static RLOCK: AtomicPtr<RLockShape> = AtomicPtr::new(core::ptr::null_mut());
 static SOCKET: AtomicPtr<SocketShape> = AtomicPtr::new(core::ptr::null_mut());
 static POLL: AtomicPtr<PollShape> = AtomicPtr::new(core::ptr::null_mut());
+static FILE: AtomicPtr<FileShape> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The verified shape. Only replacements ask, and those are written after the shape was found.
 #[inline(always)]
@@ -113,6 +131,13 @@ pub fn socket() -> &'static SocketShape {
 pub fn poll() -> &'static PollShape {
     // SAFETY: as in `lock`.
     unsafe { &*POLL.load(Ordering::Relaxed) }
+}
+
+/// As [`lock`].
+#[inline(always)]
+pub fn file() -> &'static FileShape {
+    // SAFETY: as in `lock`.
+    unsafe { &*FILE.load(Ordering::Relaxed) }
 }
 
 fn keep<T>(place: &AtomicPtr<T>, shape: T) {
@@ -553,5 +578,81 @@ unsafe fn ssl_shape(context_class: Obj, socket_class: Obj) -> Option<usize> {
         drop_ref(context);
         let [first, second] = places;
         (first.len() == 1 && first == second).then(|| first[0])
+    }
+}
+
+/// Finds the fields of `_io.FileIO`, once.
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn find_file() -> Result<(), String> {
+    if !FILE.load(Ordering::Acquire).is_null() {
+        return Ok(());
+    }
+    let mut ends = [0 as c_int; 2];
+    // SAFETY: room for two descriptors, closed below; otherwise as in `find_lock`.
+    unsafe {
+        if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
+            return Err("no pipe to try _io.FileIO on".to_string());
+        }
+        let class = of_module(c"_io", c"FileIO");
+        let open = |fd: c_int, mode: &CStr| {
+            let arguments =
+                [(api().PyLong_FromLong)(fd.into()), (api().PyUnicode_FromString)(mode.as_ptr()), new_bool(false)];
+            let made = (api().PyObject_VectorcallDict)(class, arguments.as_ptr(), 3, core::ptr::null_mut());
+            arguments.iter().for_each(|argument| drop_ref(*argument));
+            made
+        };
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        let files = match class.is_null() {
+            true => [class; 4],
+            false => [open(ends[0], c"r"), open(ends[1], c"w"), open(null, c"r"), open(null, c"r+")],
+        };
+        let shape = file_shape(&files, [ends[0], ends[1], null]);
+        files.iter().for_each(|file| drop_ref(*file));
+        drop_ref(class);
+        for fd in [ends[0], ends[1], null] {
+            libc::close(fd);
+        }
+        keep(&FILE, found("_io.FileIO", shape)?);
+    }
+    Ok(())
+}
+
+/// The descriptor is the first int that says so; the flags follow it. Which bit is which is seen by comparing: a file to read, one to
+/// write, one for both, and one before and after it was asked whether it can seek.
+unsafe fn file_shape(files: &[Obj; 4], fds: [c_int; 3]) -> Option<FileShape> {
+    // SAFETY: specimens of our own, read within their size.
+    unsafe {
+        if files.iter().any(|file| file.is_null()) {
+            return None;
+        }
+        let size = number(type_of(files[0]), c"__basicsize__");
+        if !(32..=128).contains(&size) {
+            return None;
+        }
+        let is_fd = |at: usize| {
+            let wanted = [fds[0], fds[1], fds[2], fds[2]];
+            files.iter().zip(wanted).all(|(file, fd)| read::<c_int>(*file, at) == fd)
+        };
+        let fd = (16..size as usize - 8).step_by(4).find(|at| is_fd(*at))?;
+        let flags = |file: usize| read::<u32>(files[file], fd + 4);
+        let (reads, writes, before, both) = (flags(0), flags(1), flags(2), flags(3));
+        let (readable, writable) = (reads & !writes, writes & !reads);
+        let answer = send(files[2], c"seekable", &[]);
+        let seekable = answer == api().true_;
+        drop_ref(answer);
+        // -1 in two bits becomes 1: the upper bit goes.
+        let unsure = before & !flags(2);
+        let single = [readable, writable, unsure].iter().all(|bits| bits.count_ones() == 1);
+        let fits = single
+            && seekable
+            && unsure > 1
+            && before & (unsure >> 1) != 0
+            && flags(2) & (unsure >> 1) != 0
+            && both & readable != 0
+            && both & writable != 0
+            && reads & (unsure | unsure >> 1) != unsure >> 1;
+        fits.then_some(FileShape { fd, flags: fd + 4, readable, writable, seeks: unsure >> 1, unsure })
     }
 }

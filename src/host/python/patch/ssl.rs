@@ -15,7 +15,7 @@ use super::gate::{self, Came, Inside};
 use super::shapes::{self, read, write};
 use super::socket::{failed, open, Sock};
 use super::table;
-use super::time::{until_answered, Waited};
+use super::time::{take_turn, until_answered, Waited};
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -153,6 +153,7 @@ unsafe fn carry_on(args: &Args, socket: Obj, sock: &Sock, gate: Option<usize>) -
         };
         // CPython waits for room before it writes on a socket with a timeout.
         let mut events = if gate.is_some() && !sock.blocking { libc::POLLOUT } else { 0 };
+        let mut waited = false;
         loop {
             if events == 0 {
                 if read::<c_int>(socket, shapes::socket().fd) != sock.fd {
@@ -161,8 +162,12 @@ unsafe fn carry_on(args: &Args, socket: Obj, sock: &Sock, gate: Option<usize>) -
                 }
                 let result = attempt(args, socket, sock, 0);
                 if !result.is_null() {
+                    if !waited {
+                        take_turn();
+                    }
                     return result;
                 }
+                waited = true;
                 events = match wanted() {
                     Some(events) => events,
                     None => return result,

@@ -6,8 +6,8 @@
 use super::super::api::{api, drop_ref, type_of, MethodDef, New, Obj};
 use super::call::{Args, Entries, Primitive};
 use super::{
-    fork, ghost, handle, ident, layout, lock, names, queue, resolve, rlock, select, shapes, socket, ssl, thread, time,
-    wait,
+    buffered, fileio, fork, ghost, handle, ident, input, layout, lock, names, os, queue, resolve, rlock, select,
+    shapes, socket, ssl, system, thread, time, wait,
 };
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
@@ -34,7 +34,9 @@ pub enum Family {
     Resolver,
     /// `_ssl._SSLSocket`
     Ssl,
-    /// Processes.
+    /// Files.
+    File,
+    /// Descriptors and processes.
     Os,
 }
 
@@ -51,6 +53,7 @@ impl Family {
             Family::Socket => "socket",
             Family::Resolver => "resolver",
             Family::Ssl => "ssl",
+            Family::File => "file",
             Family::Os => "os",
         }
     }
@@ -70,6 +73,7 @@ impl Family {
                 Family::Resolver => names::prepare(),
                 Family::Ssl => shapes::find_socket().and_then(|()| socket::prepare()).and_then(|()| ssl::prepare()),
                 Family::Queue => queue::prepare(),
+                Family::File => shapes::find_file().and_then(|()| buffered::prepare()),
                 Family::Time | Family::Os => Ok(()),
             }
         }
@@ -228,8 +232,57 @@ primitives! {
     SslWrite Ssl "_ssl._SSLSocket.write" ssl::send;
     SslShutdown Ssl "_ssl._SSLSocket.shutdown" ssl::receive;
 
+    Input File "builtins.input" input::input;
+    FileRead File "_io.FileIO.read" fileio::read_method;
+    FileReadAll File "_io.FileIO.readall" fileio::readall;
+    FileReadInto File "_io.FileIO.readinto" fileio::readinto;
+    FileWrite File "_io.FileIO.write" fileio::write;
+    BufferedReaderRead File "_io.BufferedReader.read" buffered::method;
+    BufferedReaderRead1 File "_io.BufferedReader.read1" buffered::method;
+    BufferedReaderReadInto File "_io.BufferedReader.readinto" buffered::method;
+    BufferedReaderReadInto1 File "_io.BufferedReader.readinto1" buffered::method;
+    BufferedReaderPeek File "_io.BufferedReader.peek" buffered::method;
+    BufferedReaderReadline File "_io.BufferedReader.readline" buffered::method;
+    BufferedReaderSeek File "_io.BufferedReader.seek" buffered::method;
+    BufferedReaderTell File "_io.BufferedReader.tell" buffered::method;
+    BufferedReaderTruncate File "_io.BufferedReader.truncate" buffered::method;
+    BufferedReaderClose File "_io.BufferedReader.close" buffered::method;
+    BufferedReaderDetach File "_io.BufferedReader.detach" buffered::method;
+    BufferedReaderFlush File "_io.BufferedReader.flush" buffered::method;
+    BufferedWriterWrite File "_io.BufferedWriter.write" buffered::method;
+    BufferedWriterSeek File "_io.BufferedWriter.seek" buffered::method;
+    BufferedWriterTell File "_io.BufferedWriter.tell" buffered::method;
+    BufferedWriterTruncate File "_io.BufferedWriter.truncate" buffered::method;
+    BufferedWriterClose File "_io.BufferedWriter.close" buffered::method;
+    BufferedWriterDetach File "_io.BufferedWriter.detach" buffered::method;
+    BufferedWriterFlush File "_io.BufferedWriter.flush" buffered::method;
+    BufferedRandomRead File "_io.BufferedRandom.read" buffered::method;
+    BufferedRandomRead1 File "_io.BufferedRandom.read1" buffered::method;
+    BufferedRandomReadInto File "_io.BufferedRandom.readinto" buffered::method;
+    BufferedRandomReadInto1 File "_io.BufferedRandom.readinto1" buffered::method;
+    BufferedRandomPeek File "_io.BufferedRandom.peek" buffered::method;
+    BufferedRandomReadline File "_io.BufferedRandom.readline" buffered::method;
+    BufferedRandomWrite File "_io.BufferedRandom.write" buffered::method;
+    BufferedRandomSeek File "_io.BufferedRandom.seek" buffered::method;
+    BufferedRandomTell File "_io.BufferedRandom.tell" buffered::method;
+    BufferedRandomTruncate File "_io.BufferedRandom.truncate" buffered::method;
+    BufferedRandomClose File "_io.BufferedRandom.close" buffered::method;
+    BufferedRandomDetach File "_io.BufferedRandom.detach" buffered::method;
+    BufferedRandomFlush File "_io.BufferedRandom.flush" buffered::method;
+
+    OsRead Os "os.read" os::read;
+    OsWrite Os "os.write" os::write;
+    OsReadV Os "os.readv" os::readv;
+    OsWriteV Os "os.writev" os::writev;
+    OsSendFile Os "os.sendfile" os::sendfile;
+    OsClose Os "os.close" os::close;
     Fork Os "os.fork" fork::fork;
+    Wait Os "os.wait" wait::wait;
     WaitPid Os "os.waitpid" wait::waitpid;
+    Wait3 Os "os.wait3" wait::wait3;
+    Wait4 Os "os.wait4" wait::waitpid;
+    WaitInfo Os "os.waitid" wait::waitid;
+    System Os "os.system" system::system;
 }
 
 /// The row of that name.
@@ -382,6 +435,12 @@ pub unsafe fn write(wanted: &dyn Fn(&Row) -> bool) -> Result<(), String> {
             }
             row.written.store(true, Ordering::Release);
         }
+        if ready.iter().any(|row| row.family == Family::File) {
+            if let Err(reason) = buffered::write_slots(true) {
+                ready.iter().for_each(|row| restore(row));
+                return Err(reason);
+            }
+        }
     }
     Ok(())
 }
@@ -396,6 +455,10 @@ pub unsafe fn restore(row: &Row) {
         unsafe {
             if layout::store(&raw mut (*row.definition()).meth, row.saved()).is_ok() {
                 row.written.store(false, Ordering::Release);
+            }
+            if row.family == Family::File {
+                // What cannot be put back is still right: it calls CPython's own.
+                let _ = buffered::write_slots(false);
             }
         }
     }
