@@ -318,10 +318,21 @@ impl Timers {
     }
 
     /// When to look again: the next deadline, or a little before it when finding it would mean searching a long list.
+    #[inline]
     pub fn next(&self) -> Option<i64> {
+        self.search(PEEK)
+    }
+
+    /// The next deadline, however long it takes: for a clock that is moved to what it says.
+    pub fn nearest(&self) -> Option<i64> {
+        self.search(usize::MAX)
+    }
+
+    #[inline(always)]
+    fn search(&self, most: usize) -> Option<i64> {
         let (level, index, start) = self.first()?;
         let mut best = i64::MAX;
-        let mut looks = PEEK;
+        let mut looks = most;
         for head in &self.slots[level * SLOTS + index].heads {
             let mut node = head.get();
             while !node.is_null() {
@@ -337,6 +348,12 @@ impl Timers {
             }
         }
         Some(best)
+    }
+
+    /// An empty wheel's present is another one.
+    pub fn restart(&mut self, now: i64) {
+        debug_assert!(self.is_empty());
+        self.now = tick(now);
     }
 
     /// Fires every timer whose deadline is at or before `now`, in order.

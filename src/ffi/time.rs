@@ -8,7 +8,7 @@ use crate::sys::clock;
 pub const GT_NEVER: i64 = i64::MAX;
 
 /// Nanoseconds on CLOCK_MONOTONIC: what deadlines are made of (`gt_now() + 5 * 1000000000LL`). Any thread; does not
-/// switch.
+/// switch. In tests it may be another clock: gt_clock_virtual().
 #[no_mangle]
 pub extern "C" fn gt_now() -> i64 {
     clock::now()

@@ -12,6 +12,7 @@
 
 pub mod guests;
 pub mod inbox;
+pub mod quiet;
 mod tally;
 mod watch;
 
@@ -80,6 +81,15 @@ fn lock() -> MutexGuard<'static, ()> {
     REGISTER_LOCK.lock().unwrap_or_else(|e| e.into_inner())
 }
 
+/// The homes that a scheduler lives in; with the register's lock held, they stay so.
+fn inhabited() -> impl Iterator<Item = &'static Home> {
+    REGISTER.iter().take(GUESTS).filter_map(|place| match place.load(Ordering::Acquire) {
+        ABANDONED => None,
+        // SAFETY: H1.
+        known => unsafe { known.as_ref() }.filter(|home| home.in_use.load(Ordering::Acquire)),
+    })
+}
+
 /// Finds a home for a new scheduler: one that was left, or a new one.
 pub fn move_in() -> Result<&'static Home> {
     let _guard = lock();
@@ -103,6 +113,7 @@ pub fn move_in() -> Result<&'static Home> {
         home.inbox.wake_up();
         home.wakers.begin();
         home.jobs.begin();
+        home.watch.moved_in();
         IN_USE.fetch_add(1, Ordering::SeqCst);
         return Ok(home);
     }

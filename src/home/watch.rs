@@ -1,7 +1,7 @@
 //! What a watcher on another OS thread may know of a home without asking it (the watchdog).
 
-use super::{lock, Home, ABANDONED, GUESTS, REGISTER};
-use crate::sys::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use super::{inhabited, lock, quiet, Home};
+use crate::sys::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// What other threads may know of a home without asking it.
 #[derive(Default)]
@@ -15,6 +15,12 @@ pub struct Watch {
     progress: AtomicPtr<Progress>,
     /// Its scheduler; null while nobody lives here (M5 of `sched::roots`).
     scheduler: AtomicPtr<()>,
+    /// The descriptor of its reactor.
+    pub(super) reactor: AtomicI32,
+    /// Until when it has nothing to do, where time is virtual.
+    pub(super) quiet: AtomicI64,
+    /// Its scheduler was made by a job that another home has counted.
+    pub(super) of_job: AtomicBool,
 }
 
 /// A number that one thread writes and others may read.
@@ -65,9 +71,21 @@ impl Watch {
         self.handle.store(handle as usize, Ordering::Relaxed);
     }
 
+    /// Home thread, under the register's lock: somebody lives here.
+    pub fn moved_in(&self) {
+        self.quiet.store(quiet::AWAKE, Ordering::Relaxed);
+        self.of_job.store(quiet::of_job(), Ordering::Relaxed);
+    }
+
+    /// Forked child: the reactor is another one.
+    pub fn reactor_is(&self, reactor: i32) {
+        self.reactor.store(reactor, Ordering::Relaxed);
+    }
+
     /// Home thread: from now on the home is watched. What is handed over stays until [`Home::move_out`].
-    pub fn begin(&self, scheduler: *const (), progress: *const Progress) {
+    pub fn begin(&self, scheduler: *const (), progress: *const Progress, reactor: i32) {
         self.this_thread();
+        self.reactor_is(reactor);
         self.scheduler.store(scheduler.cast_mut(), Ordering::Release);
         self.progress.store(progress.cast_mut(), Ordering::Release);
     }
@@ -105,13 +123,7 @@ pub struct Watched<'a> {
 /// Any thread: calls `f` for each home with a scheduler. None of them ends meanwhile, so `f` is short and takes no lock of ours.
 pub fn each_watched(mut f: impl FnMut(Watched)) {
     let _guard = lock();
-    for place in REGISTER.iter().take(GUESTS) {
-        let known = place.load(Ordering::Acquire);
-        if known.is_null() || known == ABANDONED {
-            continue;
-        }
-        // SAFETY: H1.
-        let home = unsafe { &*known };
+    for home in inhabited() {
         // SAFETY: H4: the lock is held.
         if let Some(progress) = unsafe { home.watch.progress.load(Ordering::Acquire).as_ref() } {
             let thread = home.watch.thread.load(Ordering::Relaxed);

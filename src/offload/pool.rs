@@ -66,6 +66,7 @@ fn start_thread(job: *const Header) -> Result<()> {
 /// A thread's life: its first job, then what the queue has, then a seat.
 extern "C" fn serve(first: *mut c_void) -> *mut c_void {
     thread::name(c"gt-offload");
+    home::quiet::runs_jobs();
     let forks = home::forks();
     let seat = Seat::new();
     let mut job = first.cast_const().cast::<Header>();

@@ -205,9 +205,9 @@ impl Seats {
         seat.below.set(pool.idle);
         pool.idle = seat;
         drop(pool);
-        let until = clock::now().saturating_add(linger);
+        let until = clock::real().saturating_add(linger);
         while seat.word.load(Ordering::Acquire) == 0 {
-            let left = if until == NEVER { NEVER } else { until - clock::now() };
+            let left = if until == NEVER { NEVER } else { until - clock::real() };
             if left > 0 {
                 futex::wait_for(&seat.word, 0, left);
                 continue;

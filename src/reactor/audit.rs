@@ -52,7 +52,7 @@ impl Reactor {
         self.audit.polls += 1;
         if self.waiting > 0 && (events == 0 || self.audit.polls >= BUSY_POLLS) {
             self.audit.polls = 0;
-            let now = clock::now();
+            let now = clock::real();
             if now >= self.audit.next {
                 self.audit.next = now + PASS;
                 self.audit_pass(wake);

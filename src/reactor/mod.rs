@@ -304,6 +304,11 @@ impl Reactor {
         epoll::wait(self.epoll, &mut self.events, timeout, &mut self.how)
     }
 
+    /// Sleeps until there are events, at most `pause` ns, and leaves them where they are.
+    pub fn doze(&self, pause: i64) -> Result<()> {
+        sys::fd::wait_readable(self.epoll, pause)
+    }
+
     /// Hands the waiters of the first `count` fetched events to `wake`.
     pub fn dispatch(&mut self, count: usize, wake: &mut impl FnMut(&WaitNode)) {
         for i in 0..count {

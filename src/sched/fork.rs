@@ -62,6 +62,7 @@ impl Scheduler {
         me.timer.forget();
         self.home.after_fork()?;
         self.reactor().after_fork(self.home.inbox.bell().descriptor())?;
+        self.home.watch.reactor_is(self.reactor().raw());
         // The stacks of the others are free memory here: nothing of theirs will run.
         self.each_task(|task| {
             let pooled = !task.has(flags::USER_STACK) && !task.base.get().is_null();

@@ -21,12 +21,20 @@ impl Scheduler {
         if timeout == FOR_EVER && self.deadlocked() {
             return;
         }
+        if clock::is_virtual() {
+            return self.idle_virtually(clock::NEVER);
+        }
         self.wait_and_dispatch(timeout, expecting);
     }
 
     /// One round of polling that waits no longer than `limit` (absolute ns).
     pub(crate) fn poll_until(&self, limit: i64) {
         let Some(timeout) = self.expire() else { return };
+        if clock::is_virtual() {
+            self.idle_virtually(limit);
+            self.expire();
+            return;
+        }
         let timeout = if limit == clock::NEVER { timeout } else { timeout.min((limit - clock::now()).max(0)) };
         self.wait_and_dispatch(timeout, false);
         self.expire();
@@ -45,7 +53,7 @@ impl Scheduler {
         Some(self.timers().next().map_or(FOR_EVER, |next| (next - now).max(0)))
     }
 
-    fn fire(&self, now: i64) {
+    pub(super) fn fire(&self, now: i64) {
         self.timers().expire(now, |node| match node.kind {
             TimerKind::Park => {
                 let offset = std::mem::offset_of!(Task, timer);
@@ -59,7 +67,7 @@ impl Scheduler {
     }
 
     /// `expecting`: the sleep is given up when no news can come any more, for another look whether that is a deadlock.
-    fn wait_and_dispatch(&self, timeout: i64, expecting: bool) {
+    pub(super) fn wait_and_dispatch(&self, timeout: i64, expecting: bool) {
         let timeout = timeout.min(self.give_back());
         // With a host whose lock has to be given up for a sleep, look first: under load there is something.
         if timeout != NO_WAIT && self.host_releases() {

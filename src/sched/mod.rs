@@ -25,6 +25,7 @@ pub mod guest;
 mod hand;
 mod hooks;
 mod idle;
+pub mod jump;
 mod listen;
 pub mod locals;
 mod overflow;
@@ -213,7 +214,8 @@ impl Scheduler {
         exit::note_thread(scheduler.cast());
         // SAFETY: made by Box just now; freed by `destroy` only.
         let scheduler = unsafe { &*scheduler };
-        home.watch.begin(std::ptr::from_ref(scheduler).cast(), &scheduler.progress); // until `destroy` moves out
+        let (place, reactor) = (std::ptr::from_ref(scheduler).cast(), scheduler.reactor().raw());
+        home.watch.begin(place, &scheduler.progress, reactor); // until `destroy` moves out
         Ok(scheduler)
     }
 

@@ -3,6 +3,7 @@
 use std::mem::{size_of, MaybeUninit};
 
 use crate::error::{Error, Result};
+use crate::sys::clock::NEVER;
 
 /// An integer socket option.
 pub fn socket_option(fd: i32, level: i32, name: i32) -> Result<i32> {
@@ -49,6 +50,21 @@ pub fn set_nonblocking(fd: i32, on: bool) -> Result<bool> {
         super::check(unsafe { libc::fcntl(fd, libc::F_SETFL, new) } as isize)?;
     }
     Ok(was)
+}
+
+/// Waits until a descriptor is readable, at most `ns` nanoseconds (NEVER: for ever).
+pub fn wait_readable(fd: i32, ns: i64) -> Result<()> {
+    let mut one = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let ms = if ns == NEVER { -1 } else { (ns / 1_000_000).clamp(1, 1000) as i32 };
+    // SAFETY: one pollfd of this frame.
+    super::check(unsafe { libc::poll(&mut one, 1, ms) } as isize).map(drop)
+}
+
+/// Whether a descriptor is readable right now.
+pub fn is_readable(fd: i32) -> bool {
+    let mut one = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one pollfd of this frame.
+    unsafe { libc::poll(&mut one, 1, 0) > 0 }
 }
 
 /// The open file's flags (O_NONBLOCK, O_ACCMODE, ...).

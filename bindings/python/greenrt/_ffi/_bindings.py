@@ -554,5 +554,8 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_watchdog_stop": (ctypes.c_int, []),
     "gt_stacks_each": (ctypes.c_ssize_t, [ctypes.c_void_p, ctypes.c_void_p]),
     "gt_stack_at": (ctypes.c_int, [ctypes.c_size_t, ctypes.c_void_p, ctypes.POINTER(gt_stack_t)]),
+    "gt_clock_virtual": (ctypes.c_int, [ctypes.c_int64, ctypes.c_int64]),
+    "gt_clock_advance": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_clock_real": (ctypes.c_int, []),
     "gt_python_builtins": (ctypes.c_void_p, []),
 }
