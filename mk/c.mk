@@ -164,6 +164,8 @@ install-c:
 	install -m 755 $(LIB_DIR)/libgreenrt.so.1 $(DESTDIR)$(LIBDIR)/libgreenrt.so.1
 	ln -sf libgreenrt.so.1 $(DESTDIR)$(LIBDIR)/libgreenrt.so
 	install -m 644 $(LIB_STATIC) $(DESTDIR)$(LIBDIR)/libgreenrt.a
+	install -d $(DESTDIR)$(PREFIX)/share/gdb/auto-load$(LIBDIR)
+	install -m 644 bindings/gdb/greenrt-gdb.py $(DESTDIR)$(PREFIX)/share/gdb/auto-load$(LIBDIR)/libgreenrt.so.1-gdb.py
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	  -e "s|@VERSION@|$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)|" \
 	  bindings/c/greenrt.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/greenrt.pc

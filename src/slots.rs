@@ -327,6 +327,26 @@ impl Slots {
     }
 }
 
+/// Where a debugger finds things.
+pub mod layout {
+    use std::mem::{offset_of, size_of};
+
+    use super::{Slot, Slots};
+
+    /// Of the slots of a home: the address of its array of chunks.
+    pub const CHUNKS: usize = offset_of!(Slots, chunks);
+    /// Of the slots of a home: how many were ever used.
+    pub const USED: usize = offset_of!(Slots, used);
+    /// Slots of a chunk.
+    pub const PER_CHUNK: usize = super::CHUNK;
+    /// Bytes of a slot.
+    pub const SIZE: usize = size_of::<Slot>();
+    /// Of a slot.
+    pub const STATE: usize = offset_of!(Slot, state);
+    /// Of a slot: an odd number where there is no task.
+    pub const LINK: usize = offset_of!(Slot, link);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,6 +409,21 @@ mod tests {
         let (_, next) = slots.take(&*l).unwrap();
         assert_eq!(parts(next).unwrap().slot, 1);
         assert!(slots.find(parts(id).unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_debugger_finds_the_slots_by_their_layout() {
+        let slots = Slots::new(0).unwrap();
+        let l = link();
+        let (slot, _) = slots.take(&*l).unwrap();
+        // SAFETY: reads what the layout says, of the objects of this test.
+        unsafe {
+            let word = |at: *const u8, offset: usize| at.add(offset).cast::<*const u8>().read();
+            let chunks = word((&raw const slots).cast(), layout::CHUNKS);
+            assert!(std::ptr::eq(word(chunks, 0), std::ptr::from_ref(slot).cast()));
+            assert!(std::ptr::eq(word(std::ptr::from_ref(slot).cast(), layout::LINK), (&raw const *l).cast()));
+            assert_eq!((&raw const slots).byte_add(layout::USED).cast::<u32>().read(), 1);
+        }
     }
 
     #[test]

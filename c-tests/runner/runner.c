@@ -85,9 +85,11 @@ static void look_behind(const struct t_test *test) {
 }
 
 static _Noreturn void run(const struct t_test *test, FILE *output) {
-  struct rlimit no_core = {0, 0};
+  struct rlimit no_core;
   sigset_t none;
   setpgid(0, 0);
+  getrlimit(RLIMIT_CORE, &no_core);
+  no_core.rlim_cur = 0; /* a test that wants one can raise it again */
   setrlimit(RLIMIT_CORE, &no_core);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);

@@ -154,12 +154,7 @@ fn all(s: &'static Scheduler, here: Option<Registers>, thread: (usize, usize), t
 
 fn head(f: &Facts, high: usize, now: i64, names: &mut Names, out: &mut impl Write) {
     let name = &f.name[..f.name.iter().position(|&b| b == 0).unwrap_or(f.name.len())];
-    let state = match f.state {
-        State::Ready if f.runs => "running",
-        State::Ready => "ready",
-        State::Parked => "parked",
-        State::Done => "ended",
-    };
+    let state = if f.state == State::Ready && f.runs { "running" } else { f.state.word() };
     let _ = write!(out, "task {} '{}': {state}", f.id, printable(name));
     if f.state == State::Parked {
         let _ = match f.kind {

@@ -6,6 +6,7 @@ pub mod aside;
 mod capture;
 pub mod dump;
 pub mod facts;
+mod layout;
 pub mod request;
 pub mod stacks;
 mod symbols;

@@ -170,3 +170,17 @@ pub fn abandon(keep: i64) {
         house.slots.abandon(if is_guest(keep) { keep } else { 0 });
     }
 }
+
+/// Where a debugger finds things.
+pub mod layout {
+    use std::mem::{offset_of, size_of};
+
+    use super::Place;
+
+    /// The chunks of places.
+    pub const PLACES: *const () = (&raw const super::PLACES).cast();
+    /// Bytes of a place.
+    pub const SIZE: usize = size_of::<Place>();
+    /// The home whose task the guest is.
+    pub const OWNER: usize = offset_of!(Place, owner);
+}

@@ -315,3 +315,23 @@ pub fn fork_lock(keep: Option<&'static Home>) -> ForkGuard {
         _mail: keep.map(|h| h.mail.lock().unwrap_or_else(|e| e.into_inner())),
     }
 }
+
+/// Where a debugger finds things.
+pub mod layout {
+    use std::mem::offset_of;
+
+    use super::{Home, Watch};
+
+    /// The register: an address for each place, 0 and 1 for none.
+    pub const REGISTER: *const () = (&raw const super::REGISTER).cast();
+    /// The place of the guests' home in it; those before are schedulers'.
+    pub const GUESTS: usize = super::GUESTS;
+    /// Whether a scheduler lives there.
+    pub const IN_USE: usize = offset_of!(Home, in_use);
+    /// Its OS thread.
+    pub const THREAD: usize = offset_of!(Home, watch) + Watch::THREAD_AT;
+    /// The address of its scheduler.
+    pub const SCHEDULER: usize = offset_of!(Home, watch) + Watch::SCHEDULER_AT;
+    /// Its slots.
+    pub const SLOTS: usize = offset_of!(Home, slots);
+}

@@ -63,6 +63,11 @@ pub const OUTSIDE_RELEASED: u64 = 1;
 pub const OUTSIDE_EMBEDDED: u64 = 2;
 
 impl Watch {
+    /// Where a debugger finds its OS thread.
+    pub const THREAD_AT: usize = std::mem::offset_of!(Watch, thread);
+    /// Where a debugger finds the address of its scheduler.
+    pub const SCHEDULER_AT: usize = std::mem::offset_of!(Watch, scheduler);
+
     /// Home thread: this is the home's OS thread.
     pub fn this_thread(&self) {
         // SAFETY: neither has preconditions.

@@ -304,6 +304,9 @@ impl Scheduler {
         self.shared_waits.set(if begins { now + 1 } else { now.saturating_sub(1) });
     }
 
+    /// Where a debugger finds the record of the running task.
+    pub const CURRENT_AT: usize = std::mem::offset_of!(Scheduler, current);
+
     /// What it counts on its way.
     pub fn progress(&self) -> &Progress {
         &self.progress

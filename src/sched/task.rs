@@ -1,7 +1,7 @@
 //! The task record: all that the scheduler keeps of one green thread. It sits at the top of the task's own stack.
 
 use std::cell::Cell;
-use std::ffi::c_void;
+use std::ffi::{c_void, CStr};
 use std::mem::{size_of, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
@@ -29,6 +29,16 @@ pub enum State {
     Parked,
     /// Its entry has returned.
     Done,
+}
+
+impl State {
+    /// The words for reports, in the order of the numbers.
+    pub const WORDS: &'static CStr = c"ready,parked,ended";
+
+    /// The word for reports.
+    pub fn word(self) -> &'static str {
+        State::WORDS.to_str().ok().and_then(|words| words.split(',').nth(self as usize)).unwrap_or("?")
+    }
 }
 
 /// Why a task was made ready; the first reason stands.

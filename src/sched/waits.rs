@@ -5,6 +5,8 @@
 //! `Kind::Other` and never as the one before. "Since when" is copied from a clock that the scheduler reads where it looks
 //! around anyway: after each poll, and every so many switches (docs/decisions/0024-what-a-task-waits-on.md).
 
+use std::ffi::CStr;
+
 use super::Scheduler;
 use crate::sys::clock;
 
@@ -67,37 +69,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The words for reports, in the order of the numbers.
+    pub const WORDS: &'static CStr =
+        c"something,park,sleep,read,write,poll,join,shutdown,offload,mutex,rwlock-read,rwlock-write,cond,\
+        sem,event,waitgroup,barrier,once,chan-send,chan-recv,select,scope,hand-over,signal,process,\
+        workers";
+
     /// The word for reports.
     pub fn word(self) -> &'static str {
-        const WORDS: [&str; 26] = [
-            "something",
-            "park",
-            "sleep",
-            "read",
-            "write",
-            "poll",
-            "join",
-            "shutdown",
-            "offload",
-            "mutex",
-            "rwlock-read",
-            "rwlock-write",
-            "cond",
-            "sem",
-            "event",
-            "waitgroup",
-            "barrier",
-            "once",
-            "chan-send",
-            "chan-recv",
-            "select",
-            "scope",
-            "hand-over",
-            "signal",
-            "process",
-            "workers",
-        ];
-        WORDS[self as usize]
+        Kind::WORDS.to_str().ok().and_then(|words| words.split(',').nth(self as usize)).unwrap_or("?")
     }
 }
 
