@@ -27,11 +27,13 @@ static void *work_then_recv(void *arg) {
   return (void *)(intptr_t)gt_recv(parked_fds[0], &here, 1, 0);
 }
 
-/* How many pages near `at` are touched: eight below (less than the guard and the neighbour's top are away) to two above. */
-static int touched_pages(int pagemap, uintptr_t at) {
+/* How many pages of a task's stack are touched. */
+static int touched_pages(int pagemap, int64_t task) {
+  gt_task_info_t info = {.size = sizeof info};
+  CHECK_EQ(gt_task_info(task, &info), 0);
   int count = 0;
-  uint64_t page = at / PAGE;
-  for (uint64_t p = page - 8; p <= page + 2; p++) {
+  uint64_t first = (uintptr_t)info.stack_base / PAGE, last = ((uintptr_t)info.stack_base + info.stack_size - 1) / PAGE;
+  for (uint64_t p = first; p <= last; p++) {
     uint64_t entry = 0;
     CHECK_EQ(pread(pagemap, &entry, sizeof entry, (off_t)(p * sizeof entry)), sizeof entry);
     count += entry >> 63 & 1; /* present; a guard marker counts as swapped out, bit 62 */
@@ -48,7 +50,7 @@ static void one_page_each(gt_entry_t entry) {
   s_settle();
   for (size_t i = 0; i < COUNT(tops); i++) {
     size_t colour = tops[i] % PAGE / 64;
-    int pages = touched_pages(pagemap, tops[i]);
+    int pages = touched_pages(pagemap, tasks[i]);
     if (pages != 1) FAIL("task %zu, stack at offset %zu of its page, touched %d pages", i, (size_t)tops[i] % PAGE, pages);
     colours += !seen[colour];
     seen[colour] = 1;

@@ -283,8 +283,11 @@ TEST(workers_task_cancelled_before_it_starts_still_runs_and_is_told) {
   CHECK_EQ(gt_workers_stop(), 0);
 }
 
+static atomic_int hogging;
+
 static void *busy(void *arg) {
   atomic_int *stop = arg;
+  atomic_store(&hogging, 1);
   while (!atomic_load(stop)) sched_yield(); /* hogs its worker */
   return NULL;
 }
@@ -293,6 +296,7 @@ TEST(workers_tasks_that_have_not_started_go_to_the_idle_one) {
   start(2);
   atomic_int stop = 0;
   int64_t hog = on(0, busy, &stop);
+  while (!atomic_load(&hogging)) sched_yield();
   for (int i = 0; i < 50; i++) CHECK_EQ(join_int(gt_spawn_any(where, NULL)), 1);
   atomic_store(&stop, 1);
   CHECK_EQ(join_int(hog), 0);

@@ -158,3 +158,14 @@ double s_cpu(void) {
   CHECK_OK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts));
   return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
+
+size_t s_calls_among(const uintptr_t *addresses, size_t count, const uintptr_t *functions, size_t wanted) {
+  size_t next = 0;
+  for (size_t i = 0; i < count && next < wanted; i++) {
+    size_t nearest = wanted; /* the function that begins last before the address */
+    for (size_t k = 0; k < wanted; k++)
+      if (functions[k] < addresses[i] && (nearest == wanted || functions[k] > functions[nearest])) nearest = k;
+    if (nearest == next && addresses[i] - functions[next] < 8192) next++;
+  }
+  return next;
+}

@@ -53,6 +53,9 @@ int s_fd_count(void);
 #define S_KEEP(address) __asm__ volatile("" : : "r"(address) : "memory") /* the compiler must believe that it is read */
 void s_use_stack(int kib);                                               /* touches that many KiB of frames below the caller's */
 
+/* How many of the functions, the innermost first, the addresses of a backtrace lie in. */
+size_t s_calls_among(const uintptr_t *addresses, size_t count, const uintptr_t *functions, size_t wanted);
+
 /* -- the kernel. Refuses a system call with `error` for the rest of the process; if `argument` is not 0 only with that third
  * argument. Returns 0, or -1 where seccomp is not to be had. */
 int s_refuse(unsigned number, unsigned argument, unsigned error);

@@ -6,6 +6,7 @@ use super::{pipe, wait_at_home, wait_shared, Body, Chan, Patience, Way};
 use crate::error::{Error, Result};
 use crate::sched::Scheduler;
 use crate::sync::lock::Lock;
+use crate::sync::object::Object;
 use crate::sync::queue::Waiters;
 
 /// Wakes that are sent when the lock has been given back.
@@ -96,12 +97,13 @@ impl Chan {
         self.reachable(s)?;
         s.check()?;
         let mut waited = false;
+        let name = Object::address(self);
         while *moved < n && !(W::FIRST_ENOUGH && waited) {
             let went = match &self.body {
                 // SAFETY: the items by the caller; `reachable` has said that the channel is this thread's.
-                Body::Bound(_, x) => unsafe { round_at_home::<W>(s, x, items, n, patience, moved) }?,
+                Body::Bound(_, x) => unsafe { round_at_home::<W>(s, (x, name), items, n, patience, moved) }?,
                 // SAFETY: by the caller.
-                Body::Shared(lock) => unsafe { round_shared::<W>(s, lock, items, n, patience, moved) }?,
+                Body::Shared(lock) => unsafe { round_shared::<W>(s, (lock, name), items, n, patience, moved) }?,
             };
             waited |= went == Round::Waited;
             if went == Round::Done {
@@ -124,7 +126,7 @@ enum Round {
 
 unsafe fn round_at_home<W: Way>(
     s: &'static Scheduler,
-    x: &Exchange<LocalQueue>,
+    (x, name): (&Exchange<LocalQueue>, usize),
     items: *mut u8,
     n: usize,
     patience: Patience,
@@ -139,6 +141,7 @@ unsafe fn round_at_home<W: Way>(
         Next::Done => Ok(Round::Done),
         Next::Wait(deadline) => {
             let at = items.wrapping_add(*moved * x.item_size());
+            s.waits_on(W::KIND, name);
             // SAFETY: by the caller.
             let (result, went) = unsafe { wait_at_home::<W>(s, x, at, n - *moved, deadline) };
             *moved += went;
@@ -149,7 +152,7 @@ unsafe fn round_at_home<W: Way>(
 
 unsafe fn round_shared<W: Way>(
     s: &'static Scheduler,
-    lock: &Lock<Exchange<Waiters>>,
+    (lock, name): (&Lock<Exchange<Waiters>>, usize),
     items: *mut u8,
     n: usize,
     patience: Patience,
@@ -163,6 +166,7 @@ unsafe fn round_shared<W: Way>(
     match next {
         Ok(Next::Wait(deadline)) if wakes.len == 0 => {
             let at = items.wrapping_add(*moved * x.item_size());
+            s.waits_on(W::KIND, name);
             // SAFETY: by the caller.
             let (result, went) = unsafe { wait_shared::<W>(s, lock, x, at, n - *moved, deadline) };
             *moved += went;

@@ -13,13 +13,13 @@ pub mod local;
 mod many;
 
 use std::ops::Deref;
-use std::ptr;
 
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::sched::waits::Kind;
 use crate::sched::Scheduler;
 use crate::sync::lock::Lock;
+use crate::sync::object::Object;
 use crate::sync::queue::{Claim, Waiter, Waiters};
 use exchange::{Exchange, Queue, Step, CLOSED};
 use local::{LocalQueue, LocalWaiter};
@@ -159,13 +159,16 @@ impl Chan {
                     Step::Blocked => match patience {
                         Patience::Try => Err(Error::new(libc::EAGAIN)),
                         // SAFETY: the home thread; by the caller.
-                        Patience::Until(deadline) => unsafe { wait_at_home::<W>(s, x, item, 1, deadline).0 },
+                        Patience::Until(deadline) => unsafe {
+                            s.waits_on(W::KIND, Object::address(self));
+                            wait_at_home::<W>(s, x, item, 1, deadline).0
+                        },
                     },
                 }
             }
             Body::Bound(..) => Err(elsewhere()),
             // SAFETY: by the caller.
-            Body::Shared(lock) => unsafe { one_shared::<W>(s, lock, item, patience) },
+            Body::Shared(lock) => unsafe { one_shared::<W>(s, (lock, Object::address(self)), item, patience) },
         }
     }
 
@@ -240,7 +243,7 @@ impl Chan {
     }
 }
 
-/// Parks in a bound channel to move up to `n` items; how many were.
+/// Parks, under the name that the caller has given, in a bound channel to move up to `n` items; how many were.
 ///
 /// # Safety
 /// The home thread; `items` is valid for `n` items.
@@ -255,7 +258,6 @@ unsafe fn wait_at_home<W: Way>(
     let waiter = LocalWaiter::new(s.me(), items, n);
     // SAFETY: it is out of the queue when the wait ends: granted, or removed by `leave`.
     unsafe { W::queue(x).push(&waiter) };
-    s.waits_on(W::KIND, ptr::from_ref(x) as usize);
     let leave = || {
         W::queue(x).remove(&waiter);
     };
@@ -267,7 +269,7 @@ unsafe fn wait_at_home<W: Way>(
 #[inline(never)]
 unsafe fn one_shared<W: Way>(
     s: &'static Scheduler,
-    lock: &Lock<Exchange<Waiters>>,
+    (lock, name): (&Lock<Exchange<Waiters>>, usize),
     item: *mut u8,
     patience: Patience,
 ) -> Result<()> {
@@ -289,12 +291,15 @@ unsafe fn one_shared<W: Way>(
         Step::Blocked => match patience {
             Patience::Try => Err(Error::new(libc::EAGAIN)),
             // SAFETY: by the caller.
-            Patience::Until(deadline) => unsafe { wait_shared::<W>(s, lock, x, item, 1, deadline).0 },
+            Patience::Until(deadline) => unsafe {
+                s.waits_on(W::KIND, name);
+                wait_shared::<W>(s, lock, x, item, 1, deadline).0
+            },
         },
     }
 }
 
-/// Parks in a shared channel, whose lock, held by `x`, is given back, to move up to `n` items; how many were.
+/// Parks, under the name that the caller has given, in a shared channel, whose lock, held by `x`, is given back, to move up to `n` items; how many were.
 ///
 /// # Safety
 /// `items` is valid for `n` items.
@@ -318,7 +323,6 @@ unsafe fn wait_shared<W: Way>(
             W::queue(&*lock.lock()).remove(&waiter);
         }
     };
-    s.waits_on(W::KIND, ptr::from_ref(lock) as usize);
     let said = waiter.wait(s, deadline, leave);
     ended(said, n - waiter.want.get(), n)
 }
