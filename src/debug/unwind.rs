@@ -309,15 +309,21 @@ unsafe extern "C" fn in_object(info: *mut libc::dl_phdr_info, _size: usize, sear
 mod tests {
     use super::*;
 
+    /// A frame of its own: it is large, and the view is not.
     #[inline(never)]
-    fn deeper(n: usize) -> usize {
-        if n > 0 {
-            return std::hint::black_box(deeper(n - 1)) + 1; // not made a loop
-        }
+    fn walked() -> usize {
         let here = Registers::here().expect("this test is for x86-64");
-        let top = here.sp() + 32 * 1024;
+        let top = here.sp() + 64 * 1024;
         let mut frames = [Frame { ip: 0, after_call: false }; FRAMES];
         Walker::default().walk(here, View::of(here.sp(), top), &mut frames)
+    }
+
+    #[inline(never)]
+    fn deeper(n: usize) -> usize {
+        match n {
+            0 => walked(),
+            _ => std::hint::black_box(deeper(n - 1)) + 1, // not made a loop
+        }
     }
 
     #[test]
