@@ -7,8 +7,8 @@
 // the error there and do not throw it.
 //
 // Time. Where a greenrt::deadline is taken, a duration (from now), a time_point of std::chrono::steady_clock, or nothing (for ever)
-// will do. Verbs whose names end in _for or _until, or begin with try_, say false when their own deadline has passed; others throw
-// timed_out. The deadline of a scope around them is thrown by the latter.
+// will do. Verbs that end in _for or _until, or begin with try_, say false (or nothing) when their own deadline has passed; all others
+// throw timed_out, and so do join_until() and offload_until(), which have a result to give. The deadline of a scope is always thrown.
 //
 // Cancel. A task that is cancelled gets the exception cancelled from the blocking verb it is in, and from each later one. It unwinds:
 // destructors run, and its entry stops it, as it stops every exception: none crosses the C interface. Cancel is sticky, so a

@@ -202,8 +202,11 @@ TEST(cxx_generator_that_goes_early_unwinds_its_function) {
     s_log('o');
   }
   CHECK_STR(s_logged(), "oe");
-  const gt::generator<int> untouched([part = counted(1)](auto &yield) { yield(part.number()); });
-  CHECK_EQ(counted::living, 1);
+  {
+    const gt::generator<int> untouched([part = counted(1)](auto &yield) { yield(part.number()); });
+    CHECK_EQ(counted::living, 1);
+  }
+  CHECK_EQ(counted::living, 0);
 }
 
 TEST(cxx_generator_may_wait_and_be_waited_for) {

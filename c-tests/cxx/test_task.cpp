@@ -209,11 +209,15 @@ TEST(cxx_task_cannot_join_itself) {
 }
 
 TEST(cxx_task_handle_that_goes_on_its_own_task_leaves_it) {
-  auto box = std::make_unique<gt::task<>>();
+  auto box = std::make_unique<gt::task<counted>>();
   auto *keeps = box.get();
-  const int64_t id = (*keeps = gt::spawn([&box] { box.reset(); })).id();
+  const int64_t id = (*keeps = gt::spawn([&box] {
+    box.reset();
+    return counted(1);
+  })).id();
   s_settle();
   CHECK_EQ(gt_cancel(id), -ESRCH);
+  CHECK_EQ(counted::living, 0); // nor was its result left behind
 }
 
 TEST(cxx_task_detached_goes_on_alone) {
@@ -287,12 +291,16 @@ TEST(cxx_task_takes_wishes) {
 }
 
 TEST(cxx_task_runs_down_at_shutdown_before_its_handle) {
-  gt::task<int> task = gt::spawn([] {
-    gt::this_task::sleep(1h);
-    return 1;
-  });
-  CHECK_EQ(gt_shutdown(), 0);
-  CHECK_ERROR(ESRCH, task.join());
+  {
+    gt::task<counted> task = gt::spawn([] {
+      CHECK_THROWS(gt::cancelled, gt::this_task::sleep(1h));
+      return counted(1);
+    });
+    CHECK_EQ(gt_shutdown(), 0);
+    CHECK_ERROR(ESRCH, task.join());
+    CHECK_EQ(counted::living, 1);
+  }
+  CHECK_EQ(counted::living, 0);
 }
 
 TEST(cxx_task_parks_until_a_waker_comes) {

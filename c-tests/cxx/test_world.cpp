@@ -132,6 +132,12 @@ TEST(cxx_offload_runs_elsewhere_and_brings_back) {
   CHECK_EQ(other.join(), 1);
   CHECK_THROWS(std::string, gt::offload([] { throw std::string("over there"); }));
   gt::offload([] {});
+  bool elsewhere = false; // what was captured goes where it was used
+  gt::offload([part = std::shared_ptr<int>(new int, [&elsewhere, here](int *p) {
+                 elsewhere = !pthread_equal(here, pthread_self());
+                 delete p;
+               })] {});
+  CHECK(elsewhere);
   CHECK_EQ(gt::offload([] { return gt::spawn([] { return 3; }).join(); }), 3);
 }
 
