@@ -4,6 +4,7 @@
 #   make test-c        all tests of c-tests/, both ways        make test-c TESTS="socket order"   those whose name or file says so
 #   make test-c-clang, make test-c-ubsan                       the tests by clang; with checks for undefined behaviour
 #   make test-large    the large programs in full              make examples-c                    the programs of examples/c
+#   make soak          everything at once for ten minutes      make soak SOAK_SECONDS=30          or as long as you like
 #
 # The Makefile has the rules for the two libraries and the header.
 
@@ -72,6 +73,10 @@ $(C_BUILD)/$(1)/examples/%: examples/c/%.c $(HEADER) $(2)
 
 $(C_BUILD)/$(1)/examples/gc_host: examples/c/gc_host.h
 
+$(C_BUILD)/$(1)/soak: $(wildcard c-tests/soak/*.c c-tests/soak/*.h) $(HEADER) $(2)
+	@mkdir -p $$(@D)
+	$(CC) $(C_FLAGS) -I$(C_INCLUDE) $$(filter %.c,$$^) -o $$@ $(C_LINK_$(1))
+
 $(C_BUILD)/$(1)/collector: c-tests/collector/collector.c examples/c/gc_host.h $(HEADER) $(2)
 	@mkdir -p $$(@D)
 	$(CC) -std=gnu11 -O2 -g $(C_WARN) $(CFLAGS) -I$(C_INCLUDE) $$< -o $$@ -lgc $(C_LINK_$(1))
@@ -96,7 +101,7 @@ $(C_BUILD)/$(1)/abi_cxx: c-tests/abi/abi_cxx.cpp $(HEADER) $(2)
 	@mkdir -p $$(@D)
 	$(CXX) -std=c++17 -O2 -g $(C_WARN) $(CXXFLAGS) -I$(C_INCLUDE) $$< -o $$@ $(C_LINK_$(1))
 
-C_ALL_$(1) = $(addprefix $(C_BUILD)/$(1)/,tests selftest own_fcontext) \
+C_ALL_$(1) = $(addprefix $(C_BUILD)/$(1)/,tests selftest own_fcontext soak) \
 	$(addprefix $(C_BUILD)/$(1)/examples/,$(C_EXAMPLES)) $(addprefix $(C_BUILD)/$(1)/examples/cxx/,$(CXX_EXAMPLES)) \
 	$(addprefix $(C_BUILD)/$(1)/large/,$(C_LARGE)) \
 	$(if $(C_GC),$(C_BUILD)/$(1)/collector) $(if $(C_CXX),$(C_BUILD)/$(1)/abi_cxx) $(if $(C_BOOST),$(C_BUILD)/$(1)/boost_context)
@@ -104,7 +109,7 @@ endef
 $(eval $(call C_PROGRAMS,shared,$(LIB_SHARED)))
 $(eval $(call C_PROGRAMS,static,$(LIB_STATIC)))
 
-.PHONY: build-c test-c test-c-shared test-c-static test-c-clang test-c-ubsan test-models test-large examples-c install-c
+.PHONY: build-c test-c test-c-shared test-c-static test-c-clang test-c-ubsan test-models test-large soak examples-c install-c
 .SECONDARY: $(C_OBJ)
 
 build-c: $(C_ALL_shared) $(C_ALL_static)
@@ -151,6 +156,12 @@ test-large: $(addprefix $(C_BUILD)/shared/large/,$(C_LARGE))
 	done; \
 	if [ $$skipped -gt 0 ]; then echo "$$passed passed, $$failed failed, $$skipped skipped"; else echo "$$passed passed, $$failed failed"; fi; \
 	[ $$failed -eq 0 ]
+
+# A random mix of everything on two workers, with flat memory and no lost wake. SOAK_ARGS="--seed N" plays with the same dice again.
+SOAK_SECONDS ?= 600
+SOAK_ARGS    ?=
+soak: $(C_BUILD)/shared/soak ## everything at once on two workers, SOAK_SECONDS=600
+	@$(C_BUILD)/shared/soak --seconds $(SOAK_SECONDS) $(SOAK_ARGS)
 
 examples-c: $(addprefix $(C_BUILD)/shared/examples/,$(C_EXAMPLES))
 
