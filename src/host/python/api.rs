@@ -221,6 +221,8 @@ api! {
     fn PyList_Append(Obj, Obj) -> c_int;
     fn PyList_SetSlice(Obj, Ssize, Ssize, Obj) -> c_int;
     fn PyDict_New() -> New;
+    /// A list of the values.
+    fn PyDict_Values(Obj) -> New;
     fn PyDict_Clear(Obj);
     fn PyDict_Size(Obj) -> Ssize;
     fn PyDict_SetItem(Obj, Obj, Obj) -> c_int;
@@ -333,6 +335,8 @@ api! {
         static PyExc_KeyboardInterrupt;
         /// BlockingIOError
         static PyExc_BlockingIOError;
+        /// PermissionError
+        static PyExc_PermissionError;
     }
 }
 

@@ -280,13 +280,55 @@ impl Drop for Hold {
     }
 }
 
+/// Handlers that have run in this process, and the tasks that wait for one.
+static RUN: AtomicUsize = AtomicUsize::new(0);
+struct Paused(UnsafeCell<Vec<i64>>);
+// SAFETY: used under the GIL only, and never borrowed across a call that could release it.
+unsafe impl Sync for Paused {}
+static PAUSED: Paused = Paused(UnsafeCell::new(Vec::new()));
+
+/// How many handlers have run.
+pub fn handlers_run() -> usize {
+    RUN.load(Ordering::Relaxed)
+}
+
+/// From now on the task is unparked when a handler has run; how many have run before.
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn wait_for_handler(task: i64) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { (*PAUSED.0.get()).push(task) };
+    handlers_run()
+}
+
+/// Takes a task out again.
+///
+/// # Safety
+/// GIL held.
+pub unsafe fn wait_no_more(task: i64) {
+    // SAFETY: the caller's promise.
+    unsafe { (*PAUSED.0.get()).retain(|one| *one != task) };
+}
+
+/// A handler has run.
+unsafe fn ran() {
+    RUN.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: GIL held by the caller.
+    for task in unsafe { &*PAUSED.0.get() } {
+        gt::gt_unpark(*task);
+    }
+}
+
 /// A route: `handler(signalnum, frame)`, with the handler as self.
 unsafe extern "C" fn route(handler: Obj, args: *const Obj, count: Ssize) -> New {
     let api = api();
     // SAFETY: CPython calls a handler with a number and a frame.
     unsafe {
         if on_root() || count < 1 {
-            return (api.PyObject_VectorcallDict)(handler, args, count as usize, null_mut());
+            let result = (api.PyObject_VectorcallDict)(handler, args, count as usize, null_mut());
+            ran();
+            return result;
         }
         keep(new_ref(handler), *args);
         none()
@@ -298,6 +340,7 @@ unsafe extern "C" fn default_int_fast(module: Obj, args: *const Obj, count: Ssiz
     unsafe {
         if on_root() || count < 1 {
             let original: Fast = core::mem::transmute(DEFAULT_INT.load(Ordering::Relaxed));
+            ran();
             return original(module, args, count);
         }
         keep(null_mut(), *args);
@@ -310,6 +353,7 @@ unsafe extern "C" fn default_int_one(module: Obj, args: Obj) -> New {
     unsafe {
         if on_root() {
             let original: One = core::mem::transmute(DEFAULT_INT.load(Ordering::Relaxed));
+            ran();
             return original(module, args);
         }
         keep(null_mut(), (api().PyTuple_GetItem)(args, 0));
@@ -396,6 +440,7 @@ pub unsafe fn run_on_root() -> bool {
                 drop_ref(number);
                 drop_ref(handler);
             }
+            ran();
             if !fine {
                 let kept: &Vec<(Obj, c_int)> = &*KEPT.0.get();
                 if !kept.is_empty() {

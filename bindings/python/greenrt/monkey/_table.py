@@ -18,6 +18,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "ssl": ("ssl",),
     "os": ("os",),
     "io": ("file",),
+    "signal": ("signal",),
+    "fcntl": ("fcntl",),
+    "multiprocessing": ("semaphore",),
 }
 
 # Switched when the first task of an OS thread can exist, and never switched back: without them tasks would share one identity.

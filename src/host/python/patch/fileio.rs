@@ -5,6 +5,7 @@
 use super::super::api::{api, none, New, Obj};
 use super::super::host;
 use super::call::Args;
+use super::flock;
 use super::os::{count, failed, MOST};
 use super::shapes::{self, read};
 use super::time::Waited;
@@ -124,6 +125,17 @@ pub unsafe fn readinto(args: &Args) -> New {
         drop(view);
         counted(waited)
     }
+}
+
+/// `close()`: a lock on the file goes with it.
+///
+/// # Safety
+/// Called by CPython on a `FileIO`.
+pub unsafe fn close(args: &Args) -> New {
+    // SAFETY: the call as it came.
+    let result = unsafe { args.original() };
+    flock::let_go();
+    result
 }
 
 /// `write(data)`

@@ -14,9 +14,11 @@ use super::super::api::{api, drop_ref, new_ref, none, raise, type_of, New, Obj, 
 use super::super::gt::{self, NEVER};
 use super::super::host;
 use super::call::{apply, Args};
+use super::ends::End;
 use super::seconds::{from_now, seconds, Span};
 use super::shapes::{read, write};
 use super::table::{self, Id};
+use super::time::{until_answered, Waited};
 use super::waiters::{self, Outcome, Recheck};
 use super::{ident, thread};
 use core::ffi::CStr;
@@ -264,8 +266,17 @@ pub unsafe fn join(args: &Args) -> New {
                 Span::Bad => return args.original(),
             },
         };
-        // The end of an OS thread is told to nobody: look now and then.
         let ours = thread::running().as_ref().is_some_and(|all| all.contains_key(&ident));
+        if let Some(end) = if ours { None } else { End::of(handle, c"_handle") } {
+            match until_answered(|| gt::gt_wait_fd_until(end.fd(), libc::POLLIN.into(), deadline).into()) {
+                Waited::Done(rc) if rc >= 0 && is_done(handle) => return args.original(),
+                Waited::TimedOut if !is_done(handle) => return none(),
+                Waited::TimedOut => return args.original(),
+                Waited::Raised => return core::ptr::null_mut(),
+                Waited::Done(_) => {}
+            }
+        }
+        // The end of an OS thread is told to nobody where the kernel does not: look now and then.
         let recheck = if ours { Recheck::Never } else { Recheck::NowAndThen };
         match waiters::wait(handle as usize, deadline, recheck, &|| is_done(handle), &|| {}) {
             Outcome::Granted => args.original(),

@@ -8,8 +8,10 @@ use super::super::api::{api, drop_ref, new_ref, none, New, Obj};
 use super::super::gt::{self, NEVER};
 use super::super::host;
 use super::call::Args;
+use super::ends::End;
 use super::seconds::{from_now, seconds, Span};
 use super::shapes::{self, read, write};
+use super::time::{until_answered, Waited};
 use super::waiters::{self, Outcome, Recheck, ThreadWaits};
 use super::{ident, thread};
 use core::ffi::{c_char, c_void};
@@ -151,6 +153,18 @@ pub unsafe fn acquire(args: &Args) -> New {
             true => Recheck::NowAndThen,
             false => Recheck::Never,
         };
+        if recheck == Recheck::NowAndThen {
+            if let Some(end) = End::of(lock, c"_tstate_lock") {
+                return match when_it_ended(&end, deadline, &take) {
+                    Outcome::Granted => truth(true),
+                    Outcome::TimedOut => truth(false),
+                    Outcome::Raised => {
+                        note_interrupted(lock);
+                        core::ptr::null_mut()
+                    }
+                };
+            }
+        }
         // The re-lock at the end of `Condition.wait` runs shielded, as RLock's own does (see rlock.rs).
         let shielded = in_relock() && gt::gt_shield_push() == 0;
         let outcome = waiters::wait(lock as usize, deadline, recheck, &take, &|| open(lock));
@@ -167,6 +181,31 @@ pub unsafe fn acquire(args: &Args) -> New {
                 core::ptr::null_mut()
             }
         }
+    }
+}
+
+/// Waits for the end of an OS thread, which releases the lock.
+unsafe fn when_it_ended(end: &End, deadline: i64, take: &dyn Fn() -> bool) -> Outcome {
+    // SAFETY: GIL held by the caller, on a task.
+    unsafe {
+        match until_answered(|| gt::gt_wait_fd_until(end.fd(), libc::POLLIN.into(), deadline).into()) {
+            Waited::Raised => return Outcome::Raised,
+            Waited::TimedOut => return if take() { Outcome::Granted } else { Outcome::TimedOut },
+            Waited::Done(_) => {}
+        }
+        // Somebody else who joins it may have the lock for a moment.
+        let mut interval = 50_000;
+        while !take() {
+            let again = from_now(interval).min(deadline);
+            interval = (interval * 2).min(20_000_000);
+            if until_answered(|| gt::gt_sleep_until(again).into()) == Waited::Raised {
+                return Outcome::Raised;
+            }
+            if again == deadline {
+                return if take() { Outcome::Granted } else { Outcome::TimedOut };
+            }
+        }
+        Outcome::Granted
     }
 }
 

@@ -20,6 +20,10 @@
 //! | transfer.rs, os.rs, fileio.rs | bytes in and out of descriptors: `os` functions, `_io.FileIO` |
 //! | buffered.rs | the buffered files of `_io`: one task at a time |
 //! | input.rs | `input` at a terminal |
+//! | sigwait.rs | `signal.sigwait` and its relatives, `pause` |
+//! | flock.rs | locks on files |
+//! | semlock.rs | `_multiprocessing.SemLock` |
+//! | ends.rs | the end of an OS thread, as a descriptor |
 //! | values.rs | numbers and bytes as arguments and results |
 //! | fork.rs, wait.rs, system.rs | `os.fork` from a task; `os.waitpid` and its relatives; `os.system` |
 //! | builtins.rs | what the Python package calls |
@@ -32,7 +36,9 @@
 mod buffered;
 mod builtins;
 mod call;
+mod ends;
 mod fileio;
+mod flock;
 pub(crate) mod fork;
 mod gate;
 mod ghost;
@@ -49,7 +55,9 @@ mod resolve;
 mod rlock;
 mod seconds;
 mod select;
+mod semlock;
 mod shapes;
+mod sigwait;
 mod socket;
 mod ssl;
 mod system;

@@ -3,6 +3,7 @@
 use super::super::api::{api, drop_ref, none, raise_errno, New, Obj};
 use super::super::{gt, host};
 use super::call::Args;
+use super::flock;
 use super::time::{until_answered, Waited};
 use super::transfer::{self, is_nonblocking, may_wait};
 use super::values::{c_int_of, filled, int, Bytes, Filled};
@@ -182,7 +183,10 @@ pub unsafe fn close(args: &Args) -> New {
         };
         match i64::from(gt::gt_close(fd)) {
             rc if rc < 0 => raise_errno(rc),
-            _ => none(),
+            _ => {
+                flock::let_go();
+                none()
+            }
         }
     }
 }

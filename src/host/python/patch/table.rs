@@ -6,8 +6,8 @@
 use super::super::api::{api, drop_ref, type_of, MethodDef, New, Obj};
 use super::call::{Args, Entries, Primitive};
 use super::{
-    buffered, fileio, fork, ghost, handle, ident, input, layout, lock, names, os, queue, resolve, rlock, select,
-    shapes, socket, ssl, system, thread, time, wait,
+    buffered, fileio, flock, fork, ghost, handle, ident, input, layout, lock, names, os, queue, resolve, rlock, select,
+    semlock, shapes, sigwait, socket, ssl, system, thread, time, wait,
 };
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
@@ -34,6 +34,12 @@ pub enum Family {
     Resolver,
     /// `_ssl._SSLSocket`
     Ssl,
+    /// Waiting for signals.
+    Signal,
+    /// Locks on files.
+    Fcntl,
+    /// `_multiprocessing.SemLock`
+    Semaphore,
     /// Files.
     File,
     /// Descriptors and processes.
@@ -53,6 +59,9 @@ impl Family {
             Family::Socket => "socket",
             Family::Resolver => "resolver",
             Family::Ssl => "ssl",
+            Family::Signal => "signal",
+            Family::Fcntl => "fcntl",
+            Family::Semaphore => "semaphore",
             Family::File => "file",
             Family::Os => "os",
         }
@@ -74,7 +83,7 @@ impl Family {
                 Family::Ssl => shapes::find_socket().and_then(|()| socket::prepare()).and_then(|()| ssl::prepare()),
                 Family::Queue => queue::prepare(),
                 Family::File => shapes::find_file().and_then(|()| buffered::prepare()),
-                Family::Time | Family::Os => Ok(()),
+                Family::Time | Family::Signal | Family::Fcntl | Family::Semaphore | Family::Os => Ok(()),
             }
         }
     }
@@ -232,10 +241,26 @@ primitives! {
     SslWrite Ssl "_ssl._SSLSocket.write" ssl::send;
     SslShutdown Ssl "_ssl._SSLSocket.shutdown" ssl::receive;
 
+    SigWait Signal "_signal.sigwait" sigwait::sigwait;
+    SigWaitInfo Signal "_signal.sigwaitinfo" sigwait::sigwaitinfo;
+    SigTimedWait Signal "_signal.sigtimedwait" sigwait::sigtimedwait;
+    Pause Signal "_signal.pause" sigwait::pause;
+
+    FLock Fcntl "fcntl.flock" flock::lock;
+    LockF Fcntl "fcntl.lockf" flock::lock;
+    Fcntl Fcntl "fcntl.fcntl" flock::fcntl;
+
+    SemAcquire Semaphore "_multiprocessing.SemLock.acquire" semlock::acquire;
+    SemEnter Semaphore "_multiprocessing.SemLock.__enter__" semlock::acquire;
+    SemRelease Semaphore "_multiprocessing.SemLock.release" semlock::release;
+    SemExit Semaphore "_multiprocessing.SemLock.__exit__" semlock::release;
+    SemIsMine Semaphore "_multiprocessing.SemLock._is_mine" semlock::is_mine;
+
     Input File "builtins.input" input::input;
     FileRead File "_io.FileIO.read" fileio::read_method;
     FileReadAll File "_io.FileIO.readall" fileio::readall;
     FileReadInto File "_io.FileIO.readinto" fileio::readinto;
+    FileClose File "_io.FileIO.close" fileio::close;
     FileWrite File "_io.FileIO.write" fileio::write;
     BufferedReaderRead File "_io.BufferedReader.read" buffered::method;
     BufferedReaderRead1 File "_io.BufferedReader.read1" buffered::method;
@@ -275,6 +300,7 @@ primitives! {
     OsReadV Os "os.readv" os::readv;
     OsWriteV Os "os.writev" os::writev;
     OsSendFile Os "os.sendfile" os::sendfile;
+    OsLockF Os "os.lockf" flock::os_lockf;
     OsClose Os "os.close" os::close;
     Fork Os "os.fork" fork::fork;
     Wait Os "os.wait" wait::wait;
