@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -437,10 +438,10 @@ TEST(clock_of_a_forked_child_goes_its_own_way) {
 
 /* -- the watchdog looks at real time */
 
-static volatile int reports;
+static atomic_int reports;
 static void count_report(const gt_watchdog_report_t *report, void *arg) {
   (void)report, (void)arg;
-  reports++;
+  atomic_fetch_add(&reports, 1);
 }
 
 TEST(clock_does_not_confuse_the_watchdog) {
