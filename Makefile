@@ -49,6 +49,7 @@ GENERATED = $$(ls -t target/release/build/greenrt-*/out/greenrt.h | head -n 1)
 header: $(CARGO_LIB).so ## regenerate include/greenrt.h and the Python signatures
 	cp "$(GENERATED)" include/greenrt.h
 	$(PYTHON) bindings/python/gen_bindings.py
+	$(PYTHON) tools/api_doc.py
 
 .PHONY: header-check
 header-check: $(CARGO_LIB).so
@@ -77,6 +78,7 @@ lint: lint-rust build-c lint-python ## rustfmt, clippy, gcc -Wall -Wextra -Wpeda
 
 lint-rust:
 	$(CARGO) fmt --check
+	$(PYTHON) tools/api_doc.py --check
 	$(CARGO) clippy --release --all-targets -- -D warnings
 
 # ---- install

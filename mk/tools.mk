@@ -18,7 +18,7 @@ TSAN_OPTIONS_TEST = suppressions=$(abspath $(TOOL_SUPPRESS)/tsan):exitcode=99:al
 # Leaks are AddressSanitizer's part: memcheck would report what a forked child inherits from threads that it does not have.
 VALGRIND    = valgrind -q --error-exitcode=99 --leak-check=no --num-callers=30 --fair-sched=yes
 
-.PHONY: test-asan test-ubsan test-tsan test-valgrind test-tool test-faults
+.PHONY: test-loom test-loom-faults test-asan test-ubsan test-tsan test-valgrind test-tool test-faults
 
 # Programs linked with a library of the tool's own: $(1) the tool, $(2) flags for rustc, $(3) features, $(4) more arguments for cargo.
 define TOOL_LIBRARY
@@ -89,6 +89,15 @@ $(FAULTS)/seen.inc: c-tests/faults/seen.txt
 $(FAULTS)/faults: $(FAULT_SRC) c-tests/faults/faults.h $(FAULTS)/promises.inc $(FAULTS)/seen.inc $(HEADER) build/faults/lib/libgreenrt.so
 	$(CC) $(C_FLAGS) -I$(C_INCLUDE) -I$(FAULTS) $(FAULT_SRC) -o $@ -Wl,-z,now -Lbuild/faults/lib -lgreenrt \
 	  -Wl,-rpath,$(abspath build/faults/lib) $(C_LIBS)
+
+# The files that cross OS threads, compiled with loom's atomics behind their door (tests/loom).
+LOOM = $(CARGO) run --quiet --release --manifest-path tests/loom/Cargo.toml --target-dir target/loom --
+
+test-loom: ## what crosses OS threads, in every order that the memory model allows
+	@$(LOOM) $(TESTS)
+
+test-loom-faults: ## which orders, weakened one at a time, the models notice; minutes
+	@$(LOOM) --faults $(TESTS)
 
 test-faults: $(FAULTS)/faults ## the 1st, 2nd, 3rd … allocation, mapping or system call of the library fails
 	@$(PYTHON) c-tests/faults/seam.py build/faults/lib/libgreenrt.so

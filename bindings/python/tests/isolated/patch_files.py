@@ -124,6 +124,16 @@ for call in (
 ):
     assert raises(OSError, call).errno == errno.EBADF
 
+# The wrong end of a pipe never becomes ready
+for call in (
+    lambda: write(r, b"x"),
+    lambda: os.writev(r, [b"x", b"y"]),
+    lambda: read(w, 1),
+    lambda: os.readv(w, [bytearray(1)]),
+    lambda: os.sendfile(r, os.open(__file__, os.O_RDONLY), 0, 10),
+):
+    assert raises(OSError, call).errno == errno.EBADF
+
 # A kill, a timeout, a signal; closed by another task while somebody reads
 doomed = greenrt.spawn(read, r, 1)
 greenrt.sleep(0.005)

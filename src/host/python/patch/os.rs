@@ -5,7 +5,7 @@ use super::super::{gt, host};
 use super::call::Args;
 use super::flock;
 use super::time::{until_answered, Waited};
-use super::transfer::{self, is_nonblocking, may_wait};
+use super::transfer::{self, goes, is_nonblocking, may_wait, Way};
 use super::values::{c_int_of, filled, int, Bytes, Filled};
 use core::ffi::c_int;
 
@@ -145,7 +145,9 @@ pub unsafe fn sendfile(args: &Args) -> New {
     let api = api();
     // SAFETY: the arguments are the caller's; the places outlive the call.
     unsafe {
-        let Some(out) = waits_for(args, 4).filter(|fd| !is_nonblocking(*fd)) else { return args.original() };
+        let Some(out) = waits_for(args, 4).filter(|fd| !is_nonblocking(*fd) && goes(*fd, Way::Out)) else {
+            return args.original();
+        };
         let own_position = args.at(2) == api.none;
         let offset = if own_position { Some(0) } else { int(args.at(2), -1) };
         let (Some(input), Some(mut offset @ 0..=MOST), Some(length @ 0..=MOST)) =

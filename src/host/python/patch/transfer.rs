@@ -36,11 +36,26 @@ pub fn is_nonblocking(fd: c_int) -> bool {
     flags >= 0 && flags & libc::O_NONBLOCK != 0
 }
 
+/// Which way the bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    In,
+    Out,
+}
+
+/// Whether a descriptor was opened for that way; the other end of a pipe never becomes ready.
+pub fn goes(fd: c_int, way: Way) -> bool {
+    // SAFETY: asks for flags.
+    let mode = unsafe { libc::fcntl(fd, libc::F_GETFL) } & libc::O_ACCMODE;
+    mode != if way == Way::In { libc::O_WRONLY } else { libc::O_RDONLY }
+}
+
 /// One transfer: at once, or later unless the descriptor is in non-blocking mode; then `Done(-EAGAIN)`.
-unsafe fn one(fd: c_int, verb: &dyn Fn(i64) -> i64) -> Waited {
+unsafe fn one(fd: c_int, way: Way, verb: &dyn Fn(i64) -> i64) -> Waited {
     // SAFETY: the caller's promise: GIL held, on a task.
     unsafe {
         match until_answered(|| verb(ONCE)) {
+            Waited::TimedOut if !goes(fd, way) => Waited::Done(-i64::from(libc::EBADF)),
             Waited::TimedOut if is_nonblocking(fd) => Waited::Done(-i64::from(libc::EAGAIN)),
             Waited::TimedOut => until_answered(|| verb(NEVER)),
             other => other,
@@ -54,7 +69,7 @@ unsafe fn one(fd: c_int, verb: &dyn Fn(i64) -> i64) -> Waited {
 /// GIL held, on a task; room for `length` bytes. May switch.
 pub unsafe fn read(fd: c_int, start: *mut u8, length: usize) -> Waited {
     // SAFETY: the caller's promise.
-    unsafe { one(fd, &|deadline| gt::gt_read_until(fd, start.cast(), length, deadline) as i64) }
+    unsafe { one(fd, Way::In, &|deadline| gt::gt_read_until(fd, start.cast(), length, deadline) as i64) }
 }
 
 /// As [`read`], into several rooms.
@@ -64,7 +79,7 @@ pub unsafe fn read(fd: c_int, start: *mut u8, length: usize) -> Waited {
 pub unsafe fn read_vectors(fd: c_int, rooms: &[libc::iovec]) -> Waited {
     let count = c_int::try_from(rooms.len()).unwrap_or(c_int::MAX);
     // SAFETY: the caller's promise.
-    unsafe { one(fd, &|deadline| gt::gt_readv_until(fd, rooms.as_ptr(), count, deadline) as i64) }
+    unsafe { one(fd, Way::In, &|deadline| gt::gt_readv_until(fd, rooms.as_ptr(), count, deadline) as i64) }
 }
 
 /// Whether writes to a descriptor may block although there is room.
@@ -161,10 +176,10 @@ pub unsafe fn write_vectors(fd: c_int, mut pieces: &mut [libc::iovec]) -> Waited
         // SAFETY: the caller's promise.
         let waited = unsafe {
             match &*pieces {
-                [piece] => one(fd, &|deadline| {
+                [piece] => one(fd, Way::Out, &|deadline| {
                     gt::gt_write_until(fd, piece.iov_base.cast_const(), piece.iov_len, deadline) as i64
                 }),
-                all => one(fd, &|deadline| gt::gt_writev_until(fd, all.as_ptr(), count, deadline) as i64),
+                all => one(fd, Way::Out, &|deadline| gt::gt_writev_until(fd, all.as_ptr(), count, deadline) as i64),
             }
         };
         match waited {

@@ -1,0 +1,3 @@
+//! Locks: loom's.
+
+pub use loom::sync::{Mutex, MutexGuard};
