@@ -118,7 +118,7 @@ fn for_c(header: &str) -> String {
 fn wrapped(seam: &str) -> impl Iterator<Item = &str> {
     let by_hand = |line: &str| line.contains(") {").then_some(()).and_then(|()| line.find("__wrap_").map(|at| at + 7));
     seam.lines().filter(|line| !line.contains('#')).filter_map(move |line| match line.split_once('(') {
-        Some(("CALL" | "MAP_", rest)) => rest.split(", ").nth(1),
+        Some(("CALL" | "MAP_" | "TOLD", rest)) => rest.split(", ").nth(1),
         _ => by_hand(line).and_then(|at| line[at..].split('(').next()),
     })
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -371,7 +372,7 @@ TEST(child_of_a_cancelled_call_is_killed) {
 }
 
 static int64_t hold(void *arg) {
-  while (!*(volatile int *)arg) s_real_sleep(1);
+  while (!atomic_load((atomic_int *)arg)) s_real_sleep(1);
   return 0;
 }
 
@@ -383,9 +384,9 @@ static void *hold_the_pool(void *arg) {
 TEST(child_waits_of_the_call_end_as_all_do) {
   gt_config_t config = {.size = sizeof config, .offload_threads = 1, .offload_queue = 1};
   char *argv[] = {"true", NULL};
-  volatile int go = 0;
+  atomic_int go = 0;
   CHECK_EQ(gt_config(&config), 0);
-  int64_t holder = s_spawn(hold_the_pool, (void *)(uintptr_t)&go), task;
+  int64_t holder = s_spawn(hold_the_pool, &go), task;
   s_settle();
   CHECK_EQ(gt_process_spawn_until("true", argv, NULL, IN_MS(2)), -ETIMEDOUT);
   CHECK_EQ(gt_process_spawn_until("true", argv, NULL, 0), -ETIMEDOUT);
@@ -399,7 +400,7 @@ TEST(child_waits_of_the_call_end_as_all_do) {
   CHECK_EQ(gt_process_spawn("true", argv, NULL), -EAGAIN); /* the queue is full */
   CHECK_EQ(gt_cancel(task), 0);
   CHECK_EQ((intptr_t)s_join(task), -ECANCELED);
-  go = 1;
+  atomic_store(&go, 1);
   s_join(holder);
   CHECK_EQ(gt_waitpid(-1, NULL, WNOHANG), -ECHILD);
 }

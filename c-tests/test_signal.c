@@ -80,7 +80,7 @@ TEST(signal_info_of_an_older_program_is_filled_as_far_as_it_goes) {
   CHECK_EQ(gt_signals_free(signals), 0);
 }
 
-TEST(signal_realtime_ones_come_all_and_in_order) {
+TEST_WITH(signal_realtime_ones_come_all_and_in_order, T_QUEUES, 0) {
   gt_signals_t *signals = taken(SIGRTMIN, SIGRTMIN + 1);
   gt_signal_info_t info = {.size = sizeof info};
   for (int i = 0; i < 50; i++) send_value(SIGRTMIN + i % 2, 1000 + i);
@@ -92,7 +92,7 @@ TEST(signal_realtime_ones_come_all_and_in_order) {
   CHECK_EQ(gt_signals_free(signals), 0);
 }
 
-TEST(signal_ones_without_room_are_merged_and_counted) {
+TEST_WITH(signal_ones_without_room_are_merged_and_counted, T_QUEUES, 0) {
   enum { ROOM = 128 };
   gt_signals_t *signals = taken(SIGRTMIN, SIGUSR1);
   gt_signal_info_t info = {.size = sizeof info};
@@ -167,7 +167,7 @@ static void *thread_sends(void *arg) {
   return NULL;
 }
 
-TEST_WITH(signal_from_many_threads_to_many_threads, 0, 60) {
+TEST_WITH(signal_from_many_threads_to_many_threads, T_QUEUES, 60) {
   pthread_t receivers[2], senders[3];
   gt_signals_t *signals = taken(SIGRTMIN, SIGUSR1);
   CHECK_EQ(pthread_barrier_init(&met, NULL, 3), 0);

@@ -219,7 +219,8 @@ static void each(int (*ended)(int64_t task), int error) {
       struct wait wait = {verbs[i].call, GT_NEVER, door};
       int64_t task = s_spawn(carry_out, &wait);
       s_settle(); /* it waits */
-      CHECK_EQ(ended(task), 0);
+      int told = ended(task);
+      if (told != 0) CHECK(told == -ESRCH && verbs[i].call == v_listen); /* it is over already */
       intptr_t got = (intptr_t)s_join(task);
       if (verbs[i].call == v_listen && (got == -EADDRNOTAVAIL || got == -EAGAIN)) continue; /* the answer was first: done wins */
       if (got != error) FAIL("%s, door %d: %zd", verbs[i].name, door, (ssize_t)got);

@@ -26,14 +26,12 @@ LEFT_OUT = {
     "ends a wait early or late, as time does": "clock_nanosleep nanosleep sigtimedwait pause",
     "called by the standard library, the dependencies and the seam itself only": """
         __cxa_finalize __cxa_thread_atexit_impl __gmon_start__ __tls_get_addr __xpg_strerror_r _ITM_deregisterTMCloneTable
-        _ITM_registerTMCloneTable closedir dirfd dlsym getcwd getrandom mmap64 opendir pipe2 readdir64 readlink realpath stat64 statx
+        _ITM_registerTMCloneTable closedir dirfd dlsym getcwd getrandom mmap64 opendir pipe2 posix_spawn readdir64 readlink realpath stat64 statx
         writev open64 fprintf stderr pthread_mutex_lock pthread_mutex_unlock""",
-    "no scenario here uses files, children, signals or the resolver's older functions; the C suite provokes what they refuse": """
-        fdatasync fstatat fsync ftruncate64 gethostbyaddr_r gethostbyname_r mkdir rename rmdir unlink signalfd waitpid posix_spawn posix_spawnp
-        posix_spawn_file_actions_addchdir_np posix_spawn_file_actions_addclose posix_spawn_file_actions_adddup2
-        posix_spawn_file_actions_addopen posix_spawn_file_actions_destroy posix_spawn_file_actions_init posix_spawnattr_destroy
-        posix_spawnattr_init posix_spawnattr_setflags posix_spawnattr_setpgroup posix_spawnattr_setsigdefault
-        posix_spawnattr_setsigmask""",
+    "no scenario here uses the resolver's older functions; the C suite provokes what they refuse": "gethostbyaddr_r gethostbyname_r",
+    "write into a struct of ours": """
+        posix_spawn_file_actions_destroy posix_spawnattr_destroy posix_spawnattr_setflags posix_spawnattr_setpgroup
+        posix_spawnattr_setsigdefault posix_spawnattr_setsigmask""",
     "the unwinder of the compiler": """
         _Unwind_Backtrace _Unwind_DeleteException _Unwind_GetDataRelBase _Unwind_GetIP _Unwind_GetIPInfo
         _Unwind_GetLanguageSpecificData _Unwind_GetRegionStart _Unwind_GetTextRelBase _Unwind_RaiseException _Unwind_Resume

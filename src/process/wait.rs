@@ -77,7 +77,11 @@ pub fn waitpid(s: &'static Scheduler, pid: i32, options: i32, deadline: i64) -> 
 /// waitpid(2) that does not wait.
 fn look(pid: i32, options: i32) -> Result<(i32, i32)> {
     let mut status = 0;
-    // SAFETY: a valid place.
-    let found = crate::sys::check(unsafe { libc::waitpid(pid, &mut status, options | libc::WNOHANG) } as isize)?;
-    Ok((found as i32, status))
+    loop {
+        // SAFETY: a valid place.
+        match crate::sys::check(unsafe { libc::waitpid(pid, &mut status, options | libc::WNOHANG) } as isize) {
+            Err(e) if e.errno() == libc::EINTR => continue,
+            found => return found.map(|found| (found as i32, status)),
+        }
+    }
 }

@@ -2,7 +2,7 @@
  * that whoever in it calls one, in whatever file, comes here first; the Nth of them since gt_fault_arm fails. Allocations are
  * remembered, and mappings, so that a test can ask what was left behind.
  *
- * build.rs reads the names from the lines that begin with CALL, ASIDE or `__wrap_`; the shipped library has nothing of this. */
+ * build.rs reads the names from the lines that begin with CALL, MAP_, TOLD or `__wrap_`; the shipped library has nothing of this. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -263,7 +264,36 @@ CALL(ssize_t, sendfile64, (int out, int in, off_t *at, size_t n), (out, in, at, 
 CALL(off_t, lseek64, (int fd, off_t at, int from), (fd, at, from), ESPIPE)
 CALL(int, sched_getaffinity, (pid_t p, size_t n, cpu_set_t *s), (p, n, s), EINVAL)
 CALL(int, sched_setaffinity, (pid_t p, size_t n, const cpu_set_t *s), (p, n, s), EINVAL)
+CALL(int, fsync, (int fd), (fd), EIO, EINTR)
+CALL(int, fdatasync, (int fd), (fd), EIO, EINTR)
+CALL(int, ftruncate64, (int fd, off_t n), (fd, n), EIO, EINTR)
+CALL(int, fstatat, (int d, const char *p, struct stat *s, int f), (d, p, s, f), ENOMEM)
+CALL(int, mkdir, (const char *p, mode_t m), (p, m), ENOSPC)
+CALL(int, rename, (const char *from, const char *to), (from, to), ENOSPC)
+CALL(int, rmdir, (const char *p), (p), EBUSY)
+CALL(int, unlink, (const char *p), (p), EBUSY)
+CALL(int, signalfd, (int fd, const sigset_t *s, int f), (fd, s, f), EMFILE, ENOMEM)
+CALL(pid_t, waitpid, (pid_t p, int *s, int f), (p, s, f), EINTR)
 CALL(int, mincore, (void *a, size_t n, unsigned char *v), (a, n, v), EAGAIN)
+/* clang-format on */
+
+/* Those that return the error. */
+#define TOLD(result, name, parameters, arguments, ...)                                                     \
+  result __real_##name parameters;                                                                         \
+  result __wrap_##name parameters;                                                                         \
+  result __wrap_##name parameters {                                                                        \
+    int error = fails(CALL_, #name, (const int[]){__VA_ARGS__, 0});                                        \
+    return error ? error : __real_##name arguments;                                                        \
+  }
+
+/* clang-format off */
+TOLD(int, posix_spawnp, (pid_t *p, const char *f, const posix_spawn_file_actions_t *a, const posix_spawnattr_t *t, char *const v[], char *const e[]), (p, f, a, t, v, e), EAGAIN, ENOMEM)
+TOLD(int, posix_spawn_file_actions_init, (posix_spawn_file_actions_t *a), (a), ENOMEM)
+TOLD(int, posix_spawn_file_actions_adddup2, (posix_spawn_file_actions_t *a, int from, int to), (a, from, to), ENOMEM)
+TOLD(int, posix_spawn_file_actions_addclose, (posix_spawn_file_actions_t *a, int fd), (a, fd), ENOMEM)
+TOLD(int, posix_spawn_file_actions_addopen, (posix_spawn_file_actions_t *a, int fd, const char *p, int f, mode_t m), (a, fd, p, f, m), ENOMEM)
+TOLD(int, posix_spawn_file_actions_addchdir_np, (posix_spawn_file_actions_t *a, const char *p), (a, p), ENOMEM)
+TOLD(int, posix_spawnattr_init, (posix_spawnattr_t *a), (a), ENOMEM)
 /* clang-format on */
 
 /* What asks, and what takes a stack out of use, cannot fail. */
@@ -337,7 +367,6 @@ long __wrap_syscall(long number, ...) {
   return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-/* Those that return the error. */
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *arg) {
   if (fails(CALL_, "pthread_create", (const int[]){EAGAIN, 0})) return EAGAIN;
   return __real_pthread_create(thread, attributes, body, arg);
