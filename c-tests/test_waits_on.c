@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -103,7 +104,7 @@ static int64_t w_generator(void *item) {
   return got;
 }
 
-static volatile int job_may_end;
+static atomic_int job_may_end;
 static int64_t in_the_pool(void *arg) {
   while (!job_may_end) s_real_sleep(1);
   return (int64_t)(intptr_t)arg;

@@ -13,7 +13,7 @@
 #define LIMIT MS(40)    /* for those that are to be reported: they hold until they are */
 #define PATIENT MS(250) /* for those that must not be: the machine may be slow */
 
-static volatile int after_call; /* what follows a call keeps it from becoming a jump */
+static volatile unsigned after_call; /* what follows a call keeps it from becoming a jump */
 
 /* -- what was reported, for the thread that holds */
 
@@ -492,17 +492,17 @@ static void report_slowly(const gt_watchdog_report_t *report, void *arg) {
 }
 
 static void *stop_it(void *arg) {
-  *(volatile int *)arg = 1;
+  atomic_store((atomic_int *)arg, 1);
   stop();
   return NULL;
 }
 
 TEST(watchdog_stop_waits_for_a_report_under_way) {
-  volatile int stopping = 0;
+  static atomic_int stopping;
   gt_yield();
   CHECK_EQ(gt_watchdog_start(LIMIT, report_slowly, NULL), 0);
   first_calls(1);
-  pthread_t thread = s_thread(stop_it, (void *)&stopping);
+  pthread_t thread = s_thread(stop_it, &stopping);
   while (!stopping) usleep(1000);
   int result;
   while ((result = gt_watchdog_stop()) == 0 || result == -ESRCH) FAIL("stopped while it reports: %d", result);
