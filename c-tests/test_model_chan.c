@@ -293,20 +293,11 @@ static void check_items(struct side *s) {
     for (int i = 0; i < s->should_move; i++) check_item(s->items + (size_t)i * s->size, s->size, s->numbers[i]);
 }
 
-/* Takes those out whose wait has ended otherwise. A deadline may pass before or behind the caller's turn, and the model learns of it
- * from the actor: it was before, unless the caller has had items of it. */
-static void take_out(const struct side *caller, int all) {
-  for (int i = 0; i < ACTORS; i++) {
-    struct side *s = &sides[i];
-    int gave = s->verb == SEND_MANY && !s->actor.busy && s->moved > (size_t)s->should_move;
-    if (s != caller && (all || !gave) && m_has_left(&s->actor)) leave_all(s);
-  }
-}
-
 /* Everybody runs until nobody can; then all is compared. `caller` was told to do its call just now. */
 static void compare(struct side *caller) {
   s_settle();
-  take_out(caller, 0);
+  for (int i = 0; i < ACTORS; i++)
+    if (m_has_left(&sides[i].actor)) leave_all(&sides[i]);
   if (caller && !m_ends_at_once(&caller->actor)) {
     int over = caller->verb == CHOOSE ? any_ready(caller) : transfer(caller);
     if (over && caller->verb == CHOOSE) choose(caller, caller->actor.rc);
@@ -318,7 +309,6 @@ static void compare(struct side *caller) {
                 caller->object);
     }
   }
-  take_out(NULL, 1);
   for (int i = 0; i < ACTORS; i++) {
     int was_busy = caller == &sides[i] || sides[i].actor.granted || sides[i].actor.waits;
     m_check_actor(&sides[i].actor);
@@ -414,6 +404,12 @@ static void disturb(void) {
   }
 }
 
+static void pass(void) {
+  int64_t ns = (int64_t)m_below(8) * 100000;
+  m_note("root: %d us pass", (int)(ns / 1000));
+  m_pass(ns);
+}
+
 static void burst(void) {
   for (uint64_t left = 1 + m_below(5); left; left--) {
     int object = (int)m_below(CHANS);
@@ -424,8 +420,8 @@ static void burst(void) {
       case 3: post((int)m_below(SEMS)); break;
       case 4: flip_event(); break;
       case 5:
-      case 6:
-      case 7: disturb(); break;
+      case 6: disturb(); break;
+      case 7: pass(); break;
       default: root_call();
     }
   }
@@ -439,27 +435,20 @@ static void tell(void) {
     m_note("actor %d ends, another begins", s->actor.index);
     m_actor_end(&s->actor);
     m_actor_start(&s->actor, s->actor.index);
-    compare(NULL); /* the others have run */
     return;
   }
   draw_call(s);
-  m_actor_draw_limits(&s->actor, MAY_COME_SOON | MAY_SHIELD);
+  m_actor_draw_limits(&s->actor, 1);
   note_call("actor", s->actor.index, s, m_actor_limits(&s->actor));
   m_actor_tell(&s->actor, act);
   compare(s);
 }
 
 static void step(void) {
-  uint64_t drawn = m_below(100);
-  if (drawn < 60) {
+  if (m_below(100) < 60)
     tell();
-  } else if (drawn < 97) {
+  else
     burst();
-  } else {
-    m_note("time passes");
-    M_EQ(gt_sleep(MS(1) / 4), 0);
-    compare(NULL);
-  }
 }
 
 /* Whoever waits comes back, and everything can be freed. */

@@ -268,15 +268,12 @@ static void relock(int who) {
   struct who *w = &whos[who];
   w->relocks = 1;
   w->told = w->actor.should;
-  w->actor.reason = NOT_WOKEN;
   if (things[w->object].owner == NOBODY) {
     things[w->object].owner = who;
     return;
   }
   enqueue(&things[w->object].mutex_queue, who);
-  w->actor.waits = 1;
-  w->actor.granted = 0;
-  w->actor.inner_shield = 1;
+  m_waits_shielded(&w->actor);
 }
 
 static void leave(int who) {
@@ -306,8 +303,6 @@ static void run_woken(void) {
 static void compare(int caller) {
   s_settle();
   run_woken();
-  for (int i = 0; i < ACTORS; i++) /* deadlines, of which the model learns from the actors */
-    if (i != caller && m_has_left(&whos[i].actor)) leave(i);
   if (caller != NOBODY) {
     struct who *w = &whos[caller];
     int waits = is_wait(w->op);
@@ -323,9 +318,6 @@ static void compare(int caller) {
           relock(caller);
       }
     }
-    run_woken();
-    for (int i = 0; i < ACTORS; i++)
-      if (m_has_left(&whos[i].actor)) leave(i);
     run_woken();
   }
   for (int i = 0; i < ACTORS; i++) m_check_actor(&whos[i].actor);
@@ -366,10 +358,19 @@ static void disturb(void) {
   }
 }
 
+static void pass(void) {
+  int64_t ns = (int64_t)m_below(8) * 100000;
+  m_note("root: %d us pass", (int)(ns / 1000));
+  m_pass(ns);
+}
+
 static void burst(void) {
   for (uint64_t left = 1 + m_below(5); left; left--) {
-    if (m_chance(5))
+    uint64_t drawn = m_below(12);
+    if (drawn < 2)
       disturb();
+    else if (drawn == 2)
+      pass();
     else
       root_call();
   }
@@ -390,28 +391,19 @@ static void tell_any(void) {
     m_note("actor %d ends, another begins", who);
     m_actor_end(&w->actor);
     m_actor_start(&w->actor, who);
-    compare(NOBODY);
     return;
   }
   draw_op(who);
-  /* Whether a writer, or one who takes his mutex back, left just before or just behind another one's turn could not be told. */
-  int soon = w->op == READ || w->op == WRITE || w->op == COND_WAIT ? 0 : MAY_COME_SOON;
   /* Nothing ends the wait of one who is shielded and has what others wait for, or of one at a barrier that nobody else comes to. */
-  m_actor_draw_limits(&w->actor, soon | (holds(who) || w->op == BARRIER ? 0 : MAY_SHIELD));
+  m_actor_draw_limits(&w->actor, !holds(who) && w->op != BARRIER);
   tell(who, m_actor_limits(&w->actor));
 }
 
 static void step(void) {
-  uint64_t drawn = m_below(100);
-  if (drawn < 75) {
+  if (m_below(100) < 75)
     tell_any();
-  } else if (drawn < 97) {
+  else
     burst();
-  } else {
-    m_note("time passes");
-    M_EQ(gt_sleep(MS(1) / 4), 0);
-    compare(NOBODY);
-  }
 }
 
 static void give_back(int who) {

@@ -24,7 +24,12 @@ uint64_t m_count(uint64_t usual) { return wish("GT_MODEL_COUNT", usual); }
 uint64_t m_first_seed(void) { return wish("GT_MODEL_SEED", 1); }
 uint64_t m_seeds(uint64_t usual) { return getenv("GT_MODEL_SEED") ? 1 : usual; }
 
+static struct actor *actors[32];
+static size_t actor_count;
+
 void m_begin(const char *what, uint64_t seed) {
+  if (!the_test) CHECK_EQ(gt_clock_virtual(INT64_C(1000000000000), 0), 0);
+  actor_count = 0;
   the_test = what;
   the_seed = seed;
   state = seed * 0x9E3779B97F4A7C15u | 1;
@@ -86,6 +91,9 @@ void m_actor_start(struct actor *a, int index) {
   a->call = NULL;
   a->busy = a->waits = a->granted = a->cancelled = a->code_count = 0;
   a->woken = 0;
+  CHECK_LT(index, COUNT(actors));
+  actors[index] = a;
+  if (actor_count <= (size_t)index) actor_count = (size_t)index + 1;
   a->task = s_spawn(act, a);
   s_settle();
 }
@@ -105,16 +113,16 @@ void m_actor_tell(struct actor *a, int (*call)(struct actor *)) {
   M_EQ(gt_unpark(a->task), 0);
 }
 
-void m_actor_draw_limits(struct actor *a, int which) {
-  int64_t soon = gt_now() + (int64_t)m_below(1000000);
-  uint64_t own = m_below(16), scope = m_below(16);
-  a->deadline = own == 0 ? 0 : own < 4 ? soon : own < 6 ? gt_now() + INT64_C(3600000000000) : GT_NEVER;
-  a->scope = scope == 0 ? 0 : scope == 1 ? soon + 10000 : scope == 2 ? gt_now() + INT64_C(3600000000000) : GT_NEVER;
-  int timed = which & MAY_COME_SOON;
-  a->shielded = m_chance(10) && which & MAY_SHIELD;
-  if (!timed && own >= 1 && own < 4) a->deadline = GT_NEVER;
-  if (!timed && scope == 1) a->scope = GT_NEVER;
-  a->may_be_late = timed && ((own >= 1 && own < 4) || (scope == 1 && !a->shielded));
+/* A time: past, soon, some time, or never. Few of them, so that many wait until the same. */
+static int64_t draw_time(uint64_t of) {
+  uint64_t drawn = m_below(of);
+  return drawn == 0 ? 0 : drawn < 4 ? gt_now() + (int64_t)m_below(20) * 100000 : drawn == 4 ? gt_now() + MS(1000) : GT_NEVER;
+}
+
+void m_actor_draw_limits(struct actor *a, int may_shield) {
+  a->deadline = draw_time(14);
+  a->scope = draw_time(25);
+  a->shielded = m_chance(10) && may_shield;
 }
 
 const char *m_actor_limits(const struct actor *a) {
@@ -149,17 +157,35 @@ int m_ends_at_once(struct actor *a) {
   return 1;
 }
 
+static int64_t limit(const struct actor *a) {
+  if (a->inner_shield) return GT_NEVER;
+  return a->shielded || a->deadline < a->scope ? a->deadline : a->scope;
+}
+
+static void timed_out(struct actor *a) {
+  a->should = -ETIMEDOUT;
+  a->should_expire = !a->shielded && a->scope <= a->deadline;
+}
+
+static void waits(struct actor *a) {
+  static uint64_t count;
+  a->waits = 1;
+  a->granted = 0;
+  a->reason = NOT_WOKEN;
+  a->armed = ++count;
+}
+
 int m_would_wait(struct actor *a) {
-  if (a->scope == 0 && !a->shielded) {
-    a->should = -ETIMEDOUT;
-    a->should_expire = 1;
-  } else if (a->deadline == 0) {
-    a->should = -ETIMEDOUT;
-  } else {
-    a->waits = 1;
-    a->granted = 0;
-  }
+  if (limit(a) <= gt_now())
+    timed_out(a);
+  else
+    waits(a);
   return a->waits;
+}
+
+void m_waits_shielded(struct actor *a) {
+  a->inner_shield = 1;
+  waits(a);
 }
 
 static void woken(struct actor *a) {
@@ -175,7 +201,7 @@ void m_granted(struct actor *a, int rc) {
 }
 
 static void disturbed(struct actor *a, enum reason reason) {
-  if (!a->waits || a->shielded || a->inner_shield || a->reason != NOT_WOKEN) return;
+  if (!a->waits || a->reason != NOT_WOKEN || (reason != BY_DEADLINE && (a->shielded || a->inner_shield))) return;
   a->reason = reason; /* the first one stands */
   woken(a);
 }
@@ -193,6 +219,21 @@ void m_interrupt(struct actor *a, int code) {
   disturbed(a, BY_INTERRUPT);
 }
 
+void m_pass(int64_t ns) {
+  M_EQ(gt_clock_advance(ns), 0);
+  int64_t now = gt_now();
+  for (struct actor *next;;) {
+    next = NULL;
+    for (size_t i = 0; i < actor_count; i++) {
+      struct actor *a = actors[i];
+      if (!a->waits || a->reason != NOT_WOKEN || limit(a) > now) continue;
+      if (!next || limit(a) < limit(next) || (limit(a) == limit(next) && a->armed < next->armed)) next = a;
+    }
+    if (!next) return;
+    disturbed(next, BY_DEADLINE);
+  }
+}
+
 void m_withdraw(struct actor *a) {
   int code = a->code_count ? a->codes[0] : 9999;
   M_EQ(gt_interrupt_withdraw(a->task, code), a->code_count ? 0 : -ENOENT);
@@ -200,23 +241,16 @@ void m_withdraw(struct actor *a) {
 }
 
 int m_has_left(struct actor *a) {
-  if (!a->waits) return 0;
-  enum reason reason = a->reason;
-  a->reason = NOT_WOKEN;
-  /* an interrupt that was withdrawn is none */
-  if (reason == BY_INTERRUPT && a->code_count) {
+  if (!a->waits || a->reason == NOT_WOKEN) return 0;
+  /* an interrupt that was withdrawn is none: it looks what else there is, or waits on */
+  if (a->reason == BY_INTERRUPT && a->code_count)
     interrupted(a);
-  } else if (reason == BY_CANCEL || (reason == BY_INTERRUPT && a->cancelled && !a->shielded)) {
+  else if (a->reason == BY_CANCEL || (a->reason == BY_INTERRUPT && a->cancelled))
     a->should = -ECANCELED;
-  } else if (a->may_be_late && !a->busy && a->rc == -ETIMEDOUT) {
-    int64_t now = gt_now();
-    int by_scope = !a->shielded && a->scope <= a->deadline;
-    if ((by_scope ? a->scope : a->deadline) > now) M_FAIL("actor %d timed out too early", a->index);
-    a->should = -ETIMEDOUT;
-    a->should_expire = by_scope;
-  } else {
-    return 0;
-  }
+  else if (limit(a) <= gt_now())
+    timed_out(a);
+  else
+    return waits(a), 0;
   a->waits = 0;
   return 1;
 }
