@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DEEP __attribute__((noinline, noclone))
 
 static volatile int after_call; /* what follows a call keeps it from becoming a jump */
 
