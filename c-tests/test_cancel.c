@@ -355,6 +355,14 @@ TEST(cancel_goes_before_interrupt) {
   s_join(task);
 }
 
+TEST(cancel_goes_before_an_interrupt_that_came_first_in_the_same_turn) {
+  int64_t task = s_spawn(cancelled_and_interrupted, NULL);
+  s_settle();
+  CHECK_EQ(gt_interrupt(task, 1), 0);
+  CHECK_EQ(gt_cancel(task), 0);
+  s_join(task);
+}
+
 TEST(interrupt_goes_before_a_scope_deadline) {
   int64_t scope = gt_deadline_push(gt_now());
   CHECK_EQ(gt_interrupt(gt_self(), 1), 0);

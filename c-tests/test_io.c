@@ -219,6 +219,31 @@ TEST(io_of_nothing_and_of_nowhere) {
   CHECK_EQ(gt_close(fds[0]), 0);
 }
 
+/* Nothing would ever come there: who asked gets told, and does not wait. */
+TEST(io_at_the_wrong_end_is_an_error_at_once) {
+  for (int adopted = 0; adopted < 2; adopted++) {
+    int fds[2];
+    char byte = 'x';
+    struct iovec iov = {&byte, 1};
+    s_pipe(fds, 0);
+    if (adopted) s_adopt_pair(fds);
+    CHECK_EQ(gt_read(fds[1], &byte, 1), -EBADF);
+    CHECK_EQ(gt_readv(fds[1], &iov, 1), -EBADF);
+    CHECK_EQ(gt_write(fds[0], &byte, 1), -EBADF);
+    CHECK_EQ(gt_writev(fds[0], &iov, 1), -EBADF);
+    s_close_pair(fds);
+  }
+  int master = posix_openpt(O_RDWR | O_NOCTTY);
+  if (master < 0) SKIP("no pseudo terminal: errno %d", errno);
+  CHECK_OK(grantpt(master));
+  CHECK_OK(unlockpt(master));
+  int slave = open(ptsname(master), O_WRONLY | O_NOCTTY);
+  char byte;
+  CHECK_OK(slave);
+  CHECK_EQ(gt_read(slave, &byte, 1), -EBADF);
+  s_close_pair((int[]){slave, master});
+}
+
 static void write_to_nobody(void *arg) {
   int fds[2];
   s_pipe(fds, 0);

@@ -1,5 +1,5 @@
-/* What an older kernel or a strict sandbox refuses has a second way: epoll_pwait2 (Linux 5.11), guard markers (6.13). A seccomp
- * filter plays the old kernel. */
+/* What an older kernel or a strict sandbox refuses has a second way: epoll_pwait2 (Linux 5.11), RWF_NOWAIT of pipes (6.4), guard
+ * markers (6.13). A seccomp filter plays the old kernel. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,6 +47,33 @@ TEST(oldkernel_without_epoll_pwait2_waits_in_milliseconds) { without_pwait2(ENOS
 
 TEST_WITH(oldkernel_sandbox_that_forbids_epoll_pwait2, T_LIMITS, 0) { without_pwait2(EPERM); }
 #endif
+
+static void *write_one(void *arg) {
+  CHECK_EQ(gt_write(*(int *)arg, "x", 1), 1);
+  return NULL;
+}
+
+/* Pipes know RWF_NOWAIT since Linux 6.4: before, poll(2) is asked, which says nothing of a wrong end. */
+TEST(oldkernel_without_nowait_reads_and_writes_pipes) {
+  if (s_refuse(SYS_preadv2, 0, EOPNOTSUPP) != 0) SKIP("no seccomp here");
+  if (s_refuse(SYS_pwritev2, 0, EOPNOTSUPP) != 0) SKIP("no seccomp here");
+  for (int adopted = 0; adopted < 2; adopted++) {
+    static char block[65536];
+    int fds[2];
+    char byte;
+    s_pipe(fds, 0);
+    if (adopted) s_adopt_pair(fds);
+    int64_t task = s_spawn(write_one, &fds[1]);
+    CHECK_EQ(gt_read(fds[0], &byte, 1), 1);
+    s_join(task);
+    ssize_t got;
+    while ((got = gt_write_until(fds[1], block, sizeof block, 0)) > 0) continue;
+    CHECK_EQ(got, -ETIMEDOUT); /* full, and nobody was held up */
+    CHECK_EQ(gt_read(fds[1], &byte, 1), -EBADF);
+    CHECK_EQ(gt_write(fds[0], &byte, 1), -EBADF);
+    s_close_pair(fds);
+  }
+}
 
 __attribute__((noinline)) static int recurse(int depth) {
   volatile char frame[1024];

@@ -2825,7 +2825,8 @@ ssize_t gt_read_until(int fd,
 /**
  * Writes up to `len` bytes, letting other tasks run until there is room for some. A descriptor of any kind. One that is not
  * owned may be in blocking mode; its flags are not touched. A regular file is written to at once, which may block the OS
- * thread; gt_pwrite() does not. Raises SIGPIPE as write(2) does; gt_send() does not.
+ * thread (gt_pwrite() does not); so may a terminal in blocking mode that nobody reads. Raises SIGPIPE as write(2) does;
+ * gt_send() does not.
  *
  * Returns the number of bytes, which may be less than len, or
  *   -EINVAL     buf is NULL and len is not 0

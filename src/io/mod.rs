@@ -52,6 +52,8 @@ pub enum Manner {
     Try,
     /// There is no flag against it: on a foreign descriptor ask poll(2) before each try.
     Ask,
+    /// A flag that most kinds of files know keeps it from blocking: the transfer asks poll(2) itself for those that do not.
+    Flag,
 }
 
 /// What a transfer knows of its descriptor.
@@ -119,11 +121,11 @@ fn attempt<T>(
 ) -> Result<T> {
     let mode = match manner {
         Manner::Try => Mode::Plain,
-        Manner::Ask if always => Mode::Plain,
-        Manner::Ask if scheduler.reactor().is_owned(fd) => Mode::Owned,
-        Manner::Ask => Mode::Foreign,
+        Manner::Ask | Manner::Flag if always => Mode::Plain,
+        Manner::Ask | Manner::Flag if scheduler.reactor().is_owned(fd) => Mode::Owned,
+        Manner::Ask | Manner::Flag => Mode::Foreign,
     };
-    if mode == Mode::Foreign && crate::sys::fd::poll_now(fd, dir.event() as i16)? == 0 {
+    if manner == Manner::Ask && mode == Mode::Foreign && crate::sys::fd::poll_now(fd, dir.event() as i16)? == 0 {
         return Err(Error::new(libc::EAGAIN));
     }
     loop {

@@ -236,7 +236,10 @@ impl Scheduler {
 
     #[cold]
     fn disturbed(&self, me: &Task) -> Result<Woken> {
+        // A cancel that came after the interrupt, before the task's turn, still goes first.
+        let cancelled = me.pending.get() & pending::CANCEL != 0 && me.shield.get() == 0;
         match me.wake.get() {
+            Wake::Interrupted | Wake::Signal if cancelled => Err(Error::new(libc::ECANCELED)),
             Wake::Cancelled => Err(Error::new(libc::ECANCELED)),
             Wake::Interrupted if self.deliver_interrupt(me) => Err(Error::new(libc::EINTR)),
             Wake::Signal if self.host_interrupted() => Err(Error::new(libc::EINTR)),
