@@ -1,6 +1,8 @@
 //! What one run must not leave on its thread state for the next: a pooled worker hands its `PyThreadState` on.
 //!
-//! * The thread-state dict. `threading.local` lives there before 3.13, and C extensions keep things in it.
+//! * The thread-state dict. `threading.local` lives there before 3.13, and C extensions keep things in it. asyncio's running loop is
+//!   there too up to 3.12, and `_asyncio` caches it by the number of the state, which lives on: so the loop is unset by the function
+//!   that knows of the cache, and the object that the cache points to stays. (From 3.13 on it is a field, which asyncio unsets.)
 //! * From 3.13 on `threading.local` hangs on two fields of the state instead, both made on first use: a key, and a sentinel whose end
 //!   removes the values. Their place is found by watching a fresh state while a first `threading.local` is used; when it
 //!   cannot be found, workers are not pooled.
@@ -9,13 +11,15 @@
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
-use super::api::{api, drop_ref, new_ref, Obj, PyObject, State};
+use super::api::{api, drop_ref, new_ref, New, Obj, PyObject, State};
 use super::host::version;
 
 /// Index of the first of the two words, 0 while unknown.
 static LOCAL_AT: AtomicUsize = AtomicUsize::new(0);
 static GETTRACE: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
 static GETPROFILE: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
+/// The key of asyncio's running loop in the dict of a thread state.
+static RUNNING_LOOP: AtomicPtr<PyObject> = AtomicPtr::new(null_mut());
 
 /// Words of a thread state that are looked at; every version's is larger.
 const WORDS: usize = 40;
@@ -36,8 +40,10 @@ pub unsafe fn make() -> bool {
             }
             place.store(new_ref(function), Ordering::Relaxed);
         }
+        let key = (api.PyUnicode_InternFromString)(c"__asyncio_running_event_loop__".as_ptr());
+        RUNNING_LOOP.store(key, Ordering::Relaxed);
+        !key.is_null()
     }
-    true
 }
 
 /// See [`known`].
@@ -126,8 +132,13 @@ pub unsafe fn clear(state: State) {
     // itself does; both are made anew on first use.
     unsafe {
         let dict = (api.PyThreadState_GetDict)();
-        if !dict.is_null() {
+        if !dict.is_null() && (api.PyDict_Size)(dict) > 0 {
+            let kept = loop_unset(dict);
             (api.PyDict_Clear)(dict);
+            if !kept.is_null() {
+                (api.PyDict_SetItem)(dict, RUNNING_LOOP.load(Ordering::Relaxed), kept);
+                drop_ref(kept);
+            }
         }
         let at = LOCAL_AT.load(Ordering::Relaxed);
         if at != 0 {
@@ -137,6 +148,37 @@ pub unsafe fn clear(state: State) {
             drop_ref(key);
         }
         reset_tracing();
+    }
+}
+
+/// Unsets asyncio's running loop of the current state, if it ever had one: a new reference to what stands for "none" in its
+/// dict, else NULL. No exception stays set.
+unsafe fn loop_unset(dict: Obj) -> New {
+    let api = api();
+    let key = RUNNING_LOOP.load(Ordering::Relaxed);
+    // SAFETY: the dict is the current state's; what it holds is borrowed until it is counted.
+    unsafe {
+        if (api.PyDict_GetItemWithError)(dict, key).is_null() {
+            (api.PyErr_Clear)();
+            return null_mut();
+        }
+        let module = (api.PyImport_ImportModule)(c"_asyncio".as_ptr());
+        let unset =
+            if module.is_null() { module } else { (api.PyObject_GetAttrString)(module, c"_set_running_loop".as_ptr()) };
+        drop_ref(module);
+        let done = if unset.is_null() {
+            unset
+        } else {
+            (api.PyObject_VectorcallDict)(unset, [api.none].as_ptr(), 1, null_mut())
+        };
+        drop_ref(unset);
+        let held = if done.is_null() { done } else { (api.PyDict_GetItemWithError)(dict, key) };
+        drop_ref(done);
+        (api.PyErr_Clear)();
+        if held.is_null() {
+            return null_mut();
+        }
+        new_ref(held)
     }
 }
 
