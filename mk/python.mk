@@ -7,6 +7,8 @@ PY_VERSION  = $(shell $(PYTHON) -c 'import sys, sysconfig; d = "-dbg" if sysconf
 PY_VENV     = build/venv-$(PY_VERSION)
 LINT_VENV   = build/venv-lint-$(PY_VERSION)
 PYTEST_ARGS ?=
+# Packages that some tests run with; those that cannot be had are left out, and their tests skip.
+PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop
 
 .PHONY: test-python test-stdlib lint-python
 
@@ -16,7 +18,13 @@ $(PY_VENV)/ready:
 	$(PY_VENV)/bin/python -m pip install -q --disable-pip-version-check pytest
 	touch $@
 
-test-python: $(CARGO_LIB).so $(PY_VENV)/ready ## the Python tests; PYTHON=… chooses the interpreter
+$(PY_VENV)/packages: $(PY_VENV)/ready
+	-for package in $(PY_PACKAGES); do \
+	  timeout 120 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --disable-pip-version-check $$package \
+	    || echo "cannot install $$package"; done
+	touch $@
+
+test-python: $(CARGO_LIB).so $(PY_VENV)/packages ## the Python tests; PYTHON=… chooses the interpreter
 	cd bindings/python && GREENRT_LIBRARY=$(abspath $(CARGO_LIB).so) \
 	  $(abspath $(PY_VENV))/bin/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)
 

@@ -11,8 +11,10 @@
     sync        Lock, RLock, Condition, Event, ...  result      AsyncResult
     threadpool  offload, ThreadPoolExecutor         server      StreamServer, DatagramServer
     monkey      patch_all, patch, original          debug       print_tasks
+    aio         run, wait: asyncio and tasks
 """
 
+from importlib import import_module
 from typing import Any
 
 from greenrt._core.task import Task, TaskExit, current, sleep, spawn, spawn_after
@@ -49,4 +51,6 @@ def __getattr__(name: str) -> Any:
 
         globals()["offload"] = offload
         return offload
+    if name == "aio":
+        return import_module("greenrt.aio")
     raise AttributeError(f"module 'greenrt' has no attribute {name!r}")

@@ -1,11 +1,13 @@
 """Runs every script of isolated/ in an interpreter of its own; each must exit with 0 and print `pass` as its last line.
 
-A script may say how it wants to be run, in its first lines: `# flags: -X dev`, `# timeout: 120`, `# env: NAME=value`.
+A script may say how it wants to be run, in its first lines: `# flags: -X dev`, `# timeout: 120`, `# env: NAME=value`; and what it
+cannot do without: `# needs: uvloop greenlet` (modules; skipped without them).
 """
 
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ def directives(script: Path) -> dict[str, str]:
     for line in script.read_text().splitlines():
         if not line.startswith("#"):
             break
-        match = re.match(r"# (flags|timeout|env): (.*)", line)
+        match = re.match(r"# (flags|timeout|env|needs): (.*)", line)
         if match:
             found[match.group(1)] = match.group(2).strip()
     return found
@@ -29,6 +31,9 @@ def directives(script: Path) -> dict[str, str]:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_script_passes(script: Path) -> None:
     wanted = directives(script)
+    for module in wanted.get("needs", "").split():
+        if find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
     flags = wanted.get("flags", "").split()
     extra = dict(pair.split("=", 1) for pair in wanted.get("env", "").split())
     result = run_python("-X", "faulthandler", *flags, str(script), timeout=float(wanted.get("timeout", "60")), **extra)

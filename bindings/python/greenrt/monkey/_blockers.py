@@ -22,6 +22,7 @@ KNOWN: dict[str, str] = {
     "pyodbc": "the ODBC driver waits in C",
     "rados": "librados waits in C",
     "snowflake.connector.nanoarrow_arrow_iterator": "the Arrow part waits in C",
+    "uvloop": "libuv waits in C; run its loop on a thread of its own: greenrt.aio.Loop(uvloop.new_event_loop, thread=True)",
     "zmq": "libzmq waits in C; use zmq.green-like polling with select, or zmq.asyncio",
 }
 
