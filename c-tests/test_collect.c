@@ -1,6 +1,7 @@
 /* For garbage-collected hosts: what a conservative collector sees of the stacks of all tasks, and of the library's memory, whenever it
  * stops the world. */
 #include <errno.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "toy_gc.h"
@@ -123,13 +124,40 @@ static void *stay(void *arg) {
   return arg;
 }
 
+/* Stops workers for a look: a task on each blocks the OS thread, behind all that was there before. */
+static struct {
+  int64_t tasks[2];
+  int count;
+  atomic_int stopped;
+  sem_t go;
+} world;
+
+static void *stop_here(void *arg) {
+  world.stopped++;
+  while (sem_wait(&world.go) != 0) CHECK_EQ(errno, EINTR);
+  return arg;
+}
+
+static void stop_workers(int count) {
+  world.count = count;
+  CHECK_EQ(sem_init(&world.go, 0, 0), 0);
+  for (int i = 0; i < count; i++) CHECK_GT(world.tasks[i] = gt_spawn_on((unsigned)i, stop_here, NULL), 0);
+  while (world.stopped < count) gt_sleep(MS(1));
+}
+
+static void go_on(void) {
+  for (int i = 0; i < world.count; i++) sem_post(&world.go);
+  for (int i = 0; i < world.count; i++) s_join(world.tasks[i]);
+  sem_destroy(&world.go);
+}
+
 TEST(collect_stacks_of_all_os_threads_are_visited) {
   int64_t guests[4];
   CHECK_GT(gt_self(), 0); /* this thread has a root, too */
   CHECK_EQ(gt_workers_start(2, NULL), 2);
   for (int i = 0; i < 4; i++) CHECK_GT(guests[i] = gt_spawn_on((unsigned)i % 2, stay, NULL), 0);
   while (on_worker < 4) gt_sleep(MS(1));
-  s_real_sleep(20); /* they have parked; nobody moves any more */
+  stop_workers(2);
   uintptr_t threads[2];
   for (int i = 0; i < 4; i++) {
     gt_stack_t stack = stack_of(guests[i]);
@@ -142,7 +170,8 @@ TEST(collect_stacks_of_all_os_threads_are_visited) {
   }
   CHECK_NE(threads[0], threads[1]);
   struct found found = {.task = gt_self()};
-  CHECK_EQ(gt_stacks_each(look_for, &found), 7); /* four guests, three roots */
+  CHECK_EQ(gt_stacks_each(look_for, &found), 9); /* four guests, three roots, and those that block */
+  go_on();
   for (int i = 0; i < 4; i++) CHECK_EQ(gt_unpark(guests[i]), 0);
   for (int i = 0; i < 4; i++) s_join(guests[i]);
   CHECK_EQ(gt_workers_stop(), 0);
@@ -163,10 +192,11 @@ TEST(collect_a_task_that_ended_elsewhere_shows_no_stack_any_more) {
   while (on_worker < 1) gt_sleep(MS(1));
   CHECK_GT(parked = gt_spawn_on(0, stay, NULL), 0);
   while (on_worker < 2) gt_sleep(MS(1));
-  s_real_sleep(20);
+  stop_workers(1);
   struct found found = {.task = ended};
-  CHECK_EQ(gt_stacks_each(look_for, &found), 3); /* two roots, and the parked one */
+  CHECK_EQ(gt_stacks_each(look_for, &found), 4); /* two roots, the parked one, and the one that blocks */
   CHECK_EQ(found.count, 0);
+  go_on();
   CHECK(s_join(ended) == &on_worker);
   CHECK_EQ(gt_unpark(parked), 0);
   s_join(parked);

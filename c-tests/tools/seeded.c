@@ -97,12 +97,21 @@ static void *counts_too_far(void *arg) {
 }
 
 static volatile int shared;
+static int arrived, left;
+
+/* Relaxed: the adders are there at one time, and nothing orders one before another. Asleep: the tool knows only so much of the past. */
+static void wait_for_all(int *count) {
+  __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+  while (__atomic_load_n(count, __ATOMIC_RELAXED) < 3) gt_sleep(1000000);
+}
 
 static void *adds(void *arg) {
+  wait_for_all(&arrived);
   for (int i = 0; i < 2000; i++) {
     shared++;
     gt_yield();
   }
+  wait_for_all(&left);
   return arg;
 }
 
