@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <greenrt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,6 +250,15 @@ static const struct tool *tool_named(const char *name) {
   return NULL;
 }
 
+static void *nothing(void *arg) { return arg; }
+
+/* ThreadSanitizer starts a thread of its own with the first of ours and one in each forked child. Begun here, each test has one of
+ * them, whatever it does. */
+static void first_thread(void) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, nothing, NULL) == 0) pthread_join(thread, NULL);
+}
+
 static int usage(void) {
   fprintf(stderr, "usage: tests [--list] [--timeout SECONDS] [-j N] [--tool TOOL] [NAME...]\n");
   return 2;
@@ -275,6 +285,7 @@ int main(int argc, char **argv) {
     if (list) printf("%s  %s:%d\n", test->name, test->file, test->line);
   }
   if (list) return 0;
+  if (strcmp(tool->name, "tsan") == 0) first_thread();
   printf("TAP version 13\n1..%d\n", count);
   run_all(argv + at, argc - at, width, seconds);
   if (skipped)

@@ -3,12 +3,12 @@
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::Mutex;
 
 use super::dump;
 use crate::error::{Error, Result};
 use crate::home;
 use crate::sched::Scheduler;
+use crate::sys::sync::Mutex;
 
 /// The signal that asks, 0 for none; and what its action was before.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);

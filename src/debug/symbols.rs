@@ -8,10 +8,10 @@ use std::cell::UnsafeCell;
 use std::collections::HashMap;
 use std::ffi::{c_void, CStr};
 use std::fmt::Write;
-use std::sync::{Mutex, MutexGuard};
 
 use super::unwind::Frame;
 use crate::sys::faults::{beyond, within};
+use crate::sys::sync::{Mutex, MutexGuard};
 
 /// The crate's cache is one for the process; a fork must not find it half written.
 static CACHE: Mutex<()> = Mutex::new(());

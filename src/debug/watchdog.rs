@@ -10,7 +10,6 @@
 use std::ffi::c_void;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
 use super::aside::STACK;
 use super::capture::{self, Signal, Thread};
@@ -22,6 +21,7 @@ use crate::home::{self, Progress, Watched, INSIDE};
 use crate::sched::report::WATCHERS;
 use crate::sched::task::NAME;
 use crate::sched::try_box;
+use crate::sys::sync::{Mutex, MutexGuard};
 use crate::sys::thread::{self, End, Signals};
 use crate::sys::{clock, futex};
 

@@ -58,11 +58,6 @@ mod seen {
                 _ => Err(TryLockError::WouldBlock),
             }
         }
-
-        /// The value, by an exclusive reference.
-        pub fn get_mut(&mut self) -> LockResult<&mut T> {
-            Ok(self.value.get_mut())
-        }
     }
 
     impl<T: ?Sized> Deref for MutexGuard<'_, T> {
