@@ -243,10 +243,10 @@ void m_withdraw(struct actor *a) {
 int m_has_left(struct actor *a) {
   if (!a->waits || a->reason == NOT_WOKEN) return 0;
   /* an interrupt that was withdrawn is none: it looks what else there is, or waits on */
-  if (a->reason == BY_INTERRUPT && a->code_count)
-    interrupted(a);
-  else if (a->reason == BY_CANCEL || (a->reason == BY_INTERRUPT && a->cancelled))
+  if (a->reason == BY_CANCEL || (a->reason == BY_INTERRUPT && a->cancelled)) /* also one that came after the interrupt */
     a->should = -ECANCELED;
+  else if (a->reason == BY_INTERRUPT && a->code_count)
+    interrupted(a);
   else if (limit(a) <= gt_now())
     timed_out(a);
   else
