@@ -1,11 +1,14 @@
 """threading, queue and concurrent.futures of the standard library, unmodified, on tasks of one OS thread."""
 
 import concurrent.futures
+import errno
 import os
 import queue
+import signal
 import threading
 import time
 
+import greenrt
 from greenrt import monkey
 
 monkey.patch_all()
@@ -257,4 +260,48 @@ silent.start()
 silent.join()
 assert threading.active_count() == 1, threading.enumerate()
 assert monkey.native.patch_waiting() == 0
+
+# Functions of the C library that take an OS thread's ident: a task's stands for its OS thread
+told = []
+signal.signal(signal.SIGUSR1, lambda *_: told.append(threading.current_thread()))
+
+
+def kill_and_ask(ident):
+    signal.pthread_kill(ident, signal.SIGUSR1)
+    while not told:
+        time.sleep(0.001)
+    clocks.append(time.pthread_getcpuclockid(ident))
+
+
+for ident in (None, threading.get_ident()):
+    told.clear()
+    clocks = []
+    of_a_task = threading.Thread(target=lambda: kill_and_ask(ident or threading.get_ident()))
+    of_a_task.start()
+    of_a_task.join()
+    assert told == [threading.main_thread()], told
+    assert clocks == [time.pthread_getcpuclockid(threading.get_ident())]
+NOBODY = 0x5EED00000000
+for call in (lambda: signal.pthread_kill(NOBODY, 0), lambda: time.pthread_getcpuclockid(NOBODY)):
+    try:
+        call()
+        raise AssertionError("there is no such thread")
+    except OSError as error:
+        assert error.errno == errno.ESRCH, error
+sleeper = greenrt.spawn(time.sleep, 5)
+elsewhere = []
+
+
+def from_a_real_thread():
+    signal.pthread_kill(sleeper.ident, signal.SIGUSR1)
+    try:
+        time.pthread_getcpuclockid(sleeper.ident)
+    except OSError as error:
+        elsewhere.append(error.errno)
+
+
+told.clear()
+greenrt.offload(from_a_real_thread)
+assert told == [threading.main_thread()] and elsewhere == [errno.ESRCH], (told, elsewhere)
+sleeper.kill()
 print("pass")

@@ -10,6 +10,7 @@ TIGHT = "a loop that never waits is not interrupted: tasks take turns where they
 
 # test -> reason
 FAILS = {
+    "test_fork1.ForkTest.test_threaded_import_lock_fork": "the import lock of the imp module belongs to the OS thread",
     "test_poll.PollTests.test_threaded_poll": "two tasks may poll one object at a time; CPython refuses that to threads",
     "test_threading.ThreadTests.test_foreign_thread": DUMMY,
     "test_threading.ThreadTests.test_ident_of_no_threading_threads": DUMMY,
@@ -26,26 +27,45 @@ PASSES_FROM = {
 
 # beginning of a test's name -> reason
 LEFT_OUT = {
+    "test_asyncio.test_base_events.BaseEventLoopTests.test_asyncgen_finalization_by_gc_in_other_thread": TIGHT,
     "test_signal.StressTest.test_stress_modifying_handlers": TIGHT,
     "test_socket.ThreadedVSOCKSocketStreamTest": "needs a vsock device; hangs without one on every Python",
     "test_threading.InterruptMainTests.test_can_interrupt_tight_loops": TIGHT,
     "test_threading.ThreadTests.test_import_from_another_thread": "fails without greenrt too where a .pth file imports threading",
 }
 
+# Tests that set signal handlers, or whose handlers raise, which Python has happen in the main thread only: they run in the root task.
+MAIN_THREAD = [
+    "test_asyncio.*",
+    "test_fork1.*",
+    "test_selectors.*.test_select_interrupt_*",
+    "test_signal.*",
+    "test_socket.*.test_sendall_interrupted*",
+    "test_socket.Interrupted*",
+    "test_threading.InterruptMainTests.*",
+    "test_threadsignals.*",
+]
+
 MODULES = [
+    "test_context",
+    "test_contextlib",
     "test_epoll",
+    "test_fork1",
     "test_ftplib",
     "test_httplib",
     "test_httpservers",
     "test_imaplib",
     "test_io",
+    "test_logging",
+    "test_os",
     "test_poll",
     "test_poplib",
     "test_queue",
     "test_sched",
-    "test_smtplib",
     "test_select",
     "test_selectors",
+    "test_signal",
+    "test_smtplib",
     "test_socket",
     "test_socketserver",
     "test_ssl",
@@ -55,5 +75,6 @@ MODULES = [
     "test_threading",
     "test_threading_local",
     "test_threadsignals",
+    "test_time",
     "test_urllib2_localnet",
 ]

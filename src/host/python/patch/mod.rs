@@ -25,6 +25,7 @@
 //! | semlock.rs | `_multiprocessing.SemLock` |
 //! | ends.rs | the end of an OS thread, as a descriptor |
 //! | values.rs | numbers and bytes as arguments and results |
+//! | osthread.rs | functions that take a thread's ident for an OS thread's: `signal.pthread_kill` |
 //! | fork.rs, wait.rs, system.rs | `os.fork` from a task; `os.waitpid` and its relatives; `os.system` |
 //! | builtins.rs | what the Python package calls |
 //!
@@ -50,6 +51,7 @@ pub(crate) mod layout;
 mod lock;
 mod names;
 mod os;
+mod osthread;
 mod queue;
 mod resolve;
 mod rlock;

@@ -6,8 +6,8 @@
 use super::super::api::{api, drop_ref, type_of, MethodDef, New, Obj};
 use super::call::{Args, Entries, Primitive};
 use super::{
-    buffered, fileio, flock, fork, ghost, handle, ident, input, layout, lock, names, os, queue, resolve, rlock, select,
-    semlock, shapes, sigwait, socket, ssl, system, thread, time, wait,
+    buffered, fileio, flock, fork, ghost, handle, ident, input, layout, lock, names, os, osthread, queue, resolve,
+    rlock, select, semlock, shapes, sigwait, socket, ssl, system, thread, time, wait,
 };
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
@@ -177,6 +177,8 @@ macro_rules! primitives {
 primitives! {
     GetIdent Identity "_thread.get_ident" ident::get_ident;
     MainThreadIdent Identity "_thread._get_main_thread_ident" fork::main_thread_ident;
+    PthreadKill Identity "_signal.pthread_kill" osthread::pthread_kill;
+    PthreadCpuClock Identity "time.pthread_getcpuclockid" osthread::pthread_getcpuclockid;
     RLockAcquire Identity "_thread.RLock.acquire" rlock::acquire;
     RLockEnter Identity "_thread.RLock.__enter__" rlock::acquire;
     RLockRelease Identity "_thread.RLock.release" rlock::release;
