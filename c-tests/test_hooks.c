@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 static struct toy_thread vm;
 static gt_host_t host;
@@ -342,6 +345,126 @@ TEST(hooks_table_is_checked) {
   toy_end(&vm);
   CHECK_EQ(gt_host_set(NULL), 0);
   s_join(s_spawn(nothing, NULL));
+}
+
+/* -- what the VM tells of its own calls */
+
+static size_t trace(void *state, char *place, size_t max) {
+  struct toy_state *it = state ? state : toy_current();
+  return (size_t)snprintf(place, max, "  toy calls of state %d%s\n", it->number, state ? "" : ", which runs");
+}
+
+static const char *dumped(void) {
+  static char text[65536];
+  FILE *file = tmpfile();
+  CHECK(file != NULL);
+  CHECK_EQ(gt_dump(fileno(file)), 0);
+  ssize_t n = pread(fileno(file), text, sizeof text - 1, 0);
+  CHECK_OK(n);
+  text[n] = 0;
+  fclose(file);
+  return text;
+}
+
+TEST(hooks_trace_has_its_lines_in_a_dump) {
+  toy_begin(&vm, &host);
+  host.trace = trace;
+  CHECK_EQ(gt_host_set(&host), 0);
+  int64_t a = s_spawn(park_once, NULL), b = s_spawn(park_once, NULL);
+  CHECK_EQ(gt_yield(), 0);
+  int64_t fresh = s_spawn(nothing, NULL); /* has a state, and no call yet */
+  const char *text = dumped();
+  CHECK_HAS(text, "  toy calls of state 0, which runs\n");
+  CHECK_HAS(text, "  toy calls of state 1\ntask ");
+  CHECK_HAS(text, "  toy calls of state 2\ntask ");
+  CHECK_HAS(text, "  toy calls of state 3\ngreenrt: end of dump");
+  CHECK_EQ(gt_unpark(a), 0);
+  CHECK_EQ(gt_unpark(b), 0);
+  s_join(a);
+  s_join(b);
+  s_join(fresh);
+  toy_end(&vm);
+}
+
+static size_t trace_a_lot(void *state, char *place, size_t max) {
+  (void)state;
+  memset(place, 'x', max);
+  return max + 1000;
+}
+
+TEST(hooks_trace_that_says_too_much_is_cut) {
+  toy_begin(&vm, &host);
+  host.trace = trace_a_lot;
+  CHECK_EQ(gt_host_set(&host), 0);
+  CHECK_HAS(dumped(), "xxxx\ngreenrt: end of dump");
+  toy_end(&vm);
+}
+
+static struct {
+  char host[200], text[4096];
+  atomic_int count;
+} report;
+
+static void keep_report(const gt_watchdog_report_t *r, void *arg) {
+  (void)arg;
+  if (report.count == 0) {
+    snprintf(report.host, sizeof report.host, "%s", r->host);
+    snprintf(report.text, sizeof report.text, "%s", r->text);
+  }
+  report.count++;
+}
+
+static void *hold(void *arg) {
+  while (report.count == 0) vm.answer = 0;
+  return arg;
+}
+
+TEST(hooks_trace_has_its_lines_in_a_watchdog_report) {
+  toy_begin(&vm, &host);
+  host.trace = trace;
+  CHECK_EQ(gt_host_set(&host), 0);
+  CHECK_EQ(gt_watchdog_start(MS(40), keep_report, NULL), 0);
+  s_join(s_spawn(hold, NULL));
+  CHECK_EQ(gt_watchdog_stop(), 0);
+  CHECK_STR(report.host, "  toy calls of state 1, which runs\n");
+  CHECK_HAS(report.text, " hold");
+  CHECK_HAS(report.text, report.host);
+  toy_end(&vm);
+}
+
+/* -- the VM's word in what is a deadlock */
+
+static int asked, answer;
+
+static int deadlocked(void) {
+  CHECK(toy_thread()->holds_lock);
+  asked++;
+  return answer;
+}
+
+TEST(hooks_deadlock_is_one_when_the_host_agrees) {
+  struct sigaction action = {.sa_handler = on_signal};
+  struct itimerval often = {{0, 5000}, {0, 5000}}, never = {{0, 0}, {0, 0}};
+  gt_config_t config = {.size = sizeof config, .deadlock = GT_DEADLOCK_ERROR};
+  CHECK_EQ(gt_config(&config), 0);
+  toy_begin(&vm, &host);
+  host.deadlocked = deadlocked;
+  CHECK_EQ(gt_host_set(&host), 0);
+  CHECK_OK(sigaction(SIGALRM, &action, NULL));
+  CHECK_OK(setitimer(ITIMER_REAL, &often, NULL));
+  vm.answer = 1;
+  CHECK_EQ(gt_park(), -EINTR); /* the host says: somebody can end it */
+  CHECK_GT(asked, 0);
+  CHECK_OK(setitimer(ITIMER_REAL, &never, NULL));
+  answer = 1;
+  CHECK_EQ(gt_park(), -EDEADLK);
+  host.deadlocked = NULL;
+  CHECK_EQ(gt_host_set(&host), 0);
+  CHECK_OK(setitimer(ITIMER_REAL, &often, NULL));
+  CHECK_EQ(gt_park(), -EINTR); /* a host that is not asked may have threads that wake */
+  CHECK_OK(setitimer(ITIMER_REAL, &never, NULL));
+  vm.answer = 0;
+  toy_end(&vm);
 }
 
 static void *park_any(void *arg) {

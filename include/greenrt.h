@@ -879,7 +879,7 @@ typedef struct gt_serve_opts_t {
  * PyEval_RestoreThread, PyUnstable_ThreadState_SetStackProtection, PyErr_CheckSignals.
  *
  * The first four go together, as do release and acquire. A hook may let other OS threads run. state_clear and
- * interrupted may block the task; the others may not.
+ * interrupted may block the task; the others may not. trace and deadlocked are for finding what blocks.
  */
 typedef struct gt_host_t {
     /**
@@ -927,6 +927,17 @@ typedef struct gt_host_t {
      * A pthread key that is set to the incoming state before swap; or NULL.
      */
     const uint32_t *tls_key;
+    /**
+     * Writes the VM's own calls as lines of text, for dumps and reports, and returns how many bytes it wrote, at most `max`.
+     * `state` is that of a task that does not run, while its OS thread stands still; or NULL: what is current on the calling
+     * OS thread, then also in a signal handler and in the middle of anything. It takes no lock and allocates nothing.
+     */
+    size_t (*trace)(void *state, char *text, size_t max);
+    /**
+     * Asked before a deadlock is reported, on the task that waits; 0: it is none, somebody of whom the library does not know
+     * can end it. NULL: never is.
+     */
+    int (*deadlocked)(void);
 } gt_host_t;
 
 /**
@@ -1120,6 +1131,10 @@ typedef struct gt_watchdog_report_t {
      * Its name, "" without one.
      */
     char name[32];
+    /**
+     * What its host told of its own calls (gt_host_t, trace), "" without: valid until the callback returns.
+     */
+    const char *host;
 } gt_watchdog_report_t;
 
 /**

@@ -1,7 +1,7 @@
 //! Where an OS thread stands that nobody can ask: a signal makes it say so itself.
 //!
 //! The handler notes the registers that it interrupted, which task they are of, and a copy of the innermost part of its
-//! stack, and is done: microseconds. Who asked walks the copy at leisure, on a thread of its own. So the handler takes no
+//! stack, has the host tell of its own calls, and is done: microseconds. Who asked walks the copy at leisure, on a thread of its own. So the handler takes no
 //! lock, not the loader's either, and it does not matter what the thread holds while it stands there.
 //!
 //! The signal is SIGURG: nobody sends it by itself unless a program asked for it (fcntl(2), F_SETOWN), its default action is
@@ -25,6 +25,8 @@ use crate::sys::{clock, futex};
 
 /// Bytes of a stack that are copied, from its innermost end.
 const COPY: usize = 128 * 1024;
+/// Bytes of what a host tells of its own calls.
+pub const TOLD: usize = 16 * 1024;
 /// How long a thread is waited for that does not take the signal: it blocks it, or does not get to run.
 const PATIENCE: i64 = 1_000_000_000;
 
@@ -46,9 +48,10 @@ pub struct Seen {
     pub switches: u64,
     registers: Option<Registers>,
     copied: usize,
+    told: usize,
 }
 
-const NOTHING: Seen = Seen { task: 0, name: [0; NAME], entry: 0, switches: 0, registers: None, copied: 0 };
+const NOTHING: Seen = Seen { task: 0, name: [0; NAME], entry: 0, switches: 0, registers: None, copied: 0, told: 0 };
 
 struct Request {
     stage: AtomicU32,
@@ -58,6 +61,7 @@ struct Request {
     high: AtomicUsize,
     seen: UnsafeCell<Seen>,
     copy: UnsafeCell<[u8; COPY]>,
+    told: UnsafeCell<[u8; TOLD]>,
 }
 
 // SAFETY: A1.
@@ -70,6 +74,7 @@ static REQUEST: Request = Request {
     high: AtomicUsize::new(0),
     seen: UnsafeCell::new(NOTHING),
     copy: UnsafeCell::new([0; COPY]),
+    told: UnsafeCell::new([0; TOLD]),
 };
 
 extern "C" fn asked(_signal: i32, _info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -96,6 +101,8 @@ unsafe fn note(context: *const c_void) -> Seen {
     seen.name = task.name.get();
     seen.entry = task.entry.get().map_or(0, |e| e as usize);
     seen.switches = s.progress().switches.get();
+    // SAFETY: A1.
+    seen.told = s.host_trace_here(unsafe { &mut *REQUEST.told.get() });
     let Some(sp) = seen.registers.map(|r| r.sp()) else { return seen };
     let (low, high) = match task.base.get() as usize {
         0 => (REQUEST.low.load(Ordering::Relaxed), REQUEST.high.load(Ordering::Relaxed)),
@@ -173,6 +180,17 @@ impl Seen {
     pub fn calls(&self) -> Option<(Registers, View)> {
         self.registers.map(|r| (r, View { address: r.sp(), at: REQUEST.copy.get().cast(), len: self.copied }))
     }
+
+    /// What its host told of its own calls; valid until the next [`ask`].
+    pub fn told(&self) -> &'static str {
+        // SAFETY: A1: written before DONE was seen, and by nobody until the thread is asked again.
+        text(unsafe { &(&*REQUEST.told.get())[..self.told] })
+    }
+}
+
+/// A host's lines: what is text of them.
+pub fn text(told: &[u8]) -> &str {
+    told.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
 /// The signal that threads are asked with.

@@ -13,6 +13,7 @@ use std::fmt::{Display, Formatter, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::aside::aside;
+use super::capture::{text, TOLD};
 use super::facts::{self, Facts};
 use super::stacks;
 use super::symbols::Names;
@@ -91,13 +92,33 @@ pub fn write(s: &'static Scheduler, fd: i32, title: &str) -> Result<()> {
     }
     let here = Registers::here();
     let thread = stacks::of_thread();
+    let told = told_here(s);
     aside(|| {
         let _turn = Turn::take();
         let mut out = Out::new(fd);
-        all(s, here, thread, title, &mut out);
+        all(s, &Caller { here, thread, told: text(&told) }, title, &mut out);
         out.flush();
         out.failed.map_or(Ok(()), Err)
     })?
+}
+
+/// Who asks for a dump, as only its own thread knows it: its registers, the bounds of the thread's stack, what the host tells
+/// of its calls.
+struct Caller<'a> {
+    here: Option<Registers>,
+    thread: (usize, usize),
+    told: &'a str,
+}
+
+/// What the host tells of the running task, on its own thread. Nothing when there is no memory for it.
+fn told_here(s: &Scheduler) -> Vec<u8> {
+    let mut told = Vec::new();
+    if s.host_traces() && told.try_reserve_exact(TOLD).is_ok() {
+        told.resize(TOLD, 0);
+        let len = s.host_trace_here(&mut told);
+        told.truncate(len);
+    }
+    told
 }
 
 /// The deadlock report, on standard error. False if it could not be written.
@@ -132,7 +153,7 @@ impl Drop for Turn {
     }
 }
 
-fn all(s: &'static Scheduler, here: Option<Registers>, thread: (usize, usize), title: &str, out: &mut Out) {
+fn all(s: &'static Scheduler, caller: &Caller, title: &str, out: &mut Out) {
     let count = facts::list(s, &mut []);
     let now = clock::coarse();
     let _ = writeln!(out, "greenrt: {title} of {count} tasks at {} s", seconds(now));
@@ -142,9 +163,16 @@ fn all(s: &'static Scheduler, here: Option<Registers>, thread: (usize, usize), t
             return;
         }
         let mut frames = [Frame { ip: 0, after_call: false }; FRAMES];
-        let found = facts::frames(s, task, here, thread, &mut walker, &mut frames);
-        head(&facts::of(s, task, thread), facts::high_water(task), now, &mut names, out);
+        let found = facts::frames(s, task, caller.here, caller.thread, &mut walker, &mut frames);
+        head(&facts::of(s, task, caller.thread), facts::high_water(task), now, &mut names, out);
         calls(&frames[..found], &mut names, out);
+        if std::ptr::eq(task, s.me()) {
+            lines(caller.told, out);
+        } else {
+            let mut told = [0; TOLD];
+            let len = s.host_trace_of(task, &mut told);
+            lines(text(&told[..len]), out);
+        }
         if out.len > PIECE {
             out.flush();
         }
@@ -200,6 +228,14 @@ fn head(f: &Facts, high: usize, now: i64, names: &mut Names, out: &mut impl Writ
 pub fn calls(frames: &[Frame], names: &mut Names, out: &mut impl Write) {
     for (i, &frame) in frames.iter().enumerate() {
         let _ = writeln!(out, "  #{i} {:#x} {}", frame.ip, names.frame(frame));
+    }
+}
+
+/// What a host told, as lines of their own.
+pub fn lines(told: &str, out: &mut impl Write) {
+    let _ = out.write_str(told);
+    if !told.is_empty() && !told.ends_with('\n') {
+        let _ = writeln!(out);
     }
 }
 

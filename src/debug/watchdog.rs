@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::aside::STACK;
 use super::capture::{self, Signal, Thread};
-use super::dump::{calls, printable, seconds};
+use super::dump::{calls, lines, printable, seconds};
 use super::symbols::{Names, Text};
 use super::unwind::{Frame, Walker, FRAMES};
 use crate::error::{Error, Result};
@@ -48,6 +48,8 @@ pub struct Report<'a> {
     pub thread: i32,
     /// Its calls, innermost first.
     pub addresses: &'a [usize],
+    /// What its host told of its own calls.
+    pub host: &'a str,
     /// All that as lines of text.
     pub text: &'a str,
 }
@@ -252,6 +254,7 @@ impl Watchdog {
             count: due.hold.count,
             thread: due.thread.id,
             addresses: &addresses[..found],
+            host: from.map_or("", |s| s.told()),
             text: "",
         };
         let text = text(&report, frames);
@@ -318,6 +321,7 @@ fn text(r: &Report, frames: &[Frame]) -> Text {
         let _ = writeln!(out, "  where it stands is not known: the thread did not take the signal");
     }
     calls(frames, &mut names, &mut out);
+    lines(r.host, &mut out);
     out
 }
 

@@ -12,7 +12,7 @@ use crate::sched::{self, Host, Scheduler, CARRIED_WORDS};
 /// PyEval_RestoreThread, PyUnstable_ThreadState_SetStackProtection, PyErr_CheckSignals.
 ///
 /// The first four go together, as do release and acquire. A hook may let other OS threads run. state_clear and
-/// interrupted may block the task; the others may not.
+/// interrupted may block the task; the others may not. trace and deadlocked are for finding what blocks.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types, reason = "the C name")]
@@ -40,6 +40,13 @@ pub struct gt_host_t {
     pub interrupted: Option<unsafe extern "C" fn() -> libc::c_int>,
     /// A pthread key that is set to the incoming state before swap; or NULL.
     pub tls_key: *const u32,
+    /// Writes the VM's own calls as lines of text, for dumps and reports, and returns how many bytes it wrote, at most `max`.
+    /// `state` is that of a task that does not run, while its OS thread stands still; or NULL: what is current on the calling
+    /// OS thread, then also in a signal handler and in the middle of anything. It takes no lock and allocates nothing.
+    pub trace: Option<unsafe extern "C" fn(state: *mut c_void, text: *mut libc::c_char, max: usize) -> usize>,
+    /// Asked before a deadlock is reported, on the task that waits; 0: it is none, somebody of whom the library does not know
+    /// can end it. NULL: never is.
+    pub deadlocked: Option<unsafe extern "C" fn() -> libc::c_int>,
 }
 
 const SMALLEST: usize = std::mem::size_of::<usize>() * 6;
@@ -82,6 +89,8 @@ pub unsafe extern "C" fn gt_host_set(host: *const gt_host_t) -> libc::c_int {
             interrupted: h.interrupted,
             // SAFETY: NULL or readable by the caller.
             tls_key: unsafe { h.tls_key.as_ref() }.copied(),
+            trace: h.trace,
+            deadlocked: h.deadlocked,
         };
         scheduler.set_host(Some(host)).map(|()| 0)
     })

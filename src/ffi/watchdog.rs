@@ -35,6 +35,8 @@ pub struct gt_watchdog_report_t {
     pub thread: i32,
     /// Its name, "" without one.
     pub name: [libc::c_char; 32],
+    /// What its host told of its own calls (gt_host_t, trace), "" without: valid until the callback returns.
+    pub host: *const libc::c_char,
 }
 
 /// Is told of a task that has not switched; on the watchdog's own OS thread, which has no scheduler.
@@ -102,7 +104,7 @@ pub extern "C" fn gt_watchdog_stop() -> libc::c_int {
 }
 
 fn call(callback: &Callback, r: &Report) {
-    let Ok(text) = terminated(r.text) else { return };
+    let (Ok(text), Ok(host)) = (terminated(r.text), terminated(r.host)) else { return };
     let report = gt_watchdog_report_t {
         size: std::mem::size_of::<gt_watchdog_report_t>(),
         task: r.task,
@@ -115,6 +117,7 @@ fn call(callback: &Callback, r: &Report) {
         count: r.count,
         thread: r.thread,
         name: r.name.map(|b| b as libc::c_char),
+        host: host.as_ptr().cast(),
     };
     // SAFETY: who started the watchdog promised that it can be called.
     unsafe { (callback.function)(&report, callback.arg) };

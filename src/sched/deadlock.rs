@@ -1,5 +1,6 @@
 //! A wait that nothing can end: no timer, no descriptor waited on, no job, no waker, no other scheduler; and where tasks
-//! wait for locks and the like, which any OS thread may release, no other thread.
+//! wait for locks and the like, which any OS thread may release, no other thread. With a host there must be no other thread
+//! either, and it must agree.
 
 use std::sync::atomic::Ordering;
 
@@ -22,9 +23,9 @@ impl Scheduler {
             && self.home.jobs.count() == 0
             && !self.home.inbox.has_post()
             && !self.embedded.get()
-            && self.host.get().swap.is_none()
             && home::count() == 1
-            && (self.shared_waits.get() == 0 || only_thread());
+            && self.host_deadlocked()
+            && (self.shared_waits.get() == 0 && self.host.get().swap.is_none() || only_thread());
         if !provable {
             return false;
         }

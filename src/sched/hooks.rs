@@ -35,7 +35,14 @@ pub struct Host {
     pub interrupted: Option<unsafe extern "C" fn() -> i32>,
     /// A pthread key set to the incoming state before `swap`.
     pub tls_key: Option<libc::pthread_key_t>,
+    /// Writes the VM's own calls as text.
+    pub trace: Option<Trace>,
+    /// Whether a wait that nothing here can end is a deadlock.
+    pub deadlocked: Option<unsafe extern "C" fn() -> i32>,
 }
+
+/// (state, or NULL for what is current on the calling OS thread; place; its size): bytes written.
+pub type Trace = unsafe extern "C" fn(*mut c_void, *mut std::ffi::c_char, usize) -> usize;
 
 /// Any thread, also from a signal handler: has the host look at signals on a task's home. Only atomics and one write(2).
 pub fn notify(id: i64) -> Result<()> {
@@ -128,6 +135,39 @@ impl Scheduler {
             unsafe { acquire(released) };
             self.progress.outside.set(home::INSIDE);
         }
+    }
+
+    /// What the host tells of its own calls in the task that runs, or is the last to have run, on the calling thread. Bytes
+    /// written to `place`. Also in a signal handler.
+    pub fn host_trace_here(&self, place: &mut [u8]) -> usize {
+        self.host_trace(std::ptr::null_mut(), place)
+    }
+
+    /// The same of a task that does not run, on any OS thread while the task's own stands still.
+    pub fn host_trace_of(&self, task: &Task, place: &mut [u8]) -> usize {
+        let state = task.host_state.get();
+        if state.is_null() {
+            return 0;
+        }
+        self.host_trace(state, place)
+    }
+
+    fn host_trace(&self, state: *mut c_void, place: &mut [u8]) -> usize {
+        let Some(trace) = self.host.get().trace else { return 0 };
+        // SAFETY: the host's function; a state of its own, or none; a place of that size.
+        unsafe { trace(state, place.as_mut_ptr().cast(), place.len()) }.min(place.len())
+    }
+
+    /// Whether the host tells of calls at all.
+    pub fn host_traces(&self) -> bool {
+        self.host.get().trace.is_some()
+    }
+
+    /// Whether, as far as the host knows, nothing can end a wait. True without a host.
+    pub(super) fn host_deadlocked(&self) -> bool {
+        let host = self.host.get();
+        // SAFETY: the host's function.
+        host.swap.is_none() || host.deadlocked.is_some_and(|deadlocked| unsafe { deadlocked() } != 0)
     }
 
     /// Lets the host handle signals; true if it wants the root's call to end.

@@ -269,6 +269,8 @@ api! {
     fn PyThreadState_GetDict() -> Borrowed;
     /// Needs no GIL.
     fn PyGILState_GetThisThreadState() -> State;
+    /// Needs no GIL.
+    fn PyGILState_Check() -> c_int;
     fn PyEval_SaveThread() -> State;
     fn PyEval_RestoreThread(State);
     /// Any thread; -1 when there are too many. The function is called in the main thread with the GIL held; -1 = an exception is set.

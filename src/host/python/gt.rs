@@ -17,3 +17,4 @@ pub use crate::ffi::task::{
 pub use crate::ffi::time::{gt_now, gt_sleep_until, GT_NEVER as NEVER};
 pub use crate::ffi::transfer::gt_sendfile;
 pub use crate::ffi::wake::{gt_park_until, gt_unpark};
+pub use crate::ffi::watchdog::{gt_watchdog_report_t as Report, gt_watchdog_start, gt_watchdog_stop};

@@ -19,6 +19,7 @@ use super::residue;
 use super::signals;
 use super::stack;
 use super::stay;
+use super::trace;
 use super::worker::Worker;
 
 /// What an OS thread that runs Python tasks keeps.
@@ -73,6 +74,7 @@ pub fn frozen() -> bool {
 /// No switch from now on: the interpreter is about to end, and parked tasks stay as they are.
 pub fn freeze() {
     FROZEN.store(true, Ordering::Relaxed);
+    trace::forget();
 }
 
 /// This OS thread runs no tasks any more.
@@ -205,6 +207,8 @@ unsafe fn install() -> bool {
             stack_bounds: stack::bounds_hook(stack_size),
             interrupted: Some(signals::interrupted),
             tls_key,
+            trace: Some(trace::calls),
+            deadlocked: Some(trace::deadlocked),
         };
         let rc = gt::gt_host_set(&hooks);
         if rc < 0 {
@@ -226,7 +230,7 @@ unsafe fn install() -> bool {
 /// Before 3.12 `PyThreadState_Swap` leaves alone the thread key by which `PyGILState_Ensure` finds the state of its OS thread, so
 /// the switch must set it. CPython does not publish the key: it is the one whose value is what
 /// `PyGILState_GetThisThreadState` answers, and that follows when the value is changed.
-unsafe fn gilstate_key() -> Option<u32> {
+pub unsafe fn gilstate_key() -> Option<u32> {
     const KEYS: u32 = 1024; // PTHREAD_KEYS_MAX of glibc; musl has 128, and answers NULL beyond
     let get = api().PyGILState_GetThisThreadState;
     // SAFETY: reading any key is allowed; the one written gets its value back at once, with nobody running in between.
@@ -255,6 +259,7 @@ unsafe fn gilstate_key() -> Option<u32> {
 /// In the child of a fork only the task that forked lives: forgets the other workers (untouched: their states are gone),
 /// and handles signals itself. Uses no Python function.
 pub fn after_fork_child() {
+    trace::forget();
     let host = HOME.get();
     if host.is_null() {
         return;

@@ -19,6 +19,7 @@
 //! | signals.rs | signal handlers run in the root task |
 //! | builtins.rs | the table of builtins |
 //! | patch/ | patching in place, and identity |
+//! | trace.rs | what Python does in a task, told to who looks from outside |
 //! | tools/ | the types that greenrt's own tools stand on: wait queue, semaphore, queue |
 //!
 //! Rules of the room:
@@ -41,6 +42,7 @@ mod stay;
 pub(crate) mod task;
 pub(crate) mod tasktype;
 mod tools;
+pub(crate) mod trace;
 pub(crate) mod worker;
 
 use core::ffi::{c_int, c_void};

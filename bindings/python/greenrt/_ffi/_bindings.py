@@ -216,6 +216,8 @@ class gt_host_t(ctypes.Structure):
         ("stack_bounds", ctypes.c_void_p),
         ("interrupted", ctypes.c_void_p),
         ("tls_key", ctypes.POINTER(ctypes.c_uint32)),
+        ("trace", ctypes.c_void_p),
+        ("deadlocked", ctypes.c_void_p),
     ]
 
 
@@ -274,6 +276,7 @@ class gt_watchdog_report_t(ctypes.Structure):
         ("count", ctypes.c_uint32),
         ("thread", ctypes.c_int32),
         ("name", ctypes.c_char * 32),
+        ("host", ctypes.c_char_p),
     ]
 
 

@@ -66,8 +66,8 @@ def declare(library: ctypes.PyDLL) -> None:
 
 
 def configure(library: ctypes.PyDLL) -> None:
-    """No deadlock reports: a Python program that waits for a real thread or a signal looks like one to the library."""
-    config = _bindings.gt_config_t(size=ctypes.sizeof(_bindings.gt_config_t), deadlock=_bindings.GT_DEADLOCK_OFF)
+    """Deadlocks are reported, not raised; and only when `greenrt.debug` was asked to."""
+    config = _bindings.gt_config_t(size=ctypes.sizeof(_bindings.gt_config_t), deadlock=_bindings.GT_DEADLOCK_REPORT)
     library.gt_config(ctypes.byref(config))  # -EBUSY: C code of this process was first and has configured it
 
 

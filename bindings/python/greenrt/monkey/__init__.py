@@ -19,8 +19,9 @@ from typing import Any
 
 from greenrt._core import hub
 from greenrt._ffi import native
+from greenrt.debug import blockers
 
-from . import _blockers, _table
+from . import _table
 
 __all__ = ["Report", "is_patched", "original", "patch", "patch_all", "report", "unpatch"]
 
@@ -102,7 +103,7 @@ def original(name: str) -> Callable[..., Any]:
 
 def report() -> Report:
     """What is patched now."""
-    found = Report(refused=dict(_refusals), blocking=_blockers.loaded())
+    found = Report(refused=dict(_refusals), blocking=blockers())
     for primitive in _table.FAMILY:
         state = native.patch_state(primitive)
         if state in ("patched", "original", "absent"):

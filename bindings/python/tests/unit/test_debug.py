@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from greenrt import current, debug, sleep, spawn
+import pytest
+
+from greenrt import Timeout, current, debug, sleep, spawn
 
 
 def parked_here() -> None:
@@ -31,3 +42,216 @@ def test_print_goes_to_the_file_given() -> None:
     stream = io.StringIO()
     spawn(debug.print_tasks, stream).wait()
     assert "(running)" in stream.getvalue() and "Task root (parked):" in stream.getvalue()
+
+
+def test_a_dump_has_c_and_python_calls_and_what_each_waits_on(tmp_path: Path) -> None:
+    tasks = [spawn(parked_here) for _ in range(3)]
+    sleep(0)
+    with open(tmp_path / "dump", "w") as file:
+        debug.dump(file)
+    text = (tmp_path / "dump").read_text()
+    assert text.count("in parked_here\n") == 3 and text.count("waits on sleep for") >= 3
+    assert f'File "{__file__}"' in text and "in test_a_dump_has_c_and_python_calls" in text
+    assert "  Python, holding the GIL (most recent call first):\n" in text
+    assert "gt_sleep" in text or "libgreenrt" in text
+    for task in tasks:
+        task.kill()
+
+
+def test_a_dump_goes_to_a_descriptor_too() -> None:
+    read, write = os.pipe()
+    debug.dump(write)
+    os.close(write)
+    with os.fdopen(read) as file:
+        assert "in test_a_dump_goes_to_a_descriptor_too" in file.read()
+    with pytest.raises(OSError):
+        debug.dump(write)
+
+
+def test_blockers_are_named_with_advice_until_it_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, extensions = ModuleType("psycopg2"), ModuleType("psycopg2.extensions")
+    monkeypatch.setitem(sys.modules, "psycopg2", module)
+    monkeypatch.setitem(sys.modules, "psycopg2.extensions", extensions)
+    extensions.get_wait_callback = lambda: None  # type: ignore[attr-defined]
+    assert "set_wait_callback" in debug.blockers()["psycopg2"]
+    extensions.get_wait_callback = lambda: print  # type: ignore[attr-defined]
+    assert "psycopg2" not in debug.blockers()
+    assert all(isinstance(advice, str) and ":" in advice for advice in debug._blockers.KNOWN.values())
+
+
+# -- the watchdog
+
+
+def reported_while(hold: Any, *args: Any, until: Any = bool) -> debug.Hold:
+    """The first report of a task that calls hold(*args) for which until(report) is true."""
+    found: list[debug.Hold] = []
+
+    def until_reported() -> None:
+        limit = time.monotonic() + 30
+        while not any(map(until, found)) and time.monotonic() < limit:
+            hold(*args)
+
+    debug.watch(0.03, found.append)
+    try:
+        spawn(until_reported).wait()
+    finally:
+        debug.unwatch()
+    return next(filter(until, found))
+
+
+def spin(seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+
+
+def wait_for_a_child(library: Any) -> None:
+    """A call that blocks, and goes on when a signal handler has interrupted it."""
+    library.waitpid(os.posix_spawn("/bin/sleep", ["sleep", "0.2"], {}), None, 0)
+
+
+def test_a_task_that_computes_is_reported_with_its_python_stack() -> None:
+    first = reported_while(spin, 0.3)
+    assert first.stack[-1][2] == "spin" and first.stack[-1][0] == __file__
+    assert first.held >= 0.03 and first.count == 1
+    assert "in spin" in str(first) and "while time.monotonic() < until" in str(first)
+    assert "greenrt: watchdog: task " in first.text and "in spin" in first.text
+    assert first.ident and first.thread == threading.get_native_id()
+    assert "computes" in first.advice or first.ran < first.held / 2  # on a machine that has no time for us
+
+
+def test_a_c_call_that_keeps_the_gil_is_told_from_one_that_gives_it_up() -> None:
+    def in_the_call(hold: debug.Hold) -> bool:
+        return "libc.so" in hold.text.split("#1 ")[0] and "wait_for_a_child" in hold.stack[-1]
+
+    kept = reported_while(wait_for_a_child, ctypes.PyDLL(None), until=lambda hold: in_the_call(hold) and hold.gil)
+    assert "holding the GIL" in kept.text
+    released = reported_while(
+        wait_for_a_child, ctypes.CDLL(None), until=lambda hold: in_the_call(hold) and not hold.gil
+    )
+    assert "without the GIL" in released.text
+
+
+@pytest.mark.parametrize(
+    ("ran", "gil", "advice"),
+    [(0.9, True, "it computes"), (0.1, True, "keeps the GIL"), (0.1, False, "greenrt.offload() it")],
+)
+def test_the_advice_fits_the_hold(ran: float, gil: bool, advice: str) -> None:
+    assert advice in debug.Hold(1, 1.0, ran, 1, 1, gil, (), "").advice
+
+
+def test_one_watchdog_at_a_time_and_stopping_none_is_fine() -> None:
+    debug.unwatch()
+    debug.watch(10)
+    with pytest.raises(OSError):
+        debug.watch(10)
+    debug.unwatch()
+    debug.unwatch()
+    for wrong in (0, -1, 1e6):
+        with pytest.raises(OSError):
+            debug.watch(wrong)
+
+
+def test_a_report_that_raises_is_printed_and_the_next_ones_come(capsys: pytest.CaptureFixture[str]) -> None:
+    calls: list[debug.Hold] = []
+
+    def report(hold: debug.Hold) -> None:
+        calls.append(hold)
+        raise ValueError("from the report")
+
+    debug.watch(0.02, report)
+    with Timeout(30):
+        while len(calls) < 2:
+            spin(0.1)
+            sleep(0)
+    debug.unwatch()
+    assert "ValueError: from the report" in capsys.readouterr().err
+
+
+GIL_HELD = """
+import ctypes, os, greenrt
+from greenrt import debug
+read, write = os.pipe()
+os.dup2(write, 2)
+text = ctypes.create_string_buffer(65536)
+def blocked():
+    ctypes.PyDLL(None).read(read, text, 65535)  # until the report is there
+debug.watch(0.05)
+greenrt.spawn(blocked).wait()
+debug.unwatch()
+print(text.value.decode())
+"""
+
+
+def test_a_blocked_gil_is_reported_while_it_is_blocked(python: Any) -> None:
+    text = python("-c", GIL_HELD).stdout
+    assert "greenrt: watchdog: task " in text
+    assert "  Python, holding the GIL (most recent call first):\n" in text and "in blocked\n" in text
+    assert "in libc.so" in text
+
+
+DEADLOCK = """
+import signal, threading, greenrt
+from greenrt import debug, monkey
+monkey.patch_all()
+debug.report_deadlocks({on})
+signal.alarm(2)
+signal.signal(signal.SIGALRM, signal.SIG_DFL)
+lock = threading.Lock()
+def waits_for_ever():
+    with lock:
+        threading.Event().wait()
+task = greenrt.spawn(waits_for_ever)
+greenrt.sleep(0)
+{more}
+lock.acquire()
+"""
+
+
+def test_a_deadlock_is_reported_with_python_stacks(python: Any) -> None:
+    result = python("-c", DEADLOCK.format(on=True, more=""))
+    assert result.returncode == -signal.SIGALRM
+    assert result.stderr.count("greenrt: deadlock: every task is parked") == 1, result.stderr
+    assert "in waits_for_ever\n" in result.stderr and "in <module>\n" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("on", "more"),
+    [
+        (False, ""),
+        (True, "greenrt.spawn_after(30, print)"),
+        (True, "greenrt.offload(print)"),
+        (True, "import socket; a, b = socket.socketpair(); greenrt.spawn(a.recv, 1)"),
+    ],
+    ids=["off", "a-timer", "a-real-thread", "a-socket"],
+)
+def test_what_may_still_be_woken_is_no_deadlock(python: Any, on: bool, more: str) -> None:
+    result = python("-c", DEADLOCK.format(on=on, more=more))
+    assert result.returncode == -signal.SIGALRM
+    assert "deadlock" not in result.stderr
+
+
+DUMP_ON_SIGNAL = """
+import os, signal, sys, greenrt
+from greenrt import debug
+debug.dump_on_signal(signal.SIGUSR1)
+def parked_here():
+    greenrt.sleep(60)
+tasks = [greenrt.spawn(parked_here) for _ in range(3)]
+greenrt.sleep(0)
+if os.fork() == 0:
+    debug.dump()
+    os._exit(0)
+os.wait()
+print("--", file=sys.stderr, flush=True)
+os.kill(os.getpid(), signal.SIGUSR1)
+greenrt.sleep(0.01)
+debug.dump_on_signal(0)
+"""
+
+
+def test_a_signal_asks_for_a_dump_and_a_forked_child_dumps_its_own(python: Any) -> None:
+    result = python("-c", DUMP_ON_SIGNAL)
+    child, parent = result.stderr.split("--\n")
+    assert child.count("\ntask ") == 1 and "in <module>\n" in child
+    assert parent.count("in parked_here\n") == 3 and "in <module>\n" in parent, result.stderr

@@ -10,7 +10,7 @@ import pytest
 from conftest import run_python
 
 from greenrt import monkey
-from greenrt.monkey import _blockers, _table
+from greenrt.monkey import _table
 
 
 def attribute(name: str) -> Any:
@@ -88,7 +88,8 @@ def test_originals_look_like_what_they_replace() -> None:
 
 
 def test_the_report_names_c_extensions_that_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _blockers.loaded() == {}
+    for name in monkey.report().blocking:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psycopg2", ModuleType("psycopg2"))
     report = monkey.report()
     assert list(report.blocking) == ["psycopg2"]
