@@ -1,10 +1,14 @@
 //! Section: channels.
 
 use std::ffi::c_void;
+use std::ptr;
 
 use super::guard::{guard, invalid, made};
 use crate::error::{Error, Result};
-use crate::sync::chan::{Chan, Patience, Receiving, Sending};
+use crate::sched::back::wait_and_return;
+use crate::sched::Scheduler;
+use crate::sync::chan::quick::{Quick, QuickWay};
+use crate::sync::chan::{Chan, Patience, Receiving, Sending, Way};
 use crate::sync::object::{Kind, Object};
 use crate::sys::clock::NEVER;
 
@@ -103,6 +107,56 @@ unsafe fn one(
     })
 }
 
+/// A call for one item that may wait. What most calls come to happens here, outside of any guard ([`crate::sync::chan::quick`]);
+/// all the rest is the last thing that is called, and has one.
+///
+/// # Safety
+/// As for gt_chan_send() and gt_chan_recv().
+#[inline(always)]
+unsafe fn soon<W: QuickWay>(chan: *const gt_chan_t, item: *mut c_void, deadline: i64) -> libc::c_int {
+    // SAFETY: by the caller.
+    if let (Ok(found), false) = (unsafe { get(chan) }, item.is_null()) {
+        // SAFETY: by the caller.
+        match unsafe { found.quick::<W>(item.cast()) } {
+            Quick::Done => return 0,
+            Quick::Spent(s) => return end_turn(s),
+            // SAFETY: by the caller.
+            Quick::Blocked(s) => unsafe {
+                return wait_and_return(s, ptr::from_ref(found).cast(), item, deadline, wait::<W>);
+            },
+            Quick::Other => {}
+        }
+    }
+    // SAFETY: by the caller.
+    unsafe { patiently::<W>(chan, item, deadline) }
+}
+
+#[inline(never)]
+extern "C" fn end_turn(s: &'static Scheduler) -> libc::c_int {
+    guard(|| {
+        s.end_turn();
+        Ok(0)
+    })
+}
+
+/// # Safety
+/// `chan` is a channel that has just said Blocked; the rest as for gt_chan_send() and gt_chan_recv().
+unsafe extern "C" fn wait<W: Way>(
+    s: &'static Scheduler,
+    chan: *const c_void,
+    item: *mut c_void,
+    deadline: i64,
+) -> libc::c_int {
+    // SAFETY: by the caller.
+    guard(|| unsafe { (*chan.cast::<Chan>()).wait::<W>(s, item.cast(), deadline) }.map(|()| 0))
+}
+
+#[inline(never)]
+unsafe extern "C" fn patiently<W: Way>(chan: *const gt_chan_t, item: *mut c_void, deadline: i64) -> libc::c_int {
+    // SAFETY: by the caller.
+    unsafe { one(chan, item, |chan, item| chan.one::<W>(item, Patience::Until(deadline))) }
+}
+
 /// Checks the arguments of a call for many items, and reports their number.
 #[inline]
 unsafe fn many(
@@ -146,7 +200,7 @@ unsafe fn many(
 #[no_mangle]
 pub unsafe extern "C" fn gt_chan_send(chan: *mut gt_chan_t, item: *const c_void) -> libc::c_int {
     // SAFETY: by the caller.
-    unsafe { gt_chan_send_until(chan, item, NEVER) }
+    unsafe { soon::<Sending>(chan, item.cast_mut(), NEVER) }
 }
 
 /// As gt_chan_send(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
@@ -156,7 +210,7 @@ pub unsafe extern "C" fn gt_chan_send(chan: *mut gt_chan_t, item: *const c_void)
 #[no_mangle]
 pub unsafe extern "C" fn gt_chan_send_until(chan: *mut gt_chan_t, item: *const c_void, deadline: i64) -> libc::c_int {
     // SAFETY: by the caller.
-    unsafe { one(chan, item, |chan, item| chan.one::<Sending>(item, Patience::Until(deadline))) }
+    unsafe { soon::<Sending>(chan, item.cast_mut(), deadline) }
 }
 
 /// As gt_chan_send(), without waiting: -EAGAIN where it would. Does not switch.
@@ -185,7 +239,7 @@ pub unsafe extern "C" fn gt_chan_send_try(chan: *mut gt_chan_t, item: *const c_v
 #[no_mangle]
 pub unsafe extern "C" fn gt_chan_recv(chan: *mut gt_chan_t, item: *mut c_void) -> libc::c_int {
     // SAFETY: by the caller.
-    unsafe { gt_chan_recv_until(chan, item, NEVER) }
+    unsafe { soon::<Receiving>(chan, item, NEVER) }
 }
 
 /// As gt_chan_recv(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
@@ -195,7 +249,7 @@ pub unsafe extern "C" fn gt_chan_recv(chan: *mut gt_chan_t, item: *mut c_void) -
 #[no_mangle]
 pub unsafe extern "C" fn gt_chan_recv_until(chan: *mut gt_chan_t, item: *mut c_void, deadline: i64) -> libc::c_int {
     // SAFETY: by the caller.
-    unsafe { one(chan, item, |chan, item| chan.one::<Receiving>(item, Patience::Until(deadline))) }
+    unsafe { soon::<Receiving>(chan, item, deadline) }
 }
 
 /// As gt_chan_recv(), without waiting: -EAGAIN where it would. Does not switch.

@@ -326,7 +326,7 @@ impl Scheduler {
     /// Settles a wait that is not done. A host's hook may run others meanwhile: if they do it, an interrupt is kept.
     #[cold]
     #[inline(never)]
-    fn settle_for(&self, woken: Woken, done: &dyn Fn() -> bool) -> Result<()> {
+    pub fn settle_for(&self, woken: Woken, done: &dyn Fn() -> bool) -> Result<()> {
         let delivered = self.delivered_interrupts();
         let error = match self.settle(woken) {
             Ok(Woken::Deadline) => Error::new(libc::ETIMEDOUT),

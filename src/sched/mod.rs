@@ -15,6 +15,7 @@
 //! D4  A record is freed (`reap`) only when its task is Done and another task runs.
 //! D5  Only `park`, `yield_now`, `finish` and a hand-over (`hand.rs`) leave the running task.
 
+pub mod back;
 mod carry;
 pub mod control;
 mod deadlock;
@@ -99,6 +100,8 @@ pub struct Scheduler {
     worker: Cell<i32>,
     /// The last of the numbers that [`Scheduler::pick`] chooses by.
     luck: Cell<u32>,
+    /// Where the task returns to that left last by way of [`back`].
+    left_from: Cell<usize>,
 }
 
 /// Held while a scheduler is made, and by a fork: a child does not find one half made.
@@ -195,6 +198,7 @@ impl Scheduler {
             shared_waits: Cell::new(0),
             coarse: Cell::new(clock::coarse()),
             luck: Cell::new(0x9E37_79B9),
+            left_from: Cell::new(0),
             worker: Cell::new(-1),
         };
         let record = scheduler.root_record.get().cast::<Task>();

@@ -147,17 +147,24 @@ impl Scheduler {
     /// Charges one operation that took no system call and succeeded at once; lets the others run when the budget is spent.
     #[inline(always)]
     pub fn take_turn(&self) {
-        let me = self.me();
-        let left = me.budget.get() - 1;
-        me.budget.set(left);
-        if left == 0 {
+        if self.spend() {
             self.end_turn();
         }
     }
 
+    /// The first half of [`Scheduler::take_turn`]: whether [`Scheduler::end_turn`] is next.
+    #[inline(always)]
+    pub fn spend(&self) -> bool {
+        let me = self.me();
+        let left = me.budget.get() - 1;
+        me.budget.set(left);
+        left == 0
+    }
+
+    /// The budget is spent: the others run.
     #[cold]
     #[inline(never)]
-    fn end_turn(&self) {
+    pub fn end_turn(&self) {
         self.give_way();
     }
 

@@ -224,6 +224,12 @@ impl Task {
         self.slot.get().expect("a started task has a slot")
     }
 
+    /// Whether anything waits to be delivered, shielded or not.
+    #[inline(always)]
+    pub fn is_disturbed(&self) -> bool {
+        self.pending.get() != 0
+    }
+
     /// Whether a flag is set.
     #[inline(always)]
     pub fn has(&self, flag: u8) -> bool {

@@ -117,7 +117,7 @@ pub struct Exchange<Q: Queue> {
     tail: Cell<usize>,
     end: usize,
     ring: *mut u8,
-    closed: Cell<bool>,
+    pub(super) closed: Cell<bool>,
     /// Closed, and not all waiters were told yet.
     closing: Cell<bool>,
 }
@@ -182,11 +182,13 @@ impl<Q: Queue> Exchange<Q> {
     }
 
     /// How many items lie in it.
+    #[inline(always)]
     pub fn len(&self) -> usize {
         self.len.get()
     }
 
     /// How many may.
+    #[inline(always)]
     pub fn capacity(&self) -> usize {
         self.capacity
     }
@@ -212,24 +214,30 @@ impl<Q: Queue> Exchange<Q> {
         }
     }
 
-    /// Appends an item to the ring, which has room.
+    /// The place of an item that is appended to the ring now.
+    ///
+    /// # Safety
+    /// The ring has room, and the item is written before anything else happens.
     #[inline(always)]
-    unsafe fn store(&self, item: *const u8) {
+    pub(super) unsafe fn append(&self) -> *mut u8 {
         let tail = self.tail.get();
-        // SAFETY: E3; the item is readable by the caller.
-        unsafe { copy(item, self.ring.add(tail), self.size) };
         self.tail.set(self.after(tail));
         self.len.set(self.len.get() + 1);
+        // SAFETY: E3.
+        unsafe { self.ring.add(tail) }
     }
 
-    /// Takes the first item out of the ring, which is not empty.
+    /// The place of the first item of the ring, which is taken out now.
+    ///
+    /// # Safety
+    /// The ring is not empty, and the item is read before anything else happens.
     #[inline(always)]
-    unsafe fn fetch(&self, item: *mut u8) {
+    pub(super) unsafe fn remove_first(&self) -> *const u8 {
         let head = self.head.get();
-        // SAFETY: E3; the buffer is writable by the caller.
-        unsafe { copy(self.ring.add(head), item, self.size) };
         self.head.set(self.after(head));
         self.len.set(self.len.get() - 1);
+        // SAFETY: E3.
+        unsafe { self.ring.add(head) }
     }
 
     /// Sends one item: to the first receiver, who gets up to `n` if he wants many; else into the ring. Adds to `sent`.
@@ -262,7 +270,7 @@ impl<Q: Queue> Exchange<Q> {
             return Step::Blocked;
         }
         // SAFETY: there is room.
-        unsafe { self.store(items) };
+        unsafe { copy(items, self.append(), self.size) };
         *sent += 1;
         Step::Moved(None)
     }
@@ -275,7 +283,7 @@ impl<Q: Queue> Exchange<Q> {
     pub unsafe fn take(&self, item: *mut u8) -> Step<Q::Wake> {
         if self.len.get() > 0 {
             // SAFETY: not empty.
-            unsafe { self.fetch(item) };
+            unsafe { copy(self.remove_first(), item, self.size) };
             // Whoever waits to send has the place that became free.
             // SAFETY: E3: the ring has room for one.
             return Step::Moved(unsafe { self.fill() });

@@ -77,12 +77,38 @@ pub struct LocalQueue {
     evicted: Cell<u32>,
 }
 
+/// The first of a queue, for who asks for no more than that.
+pub enum First<'a> {
+    /// Nobody is linked.
+    Nobody,
+    /// One who waits here only, and can be granted at once.
+    Waiter(&'a LocalWaiter),
+    /// One who waits elsewhere too, or before a fork.
+    Other,
+}
+
 impl LocalQueue {
     /// B3.
     #[inline(always)]
     fn renew(&self) {
-        if self.forks.get() != home::forks() {
+        if !self.is_of_now() {
             self.forget();
+        }
+    }
+
+    /// Whether there was no fork since a waiter was linked.
+    #[inline(always)]
+    fn is_of_now(&self) -> bool {
+        self.forks.get() == home::forks()
+    }
+
+    /// The first waiter; changes nothing.
+    #[inline(always)]
+    pub(super) fn simple_first(&self) -> First<'_> {
+        match self.head.get() {
+            None => First::Nobody,
+            Some(first) if self.is_of_now() && first.claim.is_null() => First::Waiter(first),
+            Some(_) => First::Other,
         }
     }
 

@@ -11,13 +11,14 @@
 pub mod exchange;
 pub mod local;
 mod many;
+pub mod quick;
 
 use std::ops::Deref;
 
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::sched::waits::Kind;
-use crate::sched::Scheduler;
+use crate::sched::{Scheduler, Woken};
 use crate::sync::lock::Lock;
 use crate::sync::object::Object;
 use crate::sync::queue::{Claim, Waiter, Waiters};
@@ -28,6 +29,8 @@ use local::{LocalQueue, LocalWaiter};
 pub struct Chan {
     /// The number of the scheduler it is bound to; 0: shared.
     serial: u64,
+    /// The same, if its items are of a size that [`quick`] knows; else 0, which is no scheduler's number (B4).
+    quick_for: u64,
     /// Its state.
     pub body: Body,
 }
@@ -115,12 +118,13 @@ impl Chan {
     /// A channel bound to the calling OS thread. -EINVAL, -EOVERFLOW, -ENOMEM.
     pub fn bound(size: usize, capacity: usize) -> Result<Chan> {
         let s = Scheduler::current()?;
-        Ok(Chan { serial: s.serial(), body: Body::Bound(s.home(), Exchange::new(size, capacity)?) })
+        let quick_for = if quick::is_handy(size) { s.serial() } else { 0 };
+        Ok(Chan { serial: s.serial(), quick_for, body: Body::Bound(s.home(), Exchange::new(size, capacity)?) })
     }
 
     /// A channel for all OS threads. -EINVAL, -EOVERFLOW, -ENOMEM.
     pub fn shared(size: usize, capacity: usize) -> Result<Chan> {
-        Ok(Chan { serial: 0, body: Body::Shared(Lock::new(Exchange::new(size, capacity)?)) })
+        Ok(Chan { serial: 0, quick_for: 0, body: Body::Shared(Lock::new(Exchange::new(size, capacity)?)) })
     }
 
     /// -EXDEV for a channel that is bound to another OS thread.
@@ -256,14 +260,36 @@ unsafe fn wait_at_home<W: Way>(
     deadline: i64,
 ) -> (Result<()>, usize) {
     let waiter = LocalWaiter::new(s.me(), items, n);
-    // SAFETY: it is out of the queue when the wait ends: granted, or removed by `leave`.
+    // SAFETY: it is out of the queue when the wait ends: granted, or removed below.
     unsafe { W::queue(x).push(&waiter) };
-    let leave = || {
-        W::queue(x).remove(&waiter);
+    let woken = s.park(deadline);
+    let said = match waiter.granted() {
+        Some(said) => Ok(said),
+        None => wait_on::<W>(s, &waiter, woken, deadline).inspect_err(|_| {
+            W::queue(x).remove(&waiter);
+        }),
     };
-    let waited = s.park_for(deadline, || waiter.granted().is_some(), leave);
     let (_, wants) = LocalQueue::wish(&waiter);
-    ended(waited.map(|()| waiter.granted().unwrap_or_default()), n - wants.get(), n)
+    ended(said, n - wants.get(), n)
+}
+
+/// Goes on waiting after a wake that was no grant; what the grant said.
+#[cold]
+#[inline(never)]
+fn wait_on<W: Way>(s: &'static Scheduler, waiter: &LocalWaiter, mut woken: Woken, deadline: i64) -> Result<u32> {
+    let name = s.me().waits_object.get();
+    let done = || waiter.granted().is_some();
+    loop {
+        s.settle_for(woken, &done)?;
+        if let Some(said) = waiter.granted() {
+            return Ok(said);
+        }
+        s.waits_on(W::KIND, name);
+        woken = s.park(deadline);
+        if let Some(said) = waiter.granted() {
+            return Ok(said);
+        }
+    }
 }
 
 #[inline(never)]
