@@ -135,6 +135,47 @@ TEST(carry_ends_with_the_scheduler) {
   s_join(s_spawn(finds, &nine));
 }
 
+static void *finds_both(void *arg) {
+  int64_t *expected = arg;
+  for (int round = 0; round < 3; round++) {
+    CHECK_EQ(words.a, expected[0]);
+    CHECK_EQ(words.b, expected[1]);
+    CHECK_EQ(gt_yield(), 0);
+  }
+  words.a = words.b = 99;
+  return NULL;
+}
+
+TEST(carry_from_is_what_new_tasks_find) {
+  int64_t first[2] = {11, 12}, second[2] = {21, 22}, zeroes[2] = {0, 0};
+  int64_t early = s_spawn(finds_both, first); /* spawned before: finds them all the same */
+  words = (struct words){1, 2, 3};
+  CHECK_EQ(gt_carry_from(&words, 16, first), 0);
+  first[0] = 0; /* a copy was made */
+  CHECK_EQ(words.a, 1);
+  int64_t expected[2] = {11, 12};
+  int64_t late = s_spawn(finds_both, expected);
+  first[0] = 11;
+  s_join(early);
+  s_join(late);
+  CHECK_EQ(gt_carry_from(&words, 16, second), 0);
+  s_join(s_spawn(finds_both, second));
+  CHECK_EQ(gt_carry_from(&words, 16, NULL), 0);
+  s_join(s_spawn(finds_both, zeroes));
+  CHECK_EQ(words.a, 1);
+  CHECK_EQ(words.b, 2);
+  CHECK_EQ(words.beyond, 3);
+}
+
+TEST(carry_from_refuses_what_it_cannot_carry) {
+  static int64_t other[2];
+  CHECK_EQ(gt_carry_from(&words, 4, other), -EINVAL);
+  CHECK_EQ(gt_carry_from(&words, 24, other), -EINVAL);
+  CHECK_EQ(gt_carry_from((char *)&words + 4, 8, other), -EINVAL);
+  CHECK_EQ(gt_carry_from(&words, 16, other), 0);
+  CHECK_EQ(gt_carry_from(other, 16, &words), -EBUSY);
+}
+
 TEST(carry_refuses_what_it_cannot_carry) {
   static int64_t other[2];
   CHECK_EQ(gt_carry(&words, 0), -EINVAL);

@@ -42,6 +42,7 @@ static void *calls_each(void *arg) {
   CHECK_EQ(gt_once_do(&once, never, NULL), -ENOMEM);
   CHECK_EQ(gt_once_do_until(&once, never, NULL, 0), -ENOMEM);
   CHECK_EQ(gt_carry(carried, sizeof carried), -ENOMEM);
+  CHECK_EQ(gt_carry_from(carried, sizeof carried, carried), -ENOMEM);
   /* What needs no task works all the same. */
   CHECK_EQ(gt_mutex_unlock(mutex), -EPERM);
   CHECK_EQ(gt_sem_try_wait(sem), 0);

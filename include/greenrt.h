@@ -3877,6 +3877,21 @@ int gt_carry(void *place,
              size_t size);
 
 /**
+ * As gt_carry(), but what new tasks find, and those that exist already and do not run, is a copy of the `size` bytes at `initial`; NULL
+ * stands for zeroes. The same place again, with other bytes: from now on new tasks find these.
+ *
+ * Returns 0, or
+ *   -EINVAL  place is not aligned to 8 bytes, or size is something else than 8 or 16
+ *   -EBUSY   another place follows them already
+ *   -ENOMEM  the OS thread's first call found no memory for a scheduler
+ *
+ * Does not switch.
+ */
+int gt_carry_from(void *place,
+                  size_t size,
+                  const void *initial);
+
+/**
  * Takes the figures of this OS thread's scheduler. The caller sets `size`; a smaller struct gets the first members, a
  * larger one zeroes at the end.
  *

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::mem::size_of;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::guard::{guard, invalid, sized};
 use crate::sched::{self, Host, Scheduler, CARRIED_WORDS};
@@ -133,6 +133,24 @@ pub extern "C" fn gt_host_notify(task: i64) -> libc::c_int {
 /// `place` is NULL, or readable and writable until this is ended, or the scheduler is.
 #[no_mangle]
 pub unsafe extern "C" fn gt_carry(place: *mut c_void, size: usize) -> libc::c_int {
+    // SAFETY: by the caller; NULL stands for zeroes.
+    unsafe { gt_carry_from(place, size, ptr::null()) }
+}
+
+/// As gt_carry(), but what new tasks find, and those that exist already and do not run, is a copy of the `size` bytes at `initial`; NULL
+/// stands for zeroes. The same place again, with other bytes: from now on new tasks find these.
+///
+/// Returns 0, or
+///   -EINVAL  place is not aligned to 8 bytes, or size is something else than 8 or 16
+///   -EBUSY   another place follows them already
+///   -ENOMEM  the OS thread's first call found no memory for a scheduler
+///
+/// Does not switch.
+///
+/// # Safety
+/// As of gt_carry(); `initial` is NULL, or readable.
+#[no_mangle]
+pub unsafe extern "C" fn gt_carry_from(place: *mut c_void, size: usize, initial: *const c_void) -> libc::c_int {
     guard(|| {
         let word = size_of::<usize>();
         let words = size / word;
@@ -140,7 +158,12 @@ pub unsafe extern "C" fn gt_carry(place: *mut c_void, size: usize) -> libc::c_in
         if !place.is_null() && !fits {
             return Err(invalid());
         }
+        let mut found = [0usize; CARRIED_WORDS];
+        if !place.is_null() && !initial.is_null() {
+            // SAFETY: readable by the caller; no more words than `found` has (`fits`).
+            unsafe { ptr::copy_nonoverlapping(initial.cast::<u8>(), found.as_mut_ptr().cast(), size) };
+        }
         // SAFETY: by the caller.
-        unsafe { Scheduler::current()?.carry(place.cast(), words) }.map(|()| 0)
+        unsafe { Scheduler::current()?.carry(place.cast(), words, found) }.map(|()| 0)
     })
 }

@@ -189,7 +189,7 @@ impl Scheduler {
         task.slot.set(Some(slot));
         task.id.set(id);
         if self.follows() {
-            task.carries_nothing();
+            self.carries_initial(task);
             self.host_new_state(task)?;
         }
         // SAFETY: C2: the stack stays until the task is reaped; below the record it is free. `first` never returns.

@@ -255,7 +255,8 @@ pub unsafe fn fill(dict: Obj) -> bool {
     // SAFETY: static definitions; each object is dropped after the dict took its own reference.
     unsafe {
         ZERO.store((api.PyLong_FromLong)(0), core::sync::atomic::Ordering::Relaxed);
-        for definition in TABLE.iter().chain(super::patch::BUILTINS).chain(super::trace::BUILTINS) {
+        let rows = TABLE.iter().chain(super::patch::BUILTINS).chain(super::trace::BUILTINS);
+        for definition in rows.chain([&super::greenlet::BUILTIN]) {
             if definition.name.is_null() {
                 continue;
             }

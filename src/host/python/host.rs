@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use super::api::{api, raise, raise_errno, raise_text, Obj, State};
 use super::farewell;
+use super::greenlet;
 use super::gt;
 use super::patch;
 use super::residue;
@@ -223,7 +224,7 @@ unsafe fn install() -> bool {
         (*host).root = root;
         (*host).workers.insert(id, root);
         HOME.set(host);
-        signals::install(host) && farewell::arrange(host)
+        signals::install(host) && farewell::arrange(host) && greenlet::carry()
     }
 }
 

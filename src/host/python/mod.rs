@@ -18,6 +18,7 @@
 //! | deliver.rs | from -EINTR and -ECANCELED to a Python exception |
 //! | signals.rs | signal handlers run in the root task |
 //! | builtins.rs | the table of builtins |
+//! | greenlet.rs | the greenlet package, whose thread-local memory follows the tasks |
 //! | patch/ | patching in place, and identity |
 //! | trace.rs | what Python does in a task, told to who looks from outside |
 //! | tools/ | the types that greenrt's own tools stand on: wait queue, semaphore, queue |
@@ -32,6 +33,7 @@ pub(crate) mod builtins;
 pub(crate) mod deliver;
 pub(crate) mod ending;
 pub(crate) mod farewell;
+pub(crate) mod greenlet;
 pub(crate) mod gt;
 pub(crate) mod host;
 pub(crate) mod patch;

@@ -8,6 +8,8 @@ import traceback
 
 from greenrt._ffi import native
 
+from . import greenlets
+
 
 def report(task: native.Task[object], exception: BaseException) -> None:
     """Prints the traceback of an exception that ended a task. `task.wait()` raises it again."""
@@ -25,6 +27,7 @@ def install() -> None:
 
 
 native.set_report(report)
+greenlets.watch()
 # Callbacks registered later run earlier, so nearly all of them still find a running scheduler. Then nobody switches any
 # more, and the interpreter takes its parked tasks apart like daemon threads.
 atexit.register(native.freeze)

@@ -547,6 +547,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_host_set": (ctypes.c_int, [ctypes.POINTER(gt_host_t)]),
     "gt_host_notify": (ctypes.c_int, [ctypes.c_int64]),
     "gt_carry": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_size_t]),
+    "gt_carry_from": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]),
     "gt_stats": (ctypes.c_int, [ctypes.POINTER(gt_stats_t)]),
     "gt_task_list": (ctypes.c_ssize_t, [ctypes.POINTER(ctypes.c_int64), ctypes.c_size_t]),
     "gt_task_info": (ctypes.c_int, [ctypes.c_int64, ctypes.POINTER(gt_task_info_t)]),
