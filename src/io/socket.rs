@@ -14,9 +14,23 @@ const QUEUE_FULL_PAUSE: i64 = 2_000_000;
 /// MSG_DONTWAIT from the caller: once, and -EAGAIN instead of a wait.
 #[inline(always)]
 pub(super) fn patient<T>(flags: i32, deadline: i64, verb: impl FnOnce(i64) -> Result<T>) -> Result<T> {
-    let once = flags & libc::MSG_DONTWAIT != 0;
-    match verb(if once { 0 } else { deadline }) {
-        Err(e) if once && e == Error::new(libc::ETIMEDOUT) => Err(Error::new(libc::EAGAIN)),
+    told(flags, verb(limit(flags, deadline)))
+}
+
+/// The first half of [`patient`]: until when to wait.
+#[inline(always)]
+fn limit(flags: i32, deadline: i64) -> i64 {
+    match flags & libc::MSG_DONTWAIT {
+        0 => deadline,
+        _ => 0,
+    }
+}
+
+/// The second half of [`patient`].
+#[inline(always)]
+fn told<T>(flags: i32, result: Result<T>) -> Result<T> {
+    match result {
+        Err(e) if flags & libc::MSG_DONTWAIT != 0 && e == Error::new(libc::ETIMEDOUT) => Err(Error::new(libc::EAGAIN)),
         other => other,
     }
 }
@@ -25,7 +39,7 @@ pub(super) fn patient<T>(flags: i32, deadline: i64, verb: impl FnOnce(i64) -> Re
 ///
 /// # Safety
 /// `buf` is writable for `len` bytes.
-#[inline]
+#[inline(always)]
 pub unsafe fn recv(
     s: &'static Scheduler,
     fd: i32,
@@ -38,18 +52,19 @@ pub unsafe fn recv(
         // SAFETY: by the caller.
         return unsafe { recv_all(s, fd, (buf, len), flags, deadline) };
     }
-    patient(flags, deadline, |deadline| {
-        until_ready(s, fd, Dir::Read, deadline, Manner::Try, |_| {
-            // SAFETY: by the caller.
-            let n = check(unsafe { libc::recv(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT) })?;
-            Ok((n, Moved::of(n, len, flags == 0)))
-        })
-    })
+    // Without a closure around it: see `until_ready`.
+    let received = until_ready(s, fd, Dir::Read, limit(flags, deadline), Manner::Try, |_| {
+        // SAFETY: by the caller.
+        let n = check(unsafe { libc::recv(fd, buf.cast(), len, flags | libc::MSG_DONTWAIT) })?;
+        Ok((n, Moved::of(n, len, flags == 0)))
+    });
+    told(flags, received)
 }
 
 /// recv(2) with MSG_WAITALL, on a stream: the whole buffer, or less at the end of the stream, at an error, and when the
 /// wait is ended. With MSG_PEEK or on datagrams it is one transfer.
 #[cold]
+#[inline(never)]
 unsafe fn recv_all(
     s: &'static Scheduler,
     fd: i32,
@@ -85,7 +100,7 @@ unsafe fn recv_all(
 ///
 /// # Safety
 /// `buf` is readable for `len` bytes.
-#[inline]
+#[inline(always)]
 pub unsafe fn send(
     s: &'static Scheduler,
     fd: i32,
@@ -95,19 +110,19 @@ pub unsafe fn send(
     deadline: i64,
 ) -> Result<usize> {
     let quiet = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    patient(flags, deadline, |deadline| {
-        until_ready(s, fd, Dir::Write, deadline, Manner::Try, |_| {
-            // SAFETY: by the caller.
-            let n = check(unsafe { libc::send(fd, buf.cast(), len, quiet) })?;
-            Ok((n, Moved::of(n, len, true)))
-        })
-    })
+    let sent = until_ready(s, fd, Dir::Write, limit(flags, deadline), Manner::Try, |_| {
+        // SAFETY: by the caller.
+        let n = check(unsafe { libc::send(fd, buf.cast(), len, quiet) })?;
+        Ok((n, Moved::of(n, len, true)))
+    });
+    told(flags, sent)
 }
 
 /// Sends everything, or says how much was sent before the error.
 ///
 /// # Safety
 /// `buf` is readable for `len` bytes.
+#[inline(always)]
 pub unsafe fn send_all(
     s: &'static Scheduler,
     fd: i32,

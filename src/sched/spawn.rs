@@ -219,11 +219,8 @@ impl Scheduler {
             self.wind_up(me, result);
         }
         let slot = me.slot();
-        while !slot.kill() {
-            // A request of another thread is on its way to us: let it arrive.
-            self.read_post();
-            me.drop_extra(); // where an interrupt code went that nobody will take
-            std::hint::spin_loop();
+        if !slot.kill() {
+            self.kill_later(me, slot);
         }
         me.value.set(result);
         me.state.set(State::Done);
@@ -244,6 +241,20 @@ impl Scheduler {
             self.wake(self.root(), Wake::Event);
         }
         self.switch_for_good(me)
+    }
+
+    /// A request of another thread is on its way to a task that ends: lets it arrive.
+    #[cold]
+    #[inline(never)]
+    fn kill_later(&self, me: &'static Task, slot: &'static Slot) {
+        loop {
+            self.read_post();
+            me.drop_extra(); // where an interrupt code went that nobody will take
+            std::hint::spin_loop();
+            if slot.kill() {
+                return;
+            }
+        }
     }
 
     /// What few tasks need at their end.
@@ -286,6 +297,7 @@ impl Scheduler {
     }
 
     /// Waits for a task's end and returns its result.
+    #[inline(always)]
     pub fn join(&self, id: i64, deadline: i64) -> Result<*mut c_void> {
         self.check()?;
         let task = self.find(id)?;
