@@ -14,10 +14,19 @@
 /* How often each task of the row "sleepers" sleeps, and the longest sleep. */
 enum { BENCH_SLEEPS = 10, BENCH_LONGEST_SLEEP = 1000000000 };
 
+/* The file of the row "pread". */
+enum { BENCH_PAGES = 256, BENCH_PAGE = 4096 };
+
 struct bench_memory {
 	long rss;
 	long pte;
 };
+
+static inline void bench_fail(const char *what, long code)
+{
+	fprintf(stderr, "%s failed: %ld\n", what, code);
+	exit(1);
+}
 
 static inline int64_t bench_now(void)
 {
@@ -109,6 +118,28 @@ static inline void bench_report_memory(struct bench_memory before, uint64_t coun
 	fflush(stdout);
 }
 
+/* A file without a name whose pages, all in the page cache, begin with their numbers. */
+__attribute__((unused)) static int bench_file(void)
+{
+	FILE *file = tmpfile();
+	if (file == NULL)
+		bench_fail("tmpfile", 0);
+	for (uint64_t page = 0; page < BENCH_PAGES; page++) {
+		uint64_t words[BENCH_PAGE / sizeof page] = {page};
+		if (fwrite(words, sizeof words, 1, file) != 1)
+			bench_fail("fwrite", 0);
+	}
+	if (fflush(file) != 0)
+		bench_fail("fflush", 0);
+	return fileno(file);
+}
+
+/* What one read adds to the sum: its number, if the page is the one that was asked for. */
+static inline uint64_t bench_page_read(uint64_t index, uint64_t found)
+{
+	return index - index % BENCH_PAGES + found;
+}
+
 /* Uses 1 KiB of the caller's stack, as every parked task of the memory rows does. */
 __attribute__((noinline, unused)) static unsigned bench_use_frames(void)
 {
@@ -119,12 +150,6 @@ __attribute__((noinline, unused)) static unsigned bench_use_frames(void)
 	for (unsigned index = 0; index < sizeof bytes; index++)
 		sum += bytes[index];
 	return sum;
-}
-
-static inline void bench_fail(const char *what, long code)
-{
-	fprintf(stderr, "%s failed: %ld\n", what, code);
-	exit(1);
 }
 
 #endif

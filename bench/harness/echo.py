@@ -113,7 +113,7 @@ def run(
     finally:
         for process in [server] if client is None else [client.process, server]:
             stop(process)
-    return {"req_per_s": found["req_per_s"], "cpu_ns_per_req": found["cpu_ns_per_req"]}
+    return {metric: found[metric] for metric in ("req_per_s", "cpu_ns_per_req", "load_ns_per_req")}
 
 
 def counting_tool() -> str | None:

@@ -13,6 +13,7 @@ RING = "ring by hand"
 INLINED = "ring by hand, inlined"
 THREADS = "OS threads"
 CROSSBEAM = "crossbeam-channel"
+BY_POOL = "greenrt, by its pool"
 NS = ("ns_per_op",)
 ROUND_PEERS = ("state-threads", "boost.fiber", "may", "tokio", "Go")
 ITEM_PEERS = ("boost.fiber", "tokio", "Go")
@@ -136,6 +137,18 @@ ROWS = (
         both_cores=True,
         note="`OS threads`: two threads that hand over by futex words alone.",
     ),
+    Row(
+        "pread",
+        "4 KiB of a file, from the page cache (ns)",
+        NS,
+        (THREADS, OURS, BY_POOL, "tokio", "Go"),
+        (Target("ns_per_op", 1.25, THREADS), *ahead("ns_per_op", ("tokio", "Go"))),
+        THREADS,
+        rounds=FEW,
+        both_cores=True,
+        note="`OS threads` is a plain pread(2), which blocks its thread where the page is not in the cache. gt_pread() asks the cache "
+        "first; what is not there costs a job, `by its pool`. tokio's files are a job each time.",
+    ),
 )
 
 OPERATIONS = {
@@ -151,6 +164,7 @@ OPERATIONS = {
     "select8": {CROSSBEAM: 5_000_000},
     "mutex": {OURS: 20_000_000, THREADS: 20_000_000, "Go": 20_000_000},
     "sem": {OURS: 20_000_000, THREADS: 20_000_000},
+    "pread": {OURS: 600_000, THREADS: 600_000, "Go": 400_000},
 }
 USUAL = {
     "chan-round": 1_500_000,
@@ -164,6 +178,7 @@ USUAL = {
     "sleepers": 1_000_000,
     "timer-cancel": 2_000_000,
     "offload": 10_000,
+    "pread": 10_000,
 }
 # What a short run does less of.
 SHORTER = {"sleepers": 20, "timer-cancel": 8}

@@ -1,6 +1,6 @@
 /* The load generator of the echo rows: N connections, each with one message of SIZE bytes under way, on one core.
- * Every answer is compared with what was sent, and each message differs from the one before it. The server's CPU time is
- * read from /proc at both ends of the measured window.
+ * Every answer is compared with what was sent, and each message differs from the one before it. The CPU time of the server,
+ * and of this program, is read from /proc at both ends of the measured window.
  *
  * usage: load PORT CONNECTIONS SECONDS WARM_UP_SECONDS SERVER_PID
  * It connects, says "ready" and waits for a line on stdin; runs; prints "name value" lines and "done"; and waits for a second
@@ -146,11 +146,12 @@ int main(int argc, char **argv)
 	run(poller, connections, 1, bench_now() + warm_up, 0);
 
 	uint64_t before = answered;
-	uint64_t spent = cpu_time(pid);
+	uint64_t spent = cpu_time(pid), own = cpu_time(getpid());
 	int64_t start = bench_now();
 	run(poller, connections, 1, start + window, 0);
 	int64_t taken = bench_now() - start;
 	spent = cpu_time(pid) - spent;
+	own = cpu_time(getpid()) - own;
 	uint64_t requests = answered - before;
 
 	uint64_t asked = 0;
@@ -162,6 +163,7 @@ int main(int argc, char **argv)
 	printf("wrong %llu\n", (unsigned long long)wrong);
 	printf("req_per_s %.0f\n", (double)requests * 1e9 / (double)taken);
 	printf("cpu_ns_per_req %.1f\n", (double)spent / (double)requests);
+	printf("load_ns_per_req %.1f\n", (double)own / (double)requests);
 	puts("done");
 	wait_for_line();
 	return wrong != 0;

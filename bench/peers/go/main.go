@@ -1,5 +1,5 @@
 // Go on one OS thread (GOMAXPROCS=1, set by run.py): yield, spawn + join, parked goroutines, and an echo server.
-// usage: go-peer yield2|yield1000|spawn|memory|chan-…|select8…|mutex|sem|sleepers COUNT, go-peer timer-cancel COUNT ARMED,
+// usage: go-peer yield2|yield1000|spawn|memory|chan-…|select8…|mutex|sem|pread|sleepers COUNT, go-peer timer-cancel COUNT ARMED,
 // or go-peer echo
 package main
 
@@ -179,6 +179,8 @@ func main() {
 		measured(count, func(count int) uint64 { return select8(count, 0) })
 	case "mutex":
 		measured(count, mutex)
+	case "pread":
+		measured(count, pread)
 	case "sem":
 		measured(count, semaphore)
 	case "sleepers":

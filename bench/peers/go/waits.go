@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"sync"
@@ -112,6 +113,31 @@ func sleepFor(task, turn uint64) time.Duration {
 	mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9
 	mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb
 	return time.Duration((mixed ^ (mixed >> 31)) % longest)
+}
+
+// As bench_file in c/bench.h, and reads of its pages.
+func pread(count int) (sum uint64) {
+	const pages, page = 256, 4096
+	file, err := os.CreateTemp("", "greenrt-bench-")
+	if err != nil {
+		panic(err)
+	}
+	defer file.Close()
+	os.Remove(file.Name())
+	var bytes [page]byte
+	for number := 0; number < pages; number++ {
+		binary.LittleEndian.PutUint64(bytes[:], uint64(number))
+		if _, err := file.Write(bytes[:]); err != nil {
+			panic(err)
+		}
+	}
+	for index := 0; index < count; index++ {
+		if _, err := file.ReadAt(bytes[:], int64(index%pages*page)); err != nil {
+			panic(err)
+		}
+		sum += uint64(index-index%pages) + binary.LittleEndian.Uint64(bytes[:])
+	}
+	return
 }
 
 func sleepers(tasks int) {

@@ -1,5 +1,5 @@
 /* What the system's own threads take: a mutex and a semaphore nobody else wants, and a job handed to another thread and
- * back by futex words alone. usage: threads mutex|sem|offload COUNT */
+ * back by futex words alone, and a read of a file that is in the page cache. usage: threads mutex|sem|offload|pread COUNT */
 #include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -72,6 +72,19 @@ static uint64_t offload(uint64_t operations)
 	return sum;
 }
 
+static int file;
+
+static uint64_t reads(uint64_t operations)
+{
+	uint64_t sum = 0, words[BENCH_PAGE / sizeof(uint64_t)];
+	for (uint64_t index = 0; index < operations; index++) {
+		if (pread(file, words, BENCH_PAGE, (off_t)(index % BENCH_PAGES * BENCH_PAGE)) != BENCH_PAGE)
+			bench_fail("pread", 0);
+		sum += bench_page_read(index, words[0]);
+	}
+	return sum;
+}
+
 int main(int argc, char **argv)
 {
 	const char *row = argc > 1 ? argv[1] : "";
@@ -80,12 +93,15 @@ int main(int argc, char **argv)
 	pthread_t thread;
 
 	sem_init(&permits, 0, 1);
+	file = bench_file();
 	if (strcmp(row, "mutex") == 0)
 		loop = mutex;
 	else if (strcmp(row, "sem") == 0)
 		loop = sem;
 	else if (strcmp(row, "offload") == 0)
 		loop = offload;
+	else if (strcmp(row, "pread") == 0)
+		loop = reads;
 	else
 		bench_fail("row", 0);
 	/* In every row there is a second thread: the C library takes short cuts where there is none. */

@@ -11,6 +11,10 @@ pub const ARM_ROOM: usize = 16;
 pub const SLEEPS: u64 = 10;
 const LONGEST_SLEEP: u64 = 1_000_000_000;
 
+/// The file of the row "pread", as in `c/bench.h`: so many pages, each begins with its number.
+pub const PAGES: u64 = 256;
+pub const PAGE: usize = 4096;
+
 /// Operations of the pass before the one that counts.
 pub fn warm_up(operations: u64) -> u64 {
     operations / 20 + 1

@@ -116,6 +116,7 @@ fn main() {
             "mutex" => waits::measured(count, waits::mutex).await,
             "sem" => waits::measured(count, waits::semaphore).await,
             "offload" => waits::measured(count, waits::blocking).await,
+            "pread" => waits::measured(count, waits::file).await,
             "sleepers" => waits::sleepers(count).await,
             "timer-cancel" => waits::timer_cancel(count, extra).await,
             "echo" => tokio::spawn(echo(extra)).await.unwrap(),

@@ -4,7 +4,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use greenrt_bench_peers::{report, report_sleepers, sleep_for, warm_up, ARMS, ARM_ROOM, ROOM, SLEEPS};
+use greenrt_bench_peers::{report, report_sleepers, sleep_for, warm_up, ARMS, ARM_ROOM, PAGE, PAGES, ROOM, SLEEPS};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::mpsc::{channel, Receiver, Sender};
 use tokio::sync::{Mutex, Semaphore};
 
@@ -114,6 +115,28 @@ pub async fn blocking(count: u64) -> u64 {
     let mut sum = 0;
     for index in 0..count {
         sum += tokio::task::spawn_blocking(move || index).await.unwrap();
+    }
+    sum
+}
+
+/// Reads the file page by page, and again from its beginning: one job on another thread a page.
+pub async fn file(count: u64) -> u64 {
+    let path = std::env::temp_dir().join(format!("greenrt-bench-{}", std::process::id()));
+    let mut file = tokio::fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let mut page = [0u8; PAGE];
+    for number in 0..PAGES {
+        page[..8].copy_from_slice(&number.to_ne_bytes());
+        file.write_all(&page).await.unwrap();
+    }
+    file.flush().await.unwrap();
+    let mut sum = 0;
+    for index in 0..count {
+        if index % PAGES == 0 {
+            file.rewind().await.unwrap();
+        }
+        file.read_exact(&mut page).await.unwrap();
+        sum += index - index % PAGES + u64::from_ne_bytes(page[..8].try_into().unwrap());
     }
     sum
 }
