@@ -24,15 +24,16 @@ expect() {
     failed=1
 }
 
+# symbol RUNTIME CALL: the tool's runtime is in the program, and the library's own code calls it.
 symbol() {
-    nm "$program" 2>/dev/null | grep -q "$1" && return
-    echo "# $tool: no $1 in $program"
-    failed=1
+    library=$(ldd "$program" | sed -n 's/.*libgreenrt[^ ]* => \([^ ]*\).*/\1/p')
+    nm "$program" 2>/dev/null | grep -q "$1" || { echo "# $tool: no $1 in $program" && failed=1; }
+    [ -z "$2" ] || nm -D --undefined-only "$library" | grep -q "$2" || { echo "# $tool: no $2 in $library" && failed=1; }
 }
 
 case $tool in
 asan)
-    symbol __asan_init
+    symbol __asan_init __asan_report_load
     expect clean "" "$@"
     expect use-after-return 'stack-use-after-return' "$@"
     # With the locals on the stack itself, not in a fake frame of the tool's.
@@ -46,7 +47,7 @@ ubsan)
     expect overflow 'signed integer overflow' "$@"
     ;;
 tsan)
-    symbol __tsan_init
+    symbol __tsan_init __tsan_func_entry
     expect clean "" "$@"
     expect race 'data race' "$@"
     ;;
