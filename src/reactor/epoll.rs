@@ -74,6 +74,11 @@ pub enum Waiting {
     Milliseconds,
 }
 
+impl Waiting {
+    /// What is tried first. Valgrind does not know the newer call, and says so each time.
+    pub const FIRST: Waiting = if cfg!(feature = "valgrind") { Waiting::Milliseconds } else { Waiting::Nanoseconds };
+}
+
 /// One wait. `timeout` in ns: 0 does not wait, NEVER waits for ever.
 pub fn wait(epoll: RawFd, events: &mut [libc::epoll_event], timeout: i64, how: &mut Waiting) -> Result<usize> {
     if *how == Waiting::Nanoseconds {

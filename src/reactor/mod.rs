@@ -76,7 +76,7 @@ impl Reactor {
             bell,
             table: Table::default(),
             events: events.into_boxed_slice(),
-            how: epoll::Waiting::Nanoseconds,
+            how: epoll::Waiting::FIRST,
             waiting: 0,
             owned: 0,
             audit: audit::Audit::default(),
