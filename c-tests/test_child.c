@@ -289,7 +289,7 @@ TEST(child_errors_of_arguments) {
   CHECK_EQ(ended(gt_process_spawn("true", argv, &larger.opts)), 0);
 }
 
-TEST(child_errors_of_programs) {
+TEST_WITH(child_errors_of_programs, T_VFORK, 0) {
   static char long_text[3 << 20];
   char *argv[] = {"x", NULL, NULL}, path[] = "/tmp/greenrt-child-XXXXXX";
   int out = -7, fd = mkstemp(path);

@@ -90,7 +90,7 @@ TEST(collect_a_stack_pointer_says_which_stack_is_live_from_it) {
 
 static void *nothing(void *arg) { return arg; }
 
-TEST(collect_before_its_start_and_after_its_end_a_task_shows_its_argument_and_its_result) {
+TEST_WITH(collect_before_its_start_and_after_its_end_a_task_shows_its_argument_and_its_result, T_SCANS, 0) {
   static char own[64 * 1024] __attribute__((aligned(64)));
   toy_gc_begin();
   gt_spawn_opts_t opts = {.size = sizeof opts, .stack = own, .stack_size = sizeof own};

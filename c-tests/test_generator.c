@@ -90,7 +90,7 @@ TEST(hand_over_for_ever_starves_nobody) {
   int64_t a, b, counter = s_spawn(counts, &turns);
   a = suspended(pings, &b);
   b = suspended(pings, &a);
-  CHECK_EQ(gt_hand_over_until(a, NULL, NULL, IN_MS(20)), -ETIMEDOUT); /* timers are looked at */
+  CHECK_EQ(gt_hand_over_until(a, NULL, NULL, IN_MS(100 * t_slower())), -ETIMEDOUT); /* timers are looked at */
   CHECK_GT(turns, 2);
   const int64_t tasks[] = {a, b, counter};
   for (int i = 0; i < 3; i++) {

@@ -103,6 +103,39 @@ TEST(watchdog_reports_a_task_that_holds_with_its_calls) {
   check_calls();
 }
 
+#ifdef __x86_64__
+/* Its saved register lies below the stack pointer by now, where it is still described: so do functions on their way out. */
+int on_its_way_out(const atomic_int *count, int until);
+__asm__(".text\n"
+        ".type on_its_way_out, @function\n"
+        "on_its_way_out:\n"
+        "  .cfi_startproc\n"
+        "  push %rbx\n"
+        "  .cfi_adjust_cfa_offset 8\n"
+        "  .cfi_offset %rbx, -16\n"
+        "  pop %rbx\n"
+        "  .cfi_adjust_cfa_offset -8\n"
+        "1: cmp %esi, (%rdi)\n"
+        "  jl 1b\n"
+        "  xor %eax, %eax\n"
+        "  ret\n"
+        "  .cfi_endproc\n"
+        ".size on_its_way_out, .-on_its_way_out\n");
+
+DEEP static void calls_one_on_its_way_out(void) { after_call += on_its_way_out(&reports, 1); }
+
+TEST_WITH(watchdog_shows_the_callers_of_a_function_on_its_way_out, T_QUEUES, 0) {
+  CHECK_EQ(gt_yield(), 0); /* there is a scheduler to look at */
+  watch(LIMIT);
+  calls_one_on_its_way_out();
+  stop();
+  const char *inner = strstr(seen.text, "on_its_way_out");
+  CHECK(inner != NULL);
+  CHECK_HAS(inner, "calls_one_on_its_way_out");
+  CHECK_HAS(inner, "watchdog_shows_the_callers");
+}
+#endif
+
 TEST(watchdog_reports_again_at_doubling_distances_and_each_hold_anew) {
   int three = 3, four = 4;
   int64_t task = s_spawn(hold, &three);

@@ -27,6 +27,9 @@ use crate::sys::{clock, futex};
 const COPY: usize = 128 * 1024;
 /// Bytes of what a host tells of its own calls.
 pub const TOLD: usize = 16 * 1024;
+/// Bytes below the stack pointer that are still the interrupted function's (System V psABI for AMD64, 3.2.2, the red zone): on its way
+/// out, the registers that its callers want back are said to be there.
+const RED_ZONE: usize = 128;
 /// How long a thread is waited for that does not take the signal: it blocks it, or does not get to run.
 const PATIENCE: i64 = 1_000_000_000;
 
@@ -47,11 +50,13 @@ pub struct Seen {
     /// Switches of its scheduler.
     pub switches: u64,
     registers: Option<Registers>,
+    from: usize,
     copied: usize,
     told: usize,
 }
 
-const NOTHING: Seen = Seen { task: 0, name: [0; NAME], entry: 0, switches: 0, registers: None, copied: 0, told: 0 };
+const NOTHING: Seen =
+    Seen { task: 0, name: [0; NAME], entry: 0, switches: 0, registers: None, from: 0, copied: 0, told: 0 };
 
 struct Request {
     stage: AtomicU32,
@@ -110,9 +115,10 @@ unsafe fn note(context: *const c_void) -> Seen {
     };
     // In the middle of a switch, or in a handler on a stack of its own: where the frames end is not known.
     if (low..high).contains(&sp) {
-        seen.copied = (high - sp).min(COPY);
-        // SAFETY: inside the stack of this thread, above its pointer; the place is as long, and ours (A1).
-        unsafe { copy(REQUEST.copy.get().cast(), sp as *const u8, seen.copied) };
+        seen.from = (sp - RED_ZONE).max(low);
+        seen.copied = (high - seen.from).min(COPY);
+        // SAFETY: inside the stack of this thread; the place is as long, and ours (A1).
+        unsafe { copy(REQUEST.copy.get().cast(), seen.from as *const u8, seen.copied) };
     }
     seen
 }
@@ -178,7 +184,7 @@ pub fn after_fork() {
 impl Seen {
     /// Where to begin a walk, and the copy to walk on; valid until the next [`ask`].
     pub fn calls(&self) -> Option<(Registers, View)> {
-        self.registers.map(|r| (r, View { address: r.sp(), at: REQUEST.copy.get().cast(), len: self.copied }))
+        self.registers.map(|r| (r, View { address: self.from, at: REQUEST.copy.get().cast(), len: self.copied }))
     }
 
     /// What its host told of its own calls; valid until the next [`ask`].
