@@ -404,6 +404,7 @@ TEST(scope_in_a_forked_child_starts_empty) {
   gt_scope_t *scope = new_scope(0);
   int64_t parked = gt_scope_spawn(scope, forever, NULL);
   spawn(scope, forks, scope);
+  while (gt_scope_count(scope) > 1) CHECK_EQ(gt_sleep(MS(1)), 0);
   CHECK_EQ(gt_scope_join_until(scope, IN_MS(20)), -ETIMEDOUT);
   CHECK_EQ(gt_scope_count(scope), 1);
   CHECK_EQ(gt_unpark(parked), 0);

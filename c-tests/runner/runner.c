@@ -41,7 +41,7 @@ static const struct tool tools[] = {
     {"ubsan", 2, T_SHIPPED},
     {"asan", 6, T_FIGURES | T_FAULTS | T_LIMITS | T_SHIPPED},
     {"tsan", 10, T_QUEUES | T_HANDS_LOCKS | T_FIGURES | T_FAULTS | T_LIMITS | T_SHIPPED},
-    {"valgrind", 25, T_SCANS | T_VFORK | T_HASTE | T_FIGURES | T_FAULTS | T_LIMITS | T_SHIPPED},
+    {"valgrind", 25, T_QUEUES | T_SCANS | T_VFORK | T_HASTE | T_FIGURES | T_FAULTS | T_LIMITS | T_SHIPPED},
 };
 
 static const struct tool *tool = &tools[0];
@@ -181,7 +181,7 @@ static const char *obstacle(const struct t_test *test) {
   if (skips & T_FIGURES) return "it measures memory, stack use or time, which the tool changes";
   if (skips & T_FAULTS) return "it provokes a fault that the tool would report in its own way";
   if (skips & T_LIMITS) return "it sets limits that the tool cannot live with";
-  if (skips & T_QUEUES) return "signals must come at once, each of them, and the tool keeps one of each number for later";
+  if (skips & T_QUEUES) return "signals must come at once, all of them and in order, and the tool delivers them in its own way";
   if (skips & T_HANDS_LOCKS) return "one task takes a pthread mutex and another gives it back, which the tool takes for two threads";
   if (skips & T_SCANS) return "it reads stacks as a collector does, also what was never written";
   if (skips & T_VFORK) return "a child tells its parent by memory why it could not start, and the tool gives it a copy";

@@ -35,7 +35,7 @@ struct t_test {
 #define T_LIMITS 16u /* the process gets limits that the tool itself cannot live with, or uses up what the tool needs */
 #define T_HANDS_LOCKS 64u /* a task gives back a pthread mutex that another one took: ThreadSanitizer takes tasks for threads */
 #define T_HASTE 128u /* a short deadline must not pass before the machine gets there: twenty times slower is too slow */
-#define T_QUEUES 256u /* signals come at once, all of one number and in their order: ThreadSanitizer keeps one of each and delivers it later */
+#define T_QUEUES 256u /* signals come at once, all and in order: ThreadSanitizer keeps one of each number for later, valgrind changes the order */
 #define T_SCANS 1024u /* it reads stacks as a collector does, also what was never written: valgrind reports that */
 #define T_VFORK 512u /* what a child of posix_spawn(3) says of its exec: valgrind makes it a fork with a memory of its own */
 #define T_SHIPPED 32u /* it looks at the libraries and programs as they are shipped */

@@ -21,11 +21,12 @@ impl Scheduler {
             && self.reactor().waiting() == 0
             && self.home.wakers.count() == 0
             && self.home.jobs.count() == 0
-            && !self.home.inbox.has_post()
             && !self.embedded.get()
             && home::count() == 1
             && self.host_deadlocked()
-            && (self.shared_waits.get() == 0 && self.host.get().swap.is_none() || only_thread());
+            && (self.shared_waits.get() == 0 && self.host.get().swap.is_none() || only_thread())
+            // Last: whoever is gone by now may have brought something while the others were counted.
+            && !self.home.inbox.has_post();
         if !provable {
             return false;
         }
