@@ -1,6 +1,7 @@
 """CPython's own tests of threads, locks, queues, sockets and selectors, with everything patched.
 
-They take minutes, so they run only when asked for: `make test-stdlib`, or GREENRT_STDLIB=1 with pytest.
+They take minutes, so they run only when asked for: `make test-stdlib`, or GREENRT_STDLIB=1 with pytest. What each module did is
+kept in build/stdlib/VERSION.json, from which table.py writes docs/STDLIB.md.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import run_python
+from conftest import ROOT, run_python
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -31,6 +32,15 @@ def present(module: str) -> bool:
         return False
 
 
+def keep(module: str, outcome: dict[str, object]) -> None:
+    """Notes the outcome of a module for the table."""
+    place = ROOT / "build" / "stdlib" / f"{sys.version_info[0]}.{sys.version_info[1]}.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    known = json.loads(place.read_text()) if place.exists() else {}
+    known[module] = outcome
+    place.write_text(json.dumps(known, indent=1, sort_keys=True))
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_cpythons_own_tests_pass_patched(module: str) -> None:
     if not present(module):
@@ -40,6 +50,7 @@ def test_cpythons_own_tests_pass_patched(module: str) -> None:
     assert lines and lines[-1].startswith("{"), f"{module} did not end\n{result.stderr[-4000:]}"
     outcome = json.loads(lines[-1])
     assert outcome["ran"] > 0
+    keep(module, outcome)
     failed = set(outcome["failed"])
     mine = {name for name in FAILS if name.startswith(f"{module}.")}
     expected = {name for name in mine if sys.version_info[:2] < PASSES_FROM.get(name, (9, 9))}
