@@ -1,7 +1,9 @@
 """select, poll, epoll, selectors: results as CPython has them, others run meanwhile; subprocess and asyncio on top."""
 
 import asyncio
+import fcntl
 import os
+import resource
 import select
 import selectors
 import socket
@@ -241,4 +243,21 @@ ticking.kill()
 a.close()
 b.close()
 os.close(r)
+
+# select knows no largest descriptor: CPython's own refuses 1,024 and more
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+r, w = os.pipe()
+high_r, high_w = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 1500) for fd in (r, w))
+assert select.select([high_r], [high_w], [high_r], 1) == ([], [high_w], [])
+assert select.select([high_r], [], [], 0.01) == ([], [], [])
+writing = greenrt.spawn(lambda: (time.sleep(0.02), os.write(w, b"x")))
+assert select.select([high_r, r], (), [high_r]) == ([high_r, r], [], [])
+assert select.select([high_r] * 1100, [], [], 0)[0] == [high_r] * 1100
+os.close(high_r)
+for wrong, kind in (([high_r], OSError), (["nothing"], TypeError), ([-1], ValueError)):
+    try:
+        select.select(wrong, [high_w], [], 1)
+        raise AssertionError(wrong)
+    except kind:
+        pass
 print("pass")

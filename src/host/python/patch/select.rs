@@ -107,7 +107,61 @@ unsafe fn gather(sequence: Obj, events: i16, into: &mut Vec<libc::pollfd>) -> bo
     }
 }
 
-/// `select(rlist, wlist, xlist, timeout=None)`
+/// What select(2) makes of poll(2)'s answers, for its three lists (its manual page, "Correspondence between select() and
+/// poll() notifications").
+const KINDS: [(i16, i16); 3] = [
+    (libc::POLLIN, libc::POLLIN | libc::POLLHUP | libc::POLLERR),
+    (libc::POLLOUT, libc::POLLOUT | libc::POLLERR),
+    (libc::POLLPRI, libc::POLLPRI),
+];
+
+/// CPython refuses what does not fit into an `fd_set`: more than 1,024 descriptors, or one of 1,024 and more. Tasks have that
+/// many, so then poll(2) is asked. To be called with the exception set that CPython's function raised; NULL with one set.
+unsafe fn beyond(lists: &[New; 3]) -> New {
+    let api = api();
+    // SAFETY: GIL held by the caller; the lists are live, and answers are ours.
+    unsafe {
+        if (api.PyErr_ExceptionMatches)(api.PyExc_ValueError) == 0 {
+            return core::ptr::null_mut();
+        }
+        let (mut kind, mut value, mut trace) = (core::ptr::null_mut(), core::ptr::null_mut(), core::ptr::null_mut());
+        (api.PyErr_Fetch)(&mut kind, &mut value, &mut trace);
+        let mut entries = Vec::new();
+        let copies = lists.map(|list| (api.PySequence_Tuple)(list));
+        let fine =
+            copies.iter().zip(KINDS).all(|(copy, (events, _))| !copy.is_null() && gather(*copy, events, &mut entries));
+        let large =
+            entries.len() > libc::FD_SETSIZE || entries.iter().any(|entry| entry.fd >= libc::FD_SETSIZE as c_int);
+        if !fine || !large {
+            // It was something else, a `fileno` method perhaps.
+            (api.PyErr_Restore)(kind, value, trace);
+            copies.iter().for_each(|copy| drop_ref(*copy));
+            return core::ptr::null_mut();
+        }
+        [kind, value, trace].iter().for_each(|part| drop_ref(*part));
+        let found = libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, 0);
+        let closed = entries.iter().any(|entry| entry.revents & libc::POLLNVAL != 0);
+        let answer = if found < 0 || closed {
+            raise_errno(if closed { -i64::from(libc::EBADF) } else { -i64::from(*libc::__errno_location()) })
+        } else {
+            let mut at = entries.iter();
+            pack(&[0, 1, 2].map(|kind: usize| {
+                let (copy, list) = (copies[kind], (api.PyList_New)(0));
+                for index in 0..(api.PyTuple_Size)(copy) {
+                    let hit = at.next().is_some_and(|entry| entry.revents & KINDS[kind].1 != 0);
+                    if hit && !list.is_null() {
+                        (api.PyList_Append)(list, (api.PyTuple_GetItem)(copy, index));
+                    }
+                }
+                list
+            }))
+        };
+        copies.iter().for_each(|copy| drop_ref(*copy));
+        answer
+    }
+}
+
+/// `select(rlist, wlist, xlist, timeout=None)`; descriptors may be as many and as large as there are.
 ///
 /// # Safety
 /// Called by CPython.
@@ -133,12 +187,14 @@ pub unsafe fn select(args: &Args) -> New {
         } else {
             ask_and_wait(
                 deadline,
-                &|| apply(args.row, args.this, arguments, None),
+                &|| match apply(args.row, args.this, arguments, None) {
+                    answer if answer.is_null() => beyond(&lists),
+                    answer => answer,
+                },
                 &|answer| (0..3).any(|index| length((api.PyTuple_GetItem)(answer, index)) != 0),
                 &mut || {
                     entries.clear();
-                    let kinds = [libc::POLLIN, libc::POLLOUT, libc::POLLPRI];
-                    let fine = lists.iter().zip(kinds).all(|(list, events)| gather(*list, events, &mut entries));
+                    let fine = lists.iter().zip(KINDS).all(|(list, (events, _))| gather(*list, events, &mut entries));
                     if !fine {
                         // The next question raises what is wrong.
                         (api.PyErr_Clear)();

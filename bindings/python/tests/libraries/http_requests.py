@@ -1,0 +1,31 @@
+"""requests, unmodified: fifty slow requests overlap, sessions keep their connections, timeouts end a call."""
+# needs: requests
+
+from greenrt import monkey
+
+monkey.patch_all()
+
+import requests  # noqa: E402
+from overlap import all_at_once  # noqa: E402
+from servers import slow_http  # noqa: E402
+
+with slow_http() as port:
+    url = f"http://localhost:{port}"
+    texts = all_at_once(lambda n: requests.get(f"{url}/{n}", timeout=30).text, 50, 0.3)
+    assert texts == [f"/{n}" for n in range(50)], texts
+    session = requests.Session()
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=50))
+    posted = all_at_once(lambda n: session.post(url, data=f"body {n}", timeout=30).text, 50, 0.3)
+    assert posted == [f"body {n}" for n in range(50)]
+    try:
+        session.get(url, timeout=0.05)
+        raise AssertionError("the timeout did not come")
+    except requests.exceptions.ReadTimeout:
+        pass
+    assert session.get(f"{url}/again", timeout=30).text == "/again"
+try:
+    requests.get(url, timeout=5)
+    raise AssertionError("nobody listens there")
+except requests.exceptions.ConnectionError:
+    pass
+print("pass")

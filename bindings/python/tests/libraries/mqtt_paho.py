@@ -1,0 +1,76 @@
+"""paho-mqtt against mosquitto: a gateway and five hundred devices, each with a network loop of its own, on one OS thread."""
+# needs: paho
+# programs: mosquitto
+# timeout: 120
+
+from greenrt import monkey
+
+monkey.patch_all()
+
+import threading  # noqa: E402
+import time  # noqa: E402
+
+import paho.mqtt.client as mqtt  # noqa: E402
+from overlap import os_threads  # noqa: E402
+from servers import mosquitto  # noqa: E402
+
+DEVICES, READINGS = 500, 4
+
+
+def client(name: str) -> mqtt.Client:
+    return mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name)
+
+
+with mosquitto() as port:
+    heard: "dict[str, list[int]]" = {}
+    told: "list[str]" = []
+    done, listening = threading.Event(), threading.Event()
+
+    def on_message(gateway: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
+        device = message.topic.split("/")[1]
+        readings = heard.setdefault(device, [])
+        readings.append(int(message.payload))
+        if len(readings) == READINGS:
+            gateway.publish(f"command/{device}", b"enough", qos=1)
+            if sum(map(len, heard.values())) == DEVICES * READINGS:
+                done.set()
+
+    gateway = client("gateway")
+    gateway.on_message = on_message
+    gateway.on_subscribe = lambda *_: listening.set()
+    gateway.connect("127.0.0.1", port, keepalive=60)
+    gateway.subscribe("reading/+", qos=1)
+    gateway.loop_start()
+    assert listening.wait(30)
+
+    def device(n: int) -> None:
+        name = f"device-{n}"
+        enough, ready = threading.Event(), threading.Event()
+        this = client(name)
+        this.on_message = lambda *_: enough.set()
+        this.on_subscribe = lambda *_: ready.set()
+        this.connect("127.0.0.1", port, keepalive=60)
+        this.subscribe(f"command/{name}", qos=1)
+        this.loop_start()
+        assert ready.wait(60)
+        for reading in range(READINGS):
+            this.publish(f"reading/{name}", str(reading).encode(), qos=1).wait_for_publish(60)
+            time.sleep(0.01)
+        assert enough.wait(60)
+        told.append(name)
+        this.loop_stop()
+        this.disconnect()
+
+    before = os_threads()
+    threads = [threading.Thread(target=device, args=(n,)) for n in range(DEVICES)]
+    for thread in threads:
+        thread.start()
+    assert done.wait(100), f"{sum(map(len, heard.values()))} readings came"
+    assert os_threads() <= before + 5, "a device is no OS thread"
+    for thread in threads:
+        thread.join()
+    gateway.loop_stop()
+    gateway.disconnect()
+    assert len(told) == DEVICES
+    assert all(readings == list(range(READINGS)) for readings in heard.values())
+print("pass")

@@ -1,0 +1,127 @@
+"""Real servers for the library tests: started on a free port, in a directory of their own, and ended with the test."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+PLACES = [*os.environ.get("PATH", "").split(":"), "/usr/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"))]
+
+
+def program(name: str) -> str:
+    """The path of a program, also where Debian hides servers from ordinary users."""
+    found = shutil.which(name, path=":".join(PLACES))
+    if found is None:
+        raise SystemExit(f"{name} is not installed")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def as_user(command: list[str], user: str) -> list[str]:
+    """A command run by somebody else when we are root, for servers that refuse root."""
+    return ["runuser", "-u", user, "--", *command] if os.geteuid() == 0 else command
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, **options: object) -> Iterator[int]:
+    """A server process that accepts connections on the port."""
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+    try:
+        for _ in range(1000):
+            assert server.poll() is None, f"{command[0]} ended with {server.returncode}"
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.02)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@contextlib.contextmanager
+def redis() -> Iterator[int]:
+    port = free_port()
+    command = [program("redis-server"), "--port", str(port), "--save", "", "--appendonly", "no"]
+    with tempfile.TemporaryDirectory() as place, running(command, port, cwd=place):
+        yield port
+
+
+@contextlib.contextmanager
+def mosquitto() -> Iterator[int]:
+    port = free_port()
+    with tempfile.TemporaryDirectory() as place:
+        config = os.path.join(place, "mosquitto.conf")
+        with open(config, "w") as file:
+            file.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n")
+        os.chmod(place, 0o755)
+        with running([program("mosquitto"), "-c", config], port):
+            yield port
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[int]:
+    port = free_port()
+    with tempfile.TemporaryDirectory() as place:
+        if os.geteuid() == 0:
+            shutil.chown(place, "postgres", "postgres")
+        data = os.path.join(place, "data")
+        make = [program("initdb"), "-D", data, "-U", "test", "-A", "trust", "--no-sync"]
+        subprocess.run(as_user(make, "postgres"), check=True, stdout=subprocess.DEVNULL, cwd=place)
+        settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={place}", "fsync=off"]
+        command = [program("postgres"), "-D", data, "-N", "80", *(f"-c{setting}" for setting in settings)]
+        with running(as_user(command, "postgres"), port, cwd=place):
+            wait_for_postgres(place, port)
+            yield port
+
+
+def wait_for_postgres(place: str, port: int) -> None:
+    """It accepts connections before it answers them."""
+    ask = [program("pg_isready"), "-q", "-h", place, "-p", str(port)]
+    for _ in range(500):
+        if subprocess.run(ask, check=False).returncode == 0:
+            return
+        time.sleep(0.02)
+    raise SystemExit("postgres does not come up")
+
+
+SLOW_HTTP = """
+import http.server, sys, time
+class Slow(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self):
+        size = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(size) or self.path.encode()
+        time.sleep(0.3)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_GET = do_POST = answer
+    def log_message(self, *_): pass
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 200
+Server(("127.0.0.1", int(sys.argv[1])), Slow).serve_forever()
+"""
+
+
+@contextlib.contextmanager
+def slow_http() -> Iterator[int]:
+    """An HTTP server in a Python of its own, on real threads: it answers each request after 0.3 s, with what it was sent."""
+    port = free_port()
+    with running([sys.executable, "-c", SLOW_HTTP, str(port)], port):
+        yield port
