@@ -1,5 +1,5 @@
-"""httpx's synchronous client, unmodified: one client for fifty tasks, and its timeouts."""
 # needs: httpx
+"""httpx's synchronous client, unmodified: one client for fifty tasks, and its timeouts."""
 
 from greenrt import monkey
 

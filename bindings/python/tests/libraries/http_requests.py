@@ -1,5 +1,5 @@
-"""requests, unmodified: fifty slow requests overlap, sessions keep their connections, timeouts end a call."""
 # needs: requests
+"""requests, unmodified: fifty slow requests overlap, sessions keep their connections, timeouts end a call."""
 
 from greenrt import monkey
 

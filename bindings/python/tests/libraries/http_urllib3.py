@@ -1,5 +1,5 @@
-"""urllib3, unmodified: a pool of ten connections serves fifty tasks, with retries and timeouts."""
 # needs: urllib3
+"""urllib3, unmodified: a pool of ten connections serves fifty tasks, with retries and timeouts."""
 
 from greenrt import monkey
 

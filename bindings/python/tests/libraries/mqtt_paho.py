@@ -1,7 +1,7 @@
-"""paho-mqtt against mosquitto: a gateway and five hundred devices, each with a network loop of its own, on one OS thread."""
 # needs: paho
 # programs: mosquitto
 # timeout: 120
+"""paho-mqtt against mosquitto: a gateway and five hundred devices, each with a network loop of its own, on one OS thread."""
 
 from greenrt import monkey
 

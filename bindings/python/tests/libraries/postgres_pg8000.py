@@ -1,7 +1,7 @@
-"""pg8000 against PostgreSQL: fifty slow queries overlap on one OS thread, transactions keep apart, LISTEN hears NOTIFY."""
 # needs: pg8000
 # programs: postgres initdb
 # timeout: 120
+"""pg8000 against PostgreSQL: fifty slow queries overlap on one OS thread, transactions keep apart, LISTEN hears NOTIFY."""
 
 from greenrt import monkey
 

@@ -1,6 +1,6 @@
-"""redis-py against redis-server: blocking pops, pipelines, locks and publish/subscribe in tasks of one OS thread."""
 # needs: redis
 # programs: redis-server
+"""redis-py against redis-server: blocking pops, pipelines, locks and publish/subscribe in tasks of one OS thread."""
 
 from greenrt import monkey
 
@@ -15,6 +15,7 @@ from servers import redis as redis_server  # noqa: E402
 
 with redis_server() as port:
     client = redis.Redis(host="127.0.0.1", port=port)
+
     # Fifty blocking pops wait on one OS thread while another task feeds them.
     def feed() -> None:
         time.sleep(0.1)

@@ -16,9 +16,14 @@ from collections.abc import Iterator
 PLACES = [*os.environ.get("PATH", "").split(":"), "/usr/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"))]
 
 
-def program(name: str) -> str:
+def installed(name: str) -> str | None:
     """The path of a program, also where Debian hides servers from ordinary users."""
-    found = shutil.which(name, path=":".join(PLACES))
+    return shutil.which(name, path=":".join(PLACES))
+
+
+def program(name: str) -> str:
+    """As `installed`; ends the test without it."""
+    found = installed(name)
     if found is None:
         raise SystemExit(f"{name} is not installed")
     return found

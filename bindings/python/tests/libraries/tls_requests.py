@@ -1,5 +1,5 @@
-"""TLS between tasks of one process, with a private certificate authority: requests trusts it when told to, and nobody else."""
 # needs: requests
+"""TLS between tasks of one process, with a private certificate authority: requests trusts it when told to, and nobody else."""
 
 from greenrt import monkey
 

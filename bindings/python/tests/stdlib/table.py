@@ -68,7 +68,9 @@ def main() -> None:
         "",
         "## In the root task",
         "",
-        "Handlers of signals can be set, and raise, in the main thread only: " + ", ".join(f"`{p}`" for p in MAIN_THREAD) + ".",
+        "Handlers of signals can be set, and raise, in the main thread only: "
+        + ", ".join(f"`{p}`" for p in MAIN_THREAD)
+        + ".",
         "",
     ]
     (ROOT / "docs" / "STDLIB.md").write_text("\n".join(lines))
