@@ -177,6 +177,40 @@ TEST(hand_over_refused) {
   s_join(parked);
 }
 
+static void *awaits(void *arg) {
+  void *value = NULL;
+  int got = gt_hand_await(&value);
+  if (got == -EINTR) got = gt_hand_await_until(&value, *(int64_t *)arg); /* goes on */
+  return (void *)(intptr_t)(got ? got : (int)(intptr_t)value);
+}
+
+TEST(hand_await_waits_for_a_hand_over) {
+  int64_t never = GT_NEVER, soon = IN_MS(2);
+  int64_t handed = s_spawn(awaits, &never), cancelled = s_spawn(awaits, &never), late = s_spawn(awaits, &soon);
+  s_settle();
+  CHECK_EQ(gt_hand_over_until(handed, (void *)7, NULL, 0), -ETIMEDOUT); /* handed, and not waited */
+  gt_cancel(cancelled);
+  gt_interrupt(late, 1);
+  CHECK_EQ((intptr_t)s_join(handed), 7);
+  CHECK_EQ((intptr_t)s_join(cancelled), -ECANCELED);
+  CHECK_EQ((intptr_t)s_join(late), -ETIMEDOUT);
+  int64_t interrupted = s_spawn(awaits, &never);
+  s_settle();
+  gt_interrupt(interrupted, 1);
+  s_settle();
+  CHECK_EQ(gt_hand_over_until(interrupted, (void *)8, NULL, 0), -ETIMEDOUT); /* it waits again */
+  CHECK_EQ((intptr_t)s_join(interrupted), 8);
+  int64_t token = gt_deadline_push(IN_MS(1));
+  CHECK_EQ(gt_hand_await(NULL), -ETIMEDOUT);
+  CHECK_EQ(gt_deadline_pop(token), 1);
+}
+
+TEST(hand_await_is_told_of_a_deadlock) {
+  gt_config_t config = {.size = sizeof config, .deadlock = GT_DEADLOCK_ERROR};
+  CHECK_EQ(gt_config(&config), 0);
+  CHECK_EQ(gt_hand_await(NULL), -EDEADLK);
+}
+
 TEST(suspended_task_starts_when_cancelled) {
   int64_t task = suspended(parks, NULL);
   s_settle();

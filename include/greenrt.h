@@ -2416,6 +2416,24 @@ int gt_hand_over_until(int64_t task,
                        int64_t deadline);
 
 /**
+ * Waits until some task hands over to the caller (gt_hand_over), without handing over first: for a task that has nobody to
+ * hand to yet, or whose wait in gt_hand_over() was interrupted and is to go on. `received` (may be NULL) gets the value.
+ *
+ * Returns 0, or
+ *   -EDEADLK    nothing can ever wake the waiting tasks (root task, GT_DEADLOCK_ERROR)
+ *   -ECANCELED  the caller was cancelled        -EINTR  the caller was interrupted
+ *   -ETIMEDOUT  a deadline scope of the caller expired
+ *
+ * Switches.
+ */
+int gt_hand_await(void **received);
+
+/**
+ * As gt_hand_await(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+ */
+int gt_hand_await_until(void **received, int64_t deadline);
+
+/**
  * Makes a generator that runs `body(generator, arg)`. The body starts with the first gt_generator_next(). The generator
  * belongs to this OS thread; any task of it may ask, each time another one.
  *

@@ -61,6 +61,40 @@ pub unsafe extern "C" fn gt_hand_over_until(
     })
 }
 
+/// Waits until some task hands over to the caller (gt_hand_over), without handing over first: for a task that has nobody to
+/// hand to yet, or whose wait in gt_hand_over() was interrupted and is to go on. `received` (may be NULL) gets the value.
+///
+/// Returns 0, or
+///   -EDEADLK    nothing can ever wake the waiting tasks (root task, GT_DEADLOCK_ERROR)
+///   -ECANCELED  the caller was cancelled        -EINTR  the caller was interrupted
+///   -ETIMEDOUT  a deadline scope of the caller expired
+///
+/// Switches.
+///
+/// # Safety
+/// `received` is NULL or writable.
+#[no_mangle]
+pub unsafe extern "C" fn gt_hand_await(received: *mut *mut c_void) -> libc::c_int {
+    // SAFETY: by the caller.
+    unsafe { gt_hand_await_until(received, NEVER) }
+}
+
+/// As gt_hand_await(), at most until `deadline` (absolute ns); then -ETIMEDOUT.
+///
+/// # Safety
+/// As for gt_hand_await().
+#[no_mangle]
+pub unsafe extern "C" fn gt_hand_await_until(received: *mut *mut c_void, deadline: i64) -> libc::c_int {
+    guard(|| {
+        let value = Scheduler::current()?.hand_await(deadline)?;
+        if !received.is_null() {
+            // SAFETY: writable by the caller.
+            unsafe { *received = value };
+        }
+        Ok(0)
+    })
+}
+
 /// A body that gives values, one each time it is asked, on a stack of its own. After a fork the child can only free it.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct gt_generator_t {

@@ -45,7 +45,21 @@ impl Scheduler {
             to.value.set(value);
         }
         self.waits_on(Kind::HandOver, to.id.get() as usize);
-        let mut woken = self.transfer(to, deadline);
+        self.handed_back(self.transfer(to, deadline), deadline)
+    }
+
+    /// Parks until a task hands over to this one, and returns the value that it brought.
+    ///
+    /// Errors: -EDEADLK (nothing can wake the root); -ECANCELED, -EINTR, -ETIMEDOUT.
+    pub fn hand_await(&self, deadline: i64) -> Result<*mut c_void> {
+        self.check()?;
+        self.waits_on(Kind::HandOver, 0);
+        self.handed_back(self.await_hand_over(deadline), deadline)
+    }
+
+    #[inline(always)]
+    fn handed_back(&self, mut woken: Woken, deadline: i64) -> Result<*mut c_void> {
+        let me = self.me();
         loop {
             if me.wake.get() == Wake::Handed {
                 return Ok(me.value.get());

@@ -11,7 +11,7 @@
     sync        Lock, RLock, Condition, Event, ...  result      AsyncResult
     threadpool  offload, ThreadPoolExecutor         server      StreamServer, DatagramServer
     monkey      patch_all, patch, original          debug       print_tasks
-    aio         run, wait: asyncio and tasks
+    aio         run, wait: asyncio and tasks        greenlet    the greenlet API over tasks
 """
 
 from importlib import import_module
@@ -51,6 +51,6 @@ def __getattr__(name: str) -> Any:
 
         globals()["offload"] = offload
         return offload
-    if name == "aio":
-        return import_module("greenrt.aio")
+    if name in ("aio", "greenlet"):
+        return import_module(f"greenrt.{name}")
     raise AttributeError(f"module 'greenrt' has no attribute {name!r}")

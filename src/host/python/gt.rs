@@ -1,6 +1,7 @@
 //! The calls into the C face that this room makes, gathered so that its wall towards the runtime is one list. The room
 //! sees what `greenrt.h` shows, no more.
 
+pub use crate::ffi::generator::{gt_hand_await, gt_hand_over};
 pub use crate::ffi::hooks::{gt_carry_from, gt_host_notify, gt_host_set, gt_host_t as Host};
 pub use crate::ffi::inspect::{gt_task_info, gt_task_info_t as TaskInfo};
 pub use crate::ffi::io::{
@@ -13,6 +14,7 @@ pub use crate::ffi::socket::{gt_recv_until, gt_send_all_until, gt_send_until};
 pub use crate::ffi::task::{
     gt_interrupt, gt_interrupt_at, gt_interrupt_take, gt_interrupt_withdraw, gt_self, gt_shield_pop, gt_shield_push,
     gt_spawn_opts_t as SpawnOpts, gt_spawn_with, gt_yield, GT_SPAWN_DETACHED as SPAWN_DETACHED,
+    GT_SPAWN_SUSPENDED as SPAWN_SUSPENDED,
 };
 pub use crate::ffi::time::{gt_now, gt_sleep_until, GT_NEVER as NEVER};
 pub use crate::ffi::transfer::gt_sendfile;

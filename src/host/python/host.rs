@@ -31,6 +31,8 @@ pub struct Host {
     pub idle: *mut Worker,
     /// How many are idle.
     pub idle_count: usize,
+    /// Those of them that wait for a hand-over ([`super::hand`]).
+    pub idle_handed: *mut Worker,
     /// Every worker of this thread by the id of its gt task, the root too.
     pub workers: HashMap<i64, *mut Worker>,
     /// Exceptions waiting for their interrupt, by its code: who gets it and what (a reference is owned).
@@ -169,6 +171,7 @@ unsafe fn install() -> bool {
             root: null_mut(),
             idle: null_mut(),
             idle_count: 0,
+            idle_handed: null_mut(),
             workers: HashMap::new(),
             armed: HashMap::new(),
             opts: gt::SpawnOpts {
@@ -272,6 +275,7 @@ pub fn after_fork_child() {
         let root = host.root;
         host.idle = null_mut();
         host.idle_count = 0;
+        host.idle_handed = null_mut();
         let me = host.workers.get(&id).copied().unwrap_or(root);
         host.workers.retain(|_, worker| *worker == me);
         host.root = me;

@@ -18,6 +18,7 @@
 //! | deliver.rs | from -EINTR and -ECANCELED to a Python exception |
 //! | signals.rs | signal handlers run in the root task |
 //! | builtins.rs | the table of builtins |
+//! | hand.rs | tasks that are handed to, for `greenrt.greenlet` |
 //! | greenlet.rs | the greenlet package, whose thread-local memory follows the tasks |
 //! | patch/ | patching in place, and identity |
 //! | trace.rs | what Python does in a task, told to who looks from outside |
@@ -35,6 +36,7 @@ pub(crate) mod ending;
 pub(crate) mod farewell;
 pub(crate) mod greenlet;
 pub(crate) mod gt;
+pub(crate) mod hand;
 pub(crate) mod host;
 pub(crate) mod patch;
 pub(crate) mod residue;

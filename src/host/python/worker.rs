@@ -29,6 +29,8 @@ pub struct Worker {
     pub task: *mut Task,
     /// Codes of the exceptions armed for it.
     pub codes: Vec<c_int>,
+    /// Does it wait for work in a hand-over?
+    handed: bool,
     next_idle: *mut Worker,
 }
 
@@ -41,6 +43,7 @@ impl Worker {
             host,
             task: null_mut(),
             codes: Vec::new(),
+            handed: false,
             next_idle: null_mut(),
         }))
     }
@@ -79,6 +82,38 @@ pub unsafe fn start(host: *mut Host, task: *mut Task) -> bool {
     }
 }
 
+/// Gives a task (whose reference is taken over) to a worker of this thread that runs when it is handed to. False: a Python exception is
+/// set and the reference is dropped.
+///
+/// # Safety
+/// As of [`start`].
+pub unsafe fn start_handed(host: *mut Host, task: *mut Task) -> bool {
+    // SAFETY: as in `start`.
+    unsafe {
+        let mut worker = (*host).idle_handed;
+        if worker.is_null() {
+            worker = Worker::boxed(host);
+            (*worker).handed = true;
+            let mut opts = gt::SpawnOpts { ..(*host).opts };
+            opts.flags |= gt::SPAWN_SUSPENDED;
+            let id = gt::gt_spawn_with(Some(main), worker.cast(), &opts);
+            if id < 0 {
+                drop(Box::from_raw(worker));
+                drop_ref(task.cast());
+                raise_errno(id);
+                return false;
+            }
+            (*worker).id = id;
+            (*host).workers.insert(id, worker);
+        } else {
+            (*host).idle_handed = (*worker).next_idle;
+        }
+        (*worker).task = task;
+        (*task).worker = worker;
+        true
+    }
+}
+
 /// The entry of every worker's gt task.
 unsafe extern "C" fn main(arg: *mut c_void) -> *mut c_void {
     let worker: *mut Worker = arg.cast();
@@ -88,7 +123,16 @@ unsafe extern "C" fn main(arg: *mut c_void) -> *mut c_void {
         patch::ident::stamp((*worker).state, (*worker).id as u64);
         let host = (*worker).host;
         loop {
-            run(worker);
+            let next = run(worker);
+            if (*worker).handed {
+                // One that ends cannot hand over, so it stays, however many there are.
+                (*worker).next_idle = (*host).idle_handed;
+                (*host).idle_handed = worker;
+                if !wait_to_be_handed_to(worker, next) {
+                    break;
+                }
+                continue;
+            }
             if (*host).idle_count >= POOL || !residue::known() {
                 break;
             }
@@ -122,15 +166,7 @@ unsafe fn wait_for_work(worker: *mut Worker) -> bool {
                 }
                 _ => {
                     let host = &mut *(*worker).host;
-                    let mut link: *mut *mut Worker = &mut host.idle;
-                    while !(*link).is_null() {
-                        if *link == worker {
-                            *link = (*worker).next_idle;
-                            host.idle_count -= 1;
-                            break;
-                        }
-                        link = &mut (**link).next_idle;
-                    }
+                    host.idle_count -= usize::from(take_out(&mut host.idle, worker));
                     return false;
                 }
             }
@@ -138,8 +174,48 @@ unsafe fn wait_for_work(worker: *mut Worker) -> bool {
     }
 }
 
-/// One Python task, from its function's call to a clean worker.
-unsafe fn run(worker: *mut Worker) {
+/// Hands over to `next` unless it is 0, then idle until [`start_handed`] gives it a task and somebody hands over. False: cancelled while
+/// idle, and out of the pool.
+unsafe fn wait_to_be_handed_to(worker: *mut Worker, next: i64) -> bool {
+    // SAFETY: as of `wait_for_work`.
+    unsafe {
+        let mut rc = if next == 0 { -libc::EBUSY } else { gt::gt_hand_over(next, null_mut(), null_mut()) };
+        loop {
+            match rc {
+                0 => return true,
+                // Whoever was to be handed to does not wait any more; or an interrupt that is nobody's.
+                rc if rc == -libc::EBUSY || rc == -libc::ESRCH || rc == -libc::EINTR => {
+                    let mut code = 0;
+                    while gt::gt_interrupt_take(&mut code) == 0 {}
+                }
+                _ if (*worker).task.is_null() => {
+                    take_out(&mut (*(*worker).host).idle_handed, worker);
+                    return false;
+                }
+                _ => return true, // cancelled with a task: its first wait says so
+            }
+            rc = gt::gt_hand_await(null_mut());
+        }
+    }
+}
+
+/// Takes a worker out of a list; was it there?
+unsafe fn take_out(mut link: *mut *mut Worker, worker: *mut Worker) -> bool {
+    // SAFETY: a list of live workers of this OS thread.
+    unsafe {
+        while !(*link).is_null() {
+            if *link == worker {
+                *link = (*worker).next_idle;
+                return true;
+            }
+            link = &mut (**link).next_idle;
+        }
+    }
+    false
+}
+
+/// One Python task, from its function's call to a clean worker. The result is for a worker that is handed to: the gt task that is next.
+unsafe fn run(worker: *mut Worker) -> i64 {
     let api = api();
     // SAFETY: GIL held, own state current. `task` is kept alive by the worker's reference until the last line.
     unsafe {
@@ -153,6 +229,7 @@ unsafe fn run(worker: *mut Worker) {
             result = super::stay::call((*task).func, (*task).args, (*task).kwargs);
         }
         let exception = if result.is_null() { take_exception() } else { null_mut() };
+        let next = if (*worker).handed && !result.is_null() { (api.PyLong_AsLongLong)(result) } else { 0 };
         if !exception.is_null() {
             patch::fork::entry_failed(exception);
         }
@@ -171,5 +248,6 @@ unsafe fn run(worker: *mut Worker) {
         patch::fork::entry_returned();
         (*worker).task = null_mut();
         drop_ref(task.cast());
+        next
     }
 }

@@ -419,6 +419,8 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_local_get": (ctypes.c_void_p, [ctypes.c_int]),
     "gt_hand_over": (ctypes.c_int, [ctypes.c_int64, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)]),
     "gt_hand_over_until": (ctypes.c_int, [ctypes.c_int64, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p), ctypes.c_int64]),
+    "gt_hand_await": (ctypes.c_int, [ctypes.POINTER(ctypes.c_void_p)]),
+    "gt_hand_await_until": (ctypes.c_int, [ctypes.POINTER(ctypes.c_void_p), ctypes.c_int64]),
     "gt_generator_new": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_void_p]),
     "gt_generator_new_with": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_spawn_opts_t)]),
     "gt_generator_next": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)]),

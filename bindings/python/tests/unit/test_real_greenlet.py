@@ -97,3 +97,18 @@ except ImportError as error:
     assert lines[3] == "share_greenlet() needs greenlet.getcurrent"
     assert all(line.startswith("greenrt cannot share the greenlet package") for line in lines[:3] + lines[4:]), lines
     assert "thread-local memory" in lines[4], lines
+
+
+@needs_greenlet
+def test_it_passes_our_own_tests_of_the_api(tmp_path: Path) -> None:
+    """What isolated/greenlet_api.py expects of greenrt.greenlet, up to what only tasks can do, is true of the package."""
+    source = (Path(__file__).parent.parent / "isolated" / "greenlet_api.py").read_text(encoding="utf-8")
+    common, marker, _ = source.partition("# Greenlets park as tasks do")
+    assert marker and "from greenrt.greenlet import" in common
+    common = common.replace("from greenrt.greenlet import", "from greenlet import").replace("import greenrt\n", "")
+    common = common.replace("from greenrt import TaskExit, Timeout, sleep, spawn", "def sleep(seconds): pass")
+    assert "greenrt" not in common.partition("\n")[2]
+    script = tmp_path / "script.py"
+    script.write_text(common + 'print("pass")\n', encoding="utf-8")
+    result = run_python("-X", "faulthandler", str(script))
+    assert result.stdout == "pass\n", result.stderr
