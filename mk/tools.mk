@@ -53,23 +53,23 @@ TOOL_MAKE = $(MAKE) --no-print-directory test-tool C_BUILD=build/c-$(1) LIB_DIR=
 	$(if $(3),C_LIBS='$(3)')
 
 test-asan: ## the C suite under AddressSanitizer, leaks included
-	@$(call TOOL_MAKE,asan,-fsanitize=address,$(call TOOL_LIBS,asan))
+	@+$(call TOOL_MAKE,asan,-fsanitize=address,$(call TOOL_LIBS,asan))
 	@ASAN_OPTIONS=$(ASAN_OPTIONS_TEST) c-tests/tools/prove.sh asan build/c-asan/shared/seeded
 	@ASAN_OPTIONS=$(ASAN_OPTIONS_TEST) build/c-asan/shared/tests --tool asan -j $(C_JOBS) $(TESTS)
 
 test-ubsan: ## the C suite with checks for undefined behaviour, in C and in the library
-	@$(call TOOL_MAKE,ubsan,-fsanitize=undefined -fno-sanitize-recover=all)
+	@+$(call TOOL_MAKE,ubsan,-fsanitize=undefined -fno-sanitize-recover=all)
 	@grep -q 'unsafe precondition' build/ubsan/lib/libgreenrt.so || { echo "the library's own checks are not in it" >&2; exit 1; }
 	@c-tests/tools/prove.sh ubsan build/c-ubsan/shared/seeded
 	@build/c-ubsan/shared/tests --tool ubsan -j $(C_JOBS) $(TESTS)
 
 test-tsan: ## what crosses OS threads, under ThreadSanitizer
-	@$(call TOOL_MAKE,tsan,-fsanitize=thread,$(call TOOL_LIBS,tsan))
+	@+$(call TOOL_MAKE,tsan,-fsanitize=thread,$(call TOOL_LIBS,tsan))
 	@TSAN_OPTIONS=$(TSAN_OPTIONS_TEST) c-tests/tools/prove.sh tsan build/c-tsan/shared/seeded
 	@TSAN_OPTIONS=$(TSAN_OPTIONS_TEST) build/c-tsan/shared/tests --tool tsan -j $(C_JOBS) $(TESTS)
 
 test-valgrind: ## the C suite under valgrind memcheck
-	@$(call TOOL_MAKE,valgrind,)
+	@+$(call TOOL_MAKE,valgrind,)
 	@c-tests/tools/prove.sh valgrind build/c-valgrind/shared/seeded $(VALGRIND)
 	@$(VALGRIND) build/c-valgrind/shared/tests --tool valgrind -j $(C_JOBS) $(TESTS)
 
