@@ -49,7 +49,7 @@ pub struct Progress {
     pub switches: Count,
     /// Polls of the reactor.
     pub polls: Count,
-    /// Yields with nobody else ready.
+    /// Yields with nobody else ready, and looks into the inbox before a sleep.
     pub alone: Count,
     /// The thread is somewhere else for a reason: OUTSIDE_*.
     pub outside: Count,

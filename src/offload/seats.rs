@@ -5,6 +5,8 @@
 //!     list may read it after it saw its word set.
 //! J5  A seat in the list belongs to a thread that sleeps on it and does not leave before it was taken off.
 //! J6  While a seat is in the list the queue is empty.
+//! J7  The word of a seat in the list is ASLEEP or AWAKE; only its thread changes the one into the other, only `submit` makes it
+//!     GIVEN, after it took the seat off. Who finds ASLEEP there wakes the thread.
 
 use std::cell::Cell;
 use std::ptr;
@@ -17,9 +19,18 @@ use crate::sys::clock::{self, NEVER};
 use crate::sys::futex;
 use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
+use crate::sys::vigil::{Vigil, LONGEST};
+
+/// The seat's thread sleeps on the word, or is about to.
+const ASLEEP: u32 = 0;
+/// A job lies on the seat.
+const GIVEN: u32 = 1;
+/// The seat's thread watches the word.
+const AWAKE: u32 = 2;
 
 /// Where an idle thread is found. Lives on its stack.
 pub struct Seat {
+    vigil: Vigil,
     word: AtomicU32,
     job: Cell<*const Header>,
     below: Cell<*const Seat>,
@@ -47,7 +58,20 @@ pub struct Held<'a>(MutexGuard<'a, Pool>);
 impl Seat {
     /// A seat that is in no list.
     pub fn new() -> Seat {
-        Seat { word: AtomicU32::new(0), job: Cell::new(ptr::null()), below: Cell::new(ptr::null()) }
+        Seat {
+            vigil: Vigil::new(),
+            word: AtomicU32::new(ASLEEP),
+            job: Cell::new(ptr::null()),
+            below: Cell::new(ptr::null()),
+        }
+    }
+
+    /// Watches for a job before the thread sleeps, if that may pay; false: nobody will believe it awake any more (J7).
+    fn keep_vigil(&self) -> bool {
+        let given = || self.word.load(Ordering::Acquire) == GIVEN;
+        self.vigil.is_due()
+            && (self.vigil.keep(LONGEST, given)
+                || self.word.compare_exchange(AWAKE, ASLEEP, Ordering::Acquire, Ordering::Acquire).is_err())
     }
 }
 
@@ -155,14 +179,15 @@ impl Seats {
         let mut pool = self.lock();
         let limits = *pool.limits.get_or_insert_with(limits);
         if let Some(seat) = pool.pop_idle() {
-            // SAFETY: J4, J5: the seat's thread sleeps until it sees the word set.
-            let word = unsafe {
+            // SAFETY: J4, J5: the seat's thread stays until it sees the word set.
+            let (before, word) = unsafe {
                 (*seat).job.set(job);
-                (*seat).word.store(1, Ordering::Release);
-                &raw const (*seat).word
+                ((*seat).word.swap(GIVEN, Ordering::Release), &raw const (*seat).word)
             };
             drop(pool);
-            futex::wake_address(word);
+            if before == ASLEEP {
+                futex::wake_address(word); // J7
+            }
             return Ok(());
         }
         let mut refused = Error::new(libc::EAGAIN);
@@ -201,25 +226,29 @@ impl Seats {
             return Some(queued);
         }
         let linger = pool.limits.map_or(0, |l| l.linger);
-        seat.word.store(0, Ordering::Relaxed);
+        seat.word.store(if seat.vigil.is_due() { AWAKE } else { ASLEEP }, Ordering::Relaxed);
         seat.below.set(pool.idle);
         pool.idle = seat;
         drop(pool);
+        if seat.keep_vigil() {
+            return Some(seat.job.get()); // J4
+        }
         let until = clock::real().saturating_add(linger);
-        while seat.word.load(Ordering::Acquire) == 0 {
+        while seat.word.load(Ordering::Acquire) == ASLEEP {
             let left = if until == NEVER { NEVER } else { until - clock::real() };
             if left > 0 {
-                futex::wait_for(&seat.word, 0, left);
+                futex::wait_for(&seat.word, ASLEEP, left);
                 continue;
             }
             let mut pool = self.lock();
             // Under the lock: either a job has come, or none will.
-            if seat.word.load(Ordering::Acquire) == 0 {
+            if seat.word.load(Ordering::Acquire) == ASLEEP {
                 pool.remove_idle(seat);
                 pool.threads -= 1;
                 return None;
             }
         }
+        seat.vigil.woken();
         Some(seat.job.get()) // J4
     }
 }

@@ -3,11 +3,16 @@
 
 use super::ready::fetch_frames;
 use super::task::{Task, Wake};
+use super::waits::Kind;
 use super::{Scheduler, State};
 use crate::home::{INSIDE, OUTSIDE_EMBEDDED};
 use crate::reactor::{FOR_EVER, NO_WAIT};
 use crate::sys::clock;
+use crate::sys::vigil::{self, LONGEST};
 use crate::timers::{TimerKind, TimerNode};
+
+/// How long (ns) a task that was heard of in a channel is left where it is, while the other side goes on.
+const GATHERING: i64 = 2_000;
 
 impl Scheduler {
     /// Waits until something has happened, at least once.
@@ -76,6 +81,9 @@ impl Scheduler {
                 return;
             }
         }
+        if timeout != NO_WAIT && self.hears_at_once(timeout) {
+            return self.read_post();
+        }
         if timeout == NO_WAIT || !self.home.inbox.fall_asleep() {
             self.poll(NO_WAIT);
         } else if expecting && !self.home.expects() {
@@ -88,7 +96,28 @@ impl Scheduler {
             self.home.inbox.wake_up();
             self.polled(waited);
         }
-        self.read_post();
+        if self.home.inbox.has_post() {
+            self.vigil.woken();
+            self.read_post();
+        }
+    }
+
+    /// Whether there is post at once, or a moment later: where other threads answer within microseconds, nobody needs to ring.
+    #[inline]
+    fn hears_at_once(&self, timeout: i64) -> bool {
+        if !self.vigil.is_due() || self.host_releases() {
+            return false;
+        }
+        // Descriptors are not looked at meanwhile.
+        let limit = timeout.min(if self.reactor().waiting() > 0 { LONGEST / 4 } else { LONGEST });
+        let heard = self.vigil.keep(limit, || self.home.inbox.has_post());
+        if heard && matches!(self.me().waits_kind.get(), Kind::Send | Kind::Recv) {
+            // The other side of a channel has moved one item and goes on: with the next ones it needs no wake.
+            vigil::pass(GATHERING);
+        }
+        // As a poll would: whoever waits alone may be back without a switch.
+        self.progress.alone.set(self.progress.alone.get() + 1);
+        heard
     }
 
     /// A poll that does not wait, in between switches.

@@ -52,6 +52,7 @@ use crate::home::{self, Home, Progress};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
+use crate::sys::vigil::Vigil;
 use crate::sys::{clock, current};
 use crate::timers::Timers;
 pub use carry::WORDS as CARRIED_WORDS;
@@ -95,6 +96,8 @@ pub struct Scheduler {
     deadlock_told: Cell<bool>,
     /// Waits that other OS threads may end, with or without a scheduler of theirs.
     shared_waits: Cell<usize>,
+    /// Whether it looks into its inbox a little longer before it sleeps.
+    vigil: Vigil,
     /// The clock that waits are dated by.
     coarse: Cell<i64>,
     worker: Cell<i32>,
@@ -196,6 +199,7 @@ impl Scheduler {
             emptying: Cell::new(0),
             deadlock_told: Cell::new(false),
             shared_waits: Cell::new(0),
+            vigil: Vigil::new(),
             coarse: Cell::new(clock::coarse()),
             luck: Cell::new(0x9E37_79B9),
             left_from: Cell::new(0),

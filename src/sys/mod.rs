@@ -12,6 +12,7 @@ pub mod futex;
 pub mod mem;
 pub mod sync;
 pub mod thread;
+pub mod vigil;
 
 use crate::error::{Error, Result};
 

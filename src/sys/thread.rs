@@ -27,6 +27,19 @@ pub enum Signals {
     Inherited,
 }
 
+/// On how many processors the process may run, as far as its first thread tells (sched_getaffinity(2)): each single thread may be
+/// bound to one of them. 1 where it is not known.
+pub fn processors() -> usize {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    let size = std::mem::size_of::<libc::cpu_set_t>();
+    // SAFETY: the set is writable for its size; all bytes zero is an empty set.
+    match unsafe { libc::sched_getaffinity(libc::getpid(), size, set.as_mut_ptr()) } {
+        // SAFETY: zeroed, then written by the call.
+        0 => unsafe { libc::CPU_COUNT(set.assume_init_ref()) as usize },
+        _ => 1,
+    }
+}
+
 /// A thread that was started.
 pub struct Thread(libc::pthread_t);
 

@@ -5,3 +5,4 @@ pub mod bell;
 pub mod clock;
 pub mod futex;
 pub mod sync;
+pub mod vigil;
