@@ -20,7 +20,7 @@ $(PY_VENV)/ready:
 
 $(PY_VENV)/packages: $(PY_VENV)/ready
 	-for package in $(PY_PACKAGES); do \
-	  timeout 120 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --disable-pip-version-check $$package \
+	  timeout 120 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --retries 1 --disable-pip-version-check $$package \
 	    || echo "cannot install $$package"; done
 	touch $@
 

@@ -41,6 +41,10 @@ Trace = Callable[[str, "tuple[greenlet, greenlet]"], object]
 
 _NEW, _STARTED, _DEAD = range(3)
 
+# An inbox that holds nothing.
+_EMPTY: tuple[bool, Any] = (False, None)
+_hand_over = native.hand_over
+
 
 class error(Exception):
     """A switch that is not possible."""
@@ -238,14 +242,6 @@ def _exception(typ: Any, val: Any, tb: Optional[TracebackType]) -> BaseException
     return made if tb is None else made.with_traceback(tb)
 
 
-def _value(arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
-    """What the arguments of switch() are on the other side."""
-    args, kwargs = arguments
-    if kwargs:
-        return (args, kwargs) if args else kwargs
-    return args[0] if len(args) == 1 else args
-
-
 def _alive(target: greenlet, thrown: bool, payload: Any) -> tuple[greenlet, bool, Any]:
     """Who gets it: `target`, or for a dead one its nearest parent that is not. One that has not started dies of an exception."""
     while True:
@@ -267,7 +263,6 @@ def _send(tree: _Tree, me: greenlet, target: greenlet, thrown: bool, payload: An
         target._task = native.hand_new(_start)
         target._number = target._task.ident or 0
         target._task.greenlet = ref(target)  # type: ignore[attr-defined]
-        target._task.name = f"greenlet of {tree.main._task.name if tree.main._task else '?'}"
     target._inbox = (thrown, payload)
     tree.current = target
     if tree.trace is not None:
@@ -289,7 +284,8 @@ def _arrived(tree: _Tree, thrown: bool) -> None:
 def _switch(target: greenlet, thrown: bool, payload: Any) -> Any:
     me = getcurrent()
     tree = me._tree
-    target, thrown, payload = _alive(target, thrown, payload)
+    if target._state != _STARTED:
+        target, thrown, payload = _alive(target, thrown, payload)
     if target._tree is not tree:
         raise error("cannot switch to a different thread")
     if target is not me:
@@ -298,26 +294,17 @@ def _switch(target: greenlet, thrown: bool, payload: Any) -> Any:
         del me, target, payload  # who is switched away from is kept alive by others only
         held = None
         try:
-            fault = native.hand_over(number)
-            while fault is not None:
-                # What comes to the task is for the greenlet that runs; what a greenlet asked for waits for it.
-                running = tree.current._task
-                if isinstance(fault, TaskExit) and not main:
-                    raise fault
-                if main and running is not None:
-                    running.kill(fault, block=False)
-                else:
-                    held = held or fault
-                del running
-                fault = native.hand_await()
+            fault = _hand_over(number)
+            if fault is not None:
+                held = _wait_on(tree, main, fault)
         except BaseException:
             tree.current = getcurrent()
             raise
-        me = getcurrent()
+        me = tree.current
         if held is not None:
             raise held
         thrown, payload = me._inbox
-        del me._inbox
+        me._inbox = _EMPTY
         if tree.trace is not None:
             _arrived(tree, thrown)
     if thrown:
@@ -325,7 +312,27 @@ def _switch(target: greenlet, thrown: bool, payload: Any) -> Any:
             raise payload
         finally:
             del payload, me  # no cycle through the traceback
-    return _value(payload)
+    args, kwargs = payload
+    if kwargs:
+        return (args, kwargs) if args else kwargs
+    return args[0] if len(args) == 1 else args
+
+
+def _wait_on(tree: _Tree, main: bool, fault: Optional[BaseException]) -> Optional[BaseException]:
+    """Something came while others of the tree run. What comes to the task is for the one that runs; what a greenlet asked for itself waits
+    until it is switched to, and is returned then."""
+    held = None
+    while fault is not None:
+        if isinstance(fault, TaskExit) and not main:
+            raise fault
+        running = tree.current._task
+        if main and running is not None:
+            running.kill(fault, block=False)
+        else:
+            held = held or fault
+        del running
+        fault = native.hand_await()
+    return held
 
 
 def _start() -> int:
@@ -335,7 +342,7 @@ def _start() -> int:
     assert me is not None
     tree = me._tree
     thrown, payload = me._inbox
-    del me._inbox
+    me._inbox = _EMPTY
     me._state = _STARTED
     own = native.context_get(task)
     native.context_set(task, me._context)
@@ -376,5 +383,6 @@ def _start() -> int:
         del me, target, payload
 
 
+_start.__name__ = "greenlet"  # the tasks are called so
 for _function in (getcurrent, settrace, gettrace):
     setattr(greenlet, _function.__name__, staticmethod(_function))
