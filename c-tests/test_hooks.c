@@ -347,6 +347,60 @@ TEST(hooks_table_is_checked) {
   s_join(s_spawn(nothing, NULL));
 }
 
+/* -- time slices */
+
+static volatile int slept, spinners;
+
+static void *spin_politely(void *arg) {
+  while (!slept) gt_host_yield();
+  spinners--;
+  return arg;
+}
+
+static void *sleep_and_say(void *arg) {
+  CHECK_EQ(gt_sleep(MS(1)), 0);
+  slept = 1;
+  return arg;
+}
+
+TEST(host_yield_lets_a_sleeper_run_among_tasks_that_spin) {
+  int64_t tasks[3];
+  CHECK_EQ(gt_host_yield(), 0);
+  int64_t sleeper = s_spawn(sleep_and_say, NULL);
+  CHECK_EQ(gt_host_yield(), 1);
+  s_real_sleep(2);
+  CHECK_EQ(gt_host_yield(), 1); /* at once, though nobody polls by itself */
+  CHECK(slept);
+  s_join(sleeper);
+  slept = 0;
+  spinners = 3;
+  for (int i = 0; i < 3; i++) tasks[i] = s_spawn(spin_politely, NULL);
+  s_join(s_spawn(sleep_and_say, NULL));
+  for (int i = 0; i < 3; i++) s_join(tasks[i]);
+  CHECK_EQ(spinners, 0);
+}
+
+static void *yields_and_is_not_told(void *arg) {
+  CHECK_EQ(gt_host_yield(), 1);
+  CHECK_EQ(gt_host_yield(), 0);
+  CHECK_EQ(gt_yield(), -ECANCELED);
+  return arg;
+}
+
+TEST(host_yield_delivers_nothing) {
+  int64_t task = s_spawn(yields_and_is_not_told, NULL);
+  CHECK_EQ(gt_yield(), 0);
+  CHECK_EQ(gt_cancel(task), 0);
+  s_join(task);
+}
+
+static void *without_tasks(void *arg) {
+  CHECK_EQ(gt_host_yield(), 0);
+  return arg;
+}
+
+TEST(host_yield_is_nothing_on_a_thread_without_tasks) { s_thread_join(s_thread(without_tasks, NULL)); }
+
 /* -- what the VM tells of its own calls */
 
 static size_t trace(void *state, char *place, size_t max) {

@@ -3875,6 +3875,17 @@ int gt_host_set(const struct gt_host_t *host);
 int gt_host_notify(int64_t task);
 
 /**
+ * Lets other tasks run at a place that the running task has not chosen, for a host that ends a task's time slice in the middle of
+ * its code. Looks for what has become ready (descriptors, timers, wakes from other OS threads), lets each task that is ready run
+ * once, and delivers nothing: cancel and interrupts wait for the task's next blocking call.
+ *
+ * Returns 1, or 0 if no other task was ready. On an OS thread without tasks: 0.
+ *
+ * May switch. Any task.
+ */
+int gt_host_yield(void);
+
+/**
  * Has `size` bytes at `place` follow the tasks of this OS thread, as errno does: each task finds there what it left there, a
  * new task finds zeroes, and what is there now is the caller's. For what a language's runtime keeps for each OS thread
  * though it belongs to the code that runs there. C++ keeps there which exceptions are being handled: a program whose

@@ -113,6 +113,18 @@ pub extern "C" fn gt_host_notify(task: i64) -> libc::c_int {
     result
 }
 
+/// Lets other tasks run at a place that the running task has not chosen, for a host that ends a task's time slice in the middle of
+/// its code. Looks for what has become ready (descriptors, timers, wakes from other OS threads), lets each task that is ready run
+/// once, and delivers nothing: cancel and interrupts wait for the task's next blocking call.
+///
+/// Returns 1, or 0 if no other task was ready. On an OS thread without tasks: 0.
+///
+/// May switch. Any task.
+#[no_mangle]
+pub extern "C" fn gt_host_yield() -> libc::c_int {
+    guard(|| Ok(Scheduler::existing().map_or(0, |s| libc::c_int::from(s.step_aside()))))
+}
+
 /// Has `size` bytes at `place` follow the tasks of this OS thread, as errno does: each task finds there what it left there, a
 /// new task finds zeroes, and what is there now is the caller's. For what a language's runtime keeps for each OS thread
 /// though it belongs to the code that runs there. C++ keeps there which exceptions are being handled: a program whose

@@ -85,6 +85,17 @@ impl Scheduler {
         }
     }
 
+    /// Lets the others run that are ready, or become so by a look at descriptors, timers and other threads' wakes; delivers
+    /// nothing. False if there were none.
+    pub fn step_aside(&self) -> bool {
+        self.poll_without_waiting();
+        let others = !self.ready.is_empty();
+        if others {
+            self.give_way();
+        }
+        others
+    }
+
     #[inline(always)]
     pub(super) fn tick(&self) {
         let left = self.until_poll.get() - 1;

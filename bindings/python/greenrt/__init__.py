@@ -4,19 +4,21 @@
     task.wait()                        its result, or its exception
     greenrt.sleep(seconds)             let others run
     with greenrt.Timeout(seconds): ...
+    greenrt.preempt(interval)          tasks that compute give way too
 
 `python -m greenrt prog.py` runs an unmodified program with its threads, locks, sockets and sleeps on tasks.
 
     pool        Group, Pool, joinall, iwait         queue       Queue, LifoQueue, PriorityQueue, Channel
     sync        Lock, RLock, Condition, Event, ...  result      AsyncResult
     threadpool  offload, ThreadPoolExecutor         server      StreamServer, DatagramServer
-    monkey      patch_all, patch, original          debug       print_tasks
+    monkey      patch_all, patch, original          debug       print_tasks, watch
     aio         run, wait: asyncio and tasks        greenlet    the greenlet API over tasks
 """
 
 from importlib import import_module
 from typing import Any
 
+from greenrt._core.preempt import no_preempt, preempt
 from greenrt._core.task import Task, TaskExit, current, sleep, spawn, spawn_after
 from greenrt.pool import Group, Pool, iwait, joinall, killall
 from greenrt.result import AsyncResult
@@ -36,7 +38,9 @@ __all__ = [
     "iwait",
     "joinall",
     "killall",
+    "no_preempt",
     "offload",
+    "preempt",
     "sleep",
     "spawn",
     "spawn_after",

@@ -244,6 +244,8 @@ api! {
     fn PySys_GetObject(*const c_char) -> Borrowed;
     fn PyEval_GetFrame() -> Borrowed;
     fn PyFrame_GetCode(Obj) -> New;
+    /// NULL without an exception for the outermost.
+    fn PyFrame_GetBack(Obj) -> New;
     fn Py_GetVersion() -> *const c_char;
     fn Py_GetRecursionLimit() -> c_int;
 
@@ -271,6 +273,8 @@ api! {
     fn PyGILState_GetThisThreadState() -> State;
     /// Needs no GIL.
     fn PyGILState_Check() -> c_int;
+    fn PyGILState_Ensure() -> c_int;
+    fn PyGILState_Release(c_int);
     fn PyEval_SaveThread() -> State;
     fn PyEval_RestoreThread(State);
     /// Any thread; -1 when there are too many. The function is called in the main thread with the GIL held; -1 = an exception is set.

@@ -256,6 +256,7 @@ pub unsafe fn fill(dict: Obj) -> bool {
     unsafe {
         ZERO.store((api.PyLong_FromLong)(0), core::sync::atomic::Ordering::Relaxed);
         let rows = TABLE.iter().chain(super::patch::BUILTINS).chain(super::trace::BUILTINS);
+        let rows = rows.chain(super::preempt::BUILTINS);
         for definition in rows.chain([&super::greenlet::BUILTIN]).chain(&super::hand::BUILTINS) {
             if definition.name.is_null() {
                 continue;

@@ -16,6 +16,7 @@ use super::farewell;
 use super::greenlet;
 use super::gt;
 use super::patch;
+use super::preempt;
 use super::residue;
 use super::signals;
 use super::stack;
@@ -78,6 +79,7 @@ pub fn frozen() -> bool {
 pub fn freeze() {
     FROZEN.store(true, Ordering::Relaxed);
     trace::forget();
+    preempt::stop();
 }
 
 /// This OS thread runs no tasks any more.
@@ -264,6 +266,7 @@ pub unsafe fn gilstate_key() -> Option<u32> {
 /// and handles signals itself. Uses no Python function.
 pub fn after_fork_child() {
     trace::forget();
+    preempt::after_fork_child();
     let host = HOME.get();
     if host.is_null() {
         return;

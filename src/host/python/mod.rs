@@ -21,6 +21,8 @@
 //! | hand.rs | tasks that are handed to, for `greenrt.greenlet` |
 //! | greenlet.rs | the greenlet package, whose thread-local memory follows the tasks |
 //! | patch/ | patching in place, and identity |
+//! | boundary.rs | is the running task between two bytecodes? |
+//! | preempt.rs | tasks that compute give way at bytecode boundaries, when asked for |
 //! | trace.rs | what Python does in a task, told to who looks from outside |
 //! | tools/ | the types that greenrt's own tools stand on: wait queue, semaphore, queue |
 //!
@@ -30,6 +32,7 @@
 //! * Dropping a reference may run any Python code, which may switch. The same rule holds around [`api::drop_ref`].
 
 pub(crate) mod api;
+mod boundary;
 pub(crate) mod builtins;
 pub(crate) mod deliver;
 pub(crate) mod ending;
@@ -39,6 +42,7 @@ pub(crate) mod gt;
 pub(crate) mod hand;
 pub(crate) mod host;
 pub(crate) mod patch;
+mod preempt;
 pub(crate) mod residue;
 pub(crate) mod signals;
 pub(crate) mod stack;

@@ -287,6 +287,83 @@ struct Paused(UnsafeCell<Vec<i64>>);
 unsafe impl Sync for Paused {}
 static PAUSED: Paused = Paused(UnsafeCell::new(Vec::new()));
 
+/// How many handlers are running, in the root.
+static HANDLING: AtomicUsize = AtomicUsize::new(0);
+
+/// Is a Python signal handler running?
+pub fn handling() -> bool {
+    HANDLING.load(Ordering::Relaxed) > 0
+}
+
+fn handle<R>(call: impl FnOnce() -> R) -> R {
+    HANDLING.fetch_add(1, Ordering::Relaxed);
+    let result = call();
+    HANDLING.fetch_sub(1, Ordering::Relaxed);
+    result
+}
+
+/// Is it the host of the main thread?
+///
+/// # Safety
+/// A live host.
+pub unsafe fn is_main(host: *const Host) -> bool {
+    // SAFETY: the caller's promise; its root is alive.
+    unsafe { (*(*host).root).id == ROOT.load(Ordering::Relaxed) }
+}
+
+/// Makes a callable the handler of a signal number, and gives the signal itself back to the system: the C handler that CPython would have
+/// for it. None: a Python exception is set.
+///
+/// # Safety
+/// GIL held, on the main thread, after the installation.
+pub unsafe fn occupy(number: c_int, handler: Obj) -> Option<usize> {
+    // SAFETY: the caller's promise; a plain sigaction on a number that CPython has accepted.
+    unsafe {
+        if !set_plainly(number, handler) {
+            return None;
+        }
+        let default: libc::sigaction = core::mem::zeroed();
+        let mut action: libc::sigaction = core::mem::zeroed();
+        libc::sigaction(number, &default, &mut action);
+        Some(action.sa_sigaction)
+    }
+}
+
+/// Takes the handler of [`occupy`] away. False: a Python exception is set.
+///
+/// # Safety
+/// As `occupy`.
+pub unsafe fn vacate(number: c_int) -> bool {
+    let api = api();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let default = (api.PyLong_FromLong)(0); // SIG_DFL
+        let fine = set_plainly(number, default);
+        drop_ref(default);
+        fine
+    }
+}
+
+/// CPython's own `_signal.signal(number, handler)`.
+unsafe fn set_plainly(number: c_int, handler: Obj) -> bool {
+    let api = api();
+    // SAFETY: the caller's promise; the original has this very shape.
+    unsafe {
+        let module = (api.PyImport_ImportModule)(c"_signal".as_ptr());
+        let number = (api.PyLong_FromLong)(number.into());
+        let mut old = null_mut();
+        if !module.is_null() && !number.is_null() {
+            let original: Fast = core::mem::transmute(SIGNAL.load(Ordering::Relaxed));
+            old = original(module, [number, handler].as_ptr(), 2);
+        }
+        let fine = !old.is_null();
+        drop_ref(old);
+        drop_ref(number);
+        drop_ref(module);
+        fine
+    }
+}
+
 /// How many handlers have run.
 pub fn handlers_run() -> usize {
     RUN.load(Ordering::Relaxed)
@@ -326,7 +403,7 @@ unsafe extern "C" fn route(handler: Obj, args: *const Obj, count: Ssize) -> New 
     // SAFETY: CPython calls a handler with a number and a frame.
     unsafe {
         if on_root() || count < 1 {
-            let result = (api.PyObject_VectorcallDict)(handler, args, count as usize, null_mut());
+            let result = handle(|| (api.PyObject_VectorcallDict)(handler, args, count as usize, null_mut()));
             ran();
             return result;
         }
@@ -434,7 +511,7 @@ pub unsafe fn run_on_root() -> bool {
                 let number = (api.PyLong_FromLong)(number.into());
                 let frame = (api.PyEval_GetFrame)();
                 let arguments = [number, if frame.is_null() { api.none } else { frame }];
-                let answer = (api.PyObject_VectorcallDict)(handler, arguments.as_ptr(), 2, null_mut());
+                let answer = handle(|| (api.PyObject_VectorcallDict)(handler, arguments.as_ptr(), 2, null_mut()));
                 fine = !answer.is_null();
                 drop_ref(answer);
                 drop_ref(number);

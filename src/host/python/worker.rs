@@ -31,6 +31,8 @@ pub struct Worker {
     pub codes: Vec<c_int>,
     /// Does it wait for work in a hand-over?
     handed: bool,
+    /// How often it asked not to be made to give way (`preempt.rs`).
+    pub held: u32,
     next_idle: *mut Worker,
 }
 
@@ -44,6 +46,7 @@ impl Worker {
             task: null_mut(),
             codes: Vec::new(),
             handed: false,
+            held: 0,
             next_idle: null_mut(),
         }))
     }
@@ -246,6 +249,7 @@ unsafe fn run(worker: *mut Worker) -> i64 {
         // Destructors above may have armed something on this worker.
         deliver::withdraw_all(worker);
         patch::fork::entry_returned();
+        (*worker).held = 0;
         (*worker).task = null_mut();
         drop_ref(task.cast());
         next

@@ -548,6 +548,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_serve_stop": (ctypes.c_int, [ctypes.c_int]),
     "gt_host_set": (ctypes.c_int, [ctypes.POINTER(gt_host_t)]),
     "gt_host_notify": (ctypes.c_int, [ctypes.c_int64]),
+    "gt_host_yield": (ctypes.c_int, []),
     "gt_carry": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_size_t]),
     "gt_carry_from": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]),
     "gt_stats": (ctypes.c_int, [ctypes.POINTER(gt_stats_t)]),

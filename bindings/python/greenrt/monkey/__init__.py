@@ -77,8 +77,10 @@ def unpatch(*names: str) -> None:
     """Puts CPython's own functions back, everywhere or for these names.
 
     Identity (each task a thread of its own to Python) and signal handling stay, as tasks may exist. RuntimeError while tasks wait in locks
-    or queues, or threads run as tasks: nobody would wake who waits for them.
+    or queues, or threads run as tasks: nobody would wake who waits for them; and while greenrt.preempt() is on.
     """
+    if native.preempt_state()[0]:
+        raise RuntimeError("greenrt.preempt() is on and needs what is patched: greenrt.preempt(None) first")
     native.patch_restore(_table.expand(names or tuple(_table.GROUPS)))
 
 

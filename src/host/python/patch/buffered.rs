@@ -113,6 +113,24 @@ unsafe fn inside(file: Obj, me: i64) -> Inside {
     found
 }
 
+/// Is a task inside of any file? It may not be made to give way there by others.
+///
+/// # Safety
+/// PB1.
+pub unsafe fn holds_any(task: i64) -> bool {
+    CALLS.0.iter().any(|list| {
+        let mut at = list.get();
+        // SAFETY: PB2: notes in a list are alive.
+        while let Some(note) = unsafe { at.as_ref() } {
+            if note.task == task {
+                return true;
+            }
+            at = note.next.get();
+        }
+        false
+    })
+}
+
 /// Waits until nobody else is inside. False: an exception is set.
 #[inline(always)]
 unsafe fn come(file: Obj, me: i64) -> bool {

@@ -34,7 +34,7 @@
 //! Every wait is the runtime's own, and ends early with a Python exception when the task is interrupted; what it held or was
 //! queued for is given back before that exception leaves.
 
-mod buffered;
+pub(super) mod buffered;
 mod builtins;
 mod call;
 mod ends;
