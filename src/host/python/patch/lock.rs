@@ -11,7 +11,7 @@ use super::call::Args;
 use super::ends::End;
 use super::seconds::{from_now, seconds, Span};
 use super::shapes::{self, read, write};
-use super::time::{until_answered, Waited};
+use super::time::{take_turn, take_turn_at_lock, until_answered, Waited};
 use super::waiters::{self, Outcome, Recheck, ThreadWaits};
 use super::{ident, thread};
 use core::ffi::{c_char, c_void};
@@ -131,6 +131,7 @@ pub unsafe fn acquire(args: &Args) -> New {
             // Whoever acquires did not ask about the interrupted one, and will not.
             forget_interrupted(|_, who| who == ident::current());
         }
+        take_turn_at_lock();
         let inner: *mut c_void = read(lock, shape.inner);
         let take = || {
             let taken = try_inner(inner);
@@ -143,7 +144,10 @@ pub unsafe fn acquire(args: &Args) -> New {
         if (patience == Patience::Try || !waiters::any(lock as usize)) && take() {
             return truth(true);
         }
-        let Patience::Until(deadline) = patience else { return truth(false) };
+        let Patience::Until(deadline) = patience else {
+            take_turn(); // it may be asked again until whoever holds it has run
+            return truth(false);
+        };
         if !host::home() {
             return acquire_on_thread(args, &take);
         }

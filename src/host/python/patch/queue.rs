@@ -8,6 +8,7 @@ use super::super::gt::NEVER;
 use super::super::host;
 use super::call::Args;
 use super::seconds::{from_now, seconds, Span};
+use super::time::take_turn;
 use super::waiters::{self, Outcome, Recheck};
 use super::{layout, table};
 use core::ffi::c_void;
@@ -76,7 +77,7 @@ pub unsafe fn get(args: &Args) -> New {
             },
         };
         if !blocks {
-            return args.original();
+            return get_nowait(args);
         }
         // Not empty, GIL held: CPython's function does not wait. An empty queue and a timeout of nothing raise `Empty` there.
         let mut first = true;
@@ -94,6 +95,20 @@ pub unsafe fn get(args: &Args) -> New {
                 Outcome::Raised => return core::ptr::null_mut(),
             }
         }
+    }
+}
+
+/// `get_nowait()`: of an empty queue it may be asked again until whoever fills it has run.
+///
+/// # Safety
+/// Called by CPython on a `SimpleQueue`.
+pub unsafe fn get_nowait(args: &Args) -> New {
+    // SAFETY: as in `get`.
+    unsafe {
+        if is_empty(args.this) {
+            take_turn();
+        }
+        args.original()
     }
 }
 

@@ -8,6 +8,7 @@ use super::call::Args;
 use super::ident;
 use super::lock::{patience, try_inner, Patience};
 use super::shapes::{self, read, write};
+use super::time::{take_turn, take_turn_at_lock};
 use super::waiters::{self, Outcome, Recheck, ThreadWaits};
 use core::ffi::{c_ulong, c_void};
 
@@ -56,12 +57,16 @@ unsafe fn open(lock: Obj) {
 unsafe fn get(lock: Obj, patience: Patience, on_thread: &dyn Fn() -> New) -> Result<Outcome, New> {
     // SAFETY: PS1; the object lives as long as the call.
     unsafe {
+        take_turn_at_lock();
         let inner: *mut c_void = read(lock, shapes::rlock().inner);
         let take = || try_inner(inner);
         if (patience == Patience::Try || !waiters::any(lock as usize)) && take() {
             return Ok(Outcome::Granted);
         }
-        let Patience::Until(deadline) = patience else { return Ok(Outcome::TimedOut) };
+        let Patience::Until(deadline) = patience else {
+            take_turn();
+            return Ok(Outcome::TimedOut);
+        };
         if host::home() {
             return Ok(waiters::wait(lock as usize, deadline, Recheck::Never, &take, &|| open(lock)));
         }

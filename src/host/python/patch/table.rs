@@ -209,6 +209,7 @@ primitives! {
     HandleSetDone Thread "_thread._ThreadHandle._set_done" handle::set_done;
 
     QueueGet Queue "_queue.SimpleQueue.get" queue::get;
+    QueueGetNowait Queue "_queue.SimpleQueue.get_nowait" queue::get_nowait;
     QueuePut Queue "_queue.SimpleQueue.put" queue::put;
     QueuePutNowait Queue "_queue.SimpleQueue.put_nowait" queue::put;
 

@@ -50,6 +50,8 @@ pub unsafe fn give_way() -> bool {
 
 /// How many operations may succeed at once, one after the other, before the others have their turn.
 const BUDGET: u32 = 64;
+/// The same of free locks: a loop that asks a lock-protected object again and again must not keep the one it waits for from running.
+const LOCKS: u32 = 1024;
 
 /// Counts an operation that succeeded without a wait, in a function of CPython's that the runtime does not see; now and then
 /// the other tasks run. What comes for the caller meanwhile is kept for its next wait: the work is done.
@@ -59,9 +61,34 @@ const BUDGET: u32 = 64;
 #[inline(always)]
 pub unsafe fn take_turn() {
     static LEFT: AtomicU32 = AtomicU32::new(BUDGET);
-    let left = LEFT.load(Ordering::Relaxed) - 1;
-    LEFT.store(if left == 0 { BUDGET } else { left }, Ordering::Relaxed);
-    if left == 0 && gt::gt_shield_push() == 0 {
+    // SAFETY: the caller's promise.
+    unsafe { count_down(&LEFT, BUDGET) }
+}
+
+/// As [`take_turn`], before a lock is asked for; also where no task runs.
+///
+/// # Safety
+/// GIL held, no exception set.
+#[inline(always)]
+pub unsafe fn take_turn_at_lock() {
+    static LEFT: AtomicU32 = AtomicU32::new(LOCKS);
+    // SAFETY: the caller's promise; nobody yields where there is no task.
+    unsafe { count_down(&LEFT, LOCKS) }
+}
+
+#[inline(always)]
+unsafe fn count_down(left: &AtomicU32, budget: u32) {
+    // The GIL orders the callers.
+    let now = left.load(Ordering::Relaxed) - 1;
+    left.store(if now == 0 { budget } else { now }, Ordering::Relaxed);
+    if now == 0 {
+        yield_shielded();
+    }
+}
+
+#[cold]
+fn yield_shielded() {
+    if host::home() && gt::gt_shield_push() == 0 {
         gt::gt_yield();
         gt::gt_shield_pop();
     }
