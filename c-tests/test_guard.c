@@ -186,6 +186,32 @@ TEST_WITH(guard_handler_hands_other_faults_to_the_host, T_FAULTS, 0) {
   CHECK_STR(end.out, "the host's own handler ran\n");
 }
 
+/* Nothing faults where a signal was sent, so nothing would fault again: it has to be sent on. */
+static void *sends_itself_the_signal(void *arg) {
+  raise(SIGSEGV);
+  printf("lived on\n");
+  return arg;
+}
+
+static void sent_program(void *arg) {
+  if (arg) CHECK(signal(SIGSEGV, SIG_IGN) != SIG_ERR);
+  gt_join(gt_spawn(sends_itself_the_signal, NULL), NULL);
+}
+
+TEST_WITH(guard_handler_lets_a_signal_kill_that_was_sent, T_FAULTS, 0) {
+  static struct s_end end;
+  s_child(sent_program, NULL, &end);
+  CHECK_EQ(end.signal, SIGSEGV);
+  CHECK_STR(end.out, "");
+}
+
+TEST_WITH(guard_handler_leaves_an_ignored_signal_ignored_that_was_sent, T_FAULTS, 0) {
+  static struct s_end end;
+  s_child(sent_program, &end, &end);
+  CHECK_EQ(end.signal, 0);
+  CHECK_STR(end.out, "lived on\n");
+}
+
 static void switched_off(void *arg) {
   gt_config_t config = {.size = sizeof config, .overflow_handler = GT_OVERFLOW_OFF};
   struct sigaction action;

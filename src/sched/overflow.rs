@@ -3,7 +3,7 @@
 //! A SIGSEGV handler on an alternate stack (sigaltstack(2)) looks whether the fault lies in a guard of this thread's
 //! stacks. If so it writes one line, restores the action that was there before, and returns: the fault recurs at its
 //! real address, and a host's own handler, or the default action, has the last word. Any other fault goes straight to
-//! the action that was there before.
+//! the action that was there before. A signal that was sent (kill(2), raise(3)) does not recur: it is sent again.
 //!
 //! Only async-signal-safe calls: write(2), sigaction(2), and reads of this thread's own records.
 
@@ -85,9 +85,11 @@ fn install_handler() -> Result<()> {
 
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel hands a valid siginfo to an SA_SIGINFO handler.
-    let address = unsafe { (*info).si_addr() } as usize;
+    let (address, code) = unsafe { ((*info).si_addr() as usize, (*info).si_code) };
     let Some(previous) = PREVIOUS.get() else { return };
-    if let Some(scheduler) = Scheduler::existing() {
+    // Of a signal that a process has sent there is no address (sigaction(2): si_code 0 and below).
+    let sent = code <= 0;
+    if let (Some(scheduler), false) = (Scheduler::existing(), sent) {
         if let Some(Place::Guard { top, size }) = scheduler.stacks().locate(address) {
             report(top, size);
             // SAFETY: restores an action that was valid.
@@ -96,10 +98,16 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
         }
     }
     match previous.sa_sigaction {
+        libc::SIG_IGN if sent => {}
         // Not ours: the default action, at the real address. (An ignored fault kills as well: signal(7).)
         libc::SIG_DFL | libc::SIG_IGN => {
-            // SAFETY: as above.
-            unsafe { libc::sigaction(signal, previous, std::ptr::null_mut()) };
+            // SAFETY: as above; the signal is not blocked here (SA_NODEFER).
+            unsafe {
+                libc::sigaction(signal, previous, std::ptr::null_mut());
+                if sent {
+                    libc::raise(signal);
+                }
+            }
         }
         handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
             // SAFETY: the previous handler has the SA_SIGINFO shape by its flags.
