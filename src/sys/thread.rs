@@ -117,12 +117,26 @@ pub fn count() -> Option<usize> {
         if fd < 0 {
             return None;
         }
-        let found = entries(fd);
+        let (found, links) = (entries(fd), links(fd));
         let _ = super::fd::close(fd);
-        found?.checked_sub(2) // `.` and `..`
+        // A thread that ends while the names are read hides those behind it. The links count all that are there, where the
+        // kernel counts them.
+        found?.max(links).checked_sub(2) // `.` and `..`
     }
     #[cfg(not(target_os = "linux"))]
     None
+}
+
+/// How many links a directory has (fstat(2)); 0 where it cannot be told.
+#[cfg(target_os = "linux")]
+fn links(fd: i32) -> usize {
+    let mut stat = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the place is writable for a stat.
+    match unsafe { libc::fstat(fd, stat.as_mut_ptr()) } {
+        // SAFETY: zeroed, then written by the call.
+        0 => unsafe { stat.assume_init_ref() }.st_nlink as usize,
+        _ => 0,
+    }
 }
 
 /// How many names a directory has, by getdents64(2): opendir(3) allocates.
