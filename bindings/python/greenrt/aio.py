@@ -159,9 +159,12 @@ class Loop:
         try:
             self.loop.call_soon_threadsafe(call.begin, context=contextvars.copy_context())
             call.wait(timeout)
-            assert call.future is not None
+            if call.future is None:
+                raise asyncio.CancelledError("the loop was closed")
             return call.future.result()
         finally:
+            if call.future is None:
+                wrapped.close()  # the loop was closed before it began
             self._calls.discard(call)
             del call, wrapped, coroutine  # no cycle through a traceback
 

@@ -16,7 +16,7 @@ wait. What comes to the task meanwhile (kill(), a Timeout) is raised in the gree
 
 Different from the package: a greenlet has an identity, `threading.local` values and an asyncio running loop of its own,
 as a task has. And a Timeout that a greenlet made, and which ends while the greenlet is switched away from, is raised when it is
-switched to again.
+switched to again. In the child of a fork only the greenlet that forked is there.
 """
 
 from __future__ import annotations
@@ -297,8 +297,10 @@ def _switch(target: greenlet, thrown: bool, payload: Any) -> Any:
             fault = _hand_over(number)
             if fault is not None:
                 held = _wait_on(tree, main, fault)
-        except BaseException:
+        except BaseException as failed:
             tree.current = getcurrent()
+            if isinstance(failed, ProcessLookupError):
+                raise error("the greenlet is gone: the process has forked since") from None
             raise
         me = tree.current
         if held is not None:
