@@ -18,6 +18,7 @@
 from importlib import import_module
 from typing import Any
 
+from greenrt._core.figures import statistics
 from greenrt._core.preempt import no_preempt, preempt
 from greenrt._core.task import Task, TaskExit, current, sleep, spawn, spawn_after
 from greenrt.pool import Group, Pool, iwait, joinall, killall
@@ -44,6 +45,7 @@ __all__ = [
     "sleep",
     "spawn",
     "spawn_after",
+    "statistics",
     "with_timeout",
 ]
 

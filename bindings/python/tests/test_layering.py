@@ -12,7 +12,7 @@ SOURCE = PACKAGE / "greenrt"
 FLOORS = {
     "_ffi": 0,
     "_core": 1,
-    **dict.fromkeys(("aio", "greenlet", "timeout", "debug", "queue", "sync", "result", "threadpool"), 2),
+    **dict.fromkeys(("aio", "greenlet", "timeout", "debug", "signal", "queue", "sync", "result", "threadpool"), 2),
     "pool": 3,
     "monkey": 3,
     "server": 4,

@@ -1,0 +1,53 @@
+"""An RLock is a C object that no collector lists. Those made before the patch, wherever they are kept, park the task all the same."""
+
+import logging
+import threading
+import time
+
+import greenrt
+
+kept_in_a_closure = (lambda lock: lambda: lock)(threading.RLock())
+held_meanwhile = threading.RLock()
+held_meanwhile.acquire()
+condition = threading.Condition()
+
+
+class Slots:
+    __slots__ = ("lock",)
+
+
+slots = Slots()
+slots.lock = threading.RLock()
+locks = [kept_in_a_closure(), slots.lock, logging._lock, condition]
+
+from greenrt import monkey  # noqa: E402
+
+monkey.patch_all()
+
+
+def hold(lock, order):
+    with lock:
+        with lock:
+            order.append("in")
+            time.sleep(0.02)
+            order.append("out")
+
+
+for lock in locks:
+    order = []
+    began = time.monotonic()
+    tasks = [greenrt.spawn(hold, lock, order) for _ in range(3)]
+    napping = greenrt.spawn(time.sleep, 0.02)
+    napping.wait()
+    assert time.monotonic() - began < 5
+    for task in tasks:
+        task.wait(20)
+    assert order == ["in", "out"] * 3, "one at a time"
+
+# what the root held before the patch is the root's still
+waiting = greenrt.spawn(hold, held_meanwhile, [])
+time.sleep(0.01)
+assert not waiting.done
+held_meanwhile.release()
+waiting.wait(20)
+print("pass")
