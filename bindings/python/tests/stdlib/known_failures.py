@@ -31,6 +31,7 @@ LEFT_OUT = {
     "test_asyncio.test_base_events.BaseEventLoopTests.test_asyncgen_finalization_by_gc_in_other_thread": TIGHT,
     "test_asyncio.test_base_events.BaseEventLoopTests.test_check_thread": TIGHT,
     "test_asyncio.test_base_events.BaseEventLoopTests.test_run_in_executor": TIGHT,
+    "test_asyncio.test_base_events.BaseEventLoopTests.test_shutdown_default_executor_timeout": TIGHT,
     "test_asyncio.test_selector_events.BaseSelectorEventLoopTests.test_sock_connect_resolve_using_socket_params": TIGHT,
     "test_signal.StressTest.test_stress_modifying_handlers": TIGHT,
     "test_socket.ThreadedVSOCKSocketStreamTest": "needs a vsock device; hangs without one on every Python",
@@ -38,11 +39,14 @@ LEFT_OUT = {
     "test_threading.ThreadTests.test_import_from_another_thread": "fails without greenrt too where a .pth file imports threading",
 }
 
-# Tests that set signal handlers, or whose handlers raise, which Python has happen in the main thread only: they run in the root task.
+# Tests that set signal handlers, or whose handlers raise, which Python has happen in the main thread only, or that look for the main
+# thread: they run in the root task.
 MAIN_THREAD = [
     "test_asyncio.*",
     "test_fork1.*",
     "test_io.*SignalsTest.*",
+    "test_multiprocessing_*.WithProcessesTestCondition.test_wait_result",
+    "test_multiprocessing_*.WithThreadsTestProcess.*",
     "test_selectors.*.test_select_interrupt_*",
     "test_signal.*",
     "test_socket.*.test_sendall_interrupted*",
