@@ -20,11 +20,13 @@ async def main():
 
 def work(number):
     idents.add(threading.get_ident())
+    assert threading.get_native_id() == native, "a task"
     time.sleep(0.02)
     return number * number
 
 
 idents = set()
+native = threading.get_native_id()
 assert asyncio.run(main()) == [0, 1, 4, 9]
 assert threading.get_ident() not in idents
 loops = [greenrt.spawn(asyncio.run, main()) for _ in range(3)]

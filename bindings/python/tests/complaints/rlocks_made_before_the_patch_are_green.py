@@ -29,8 +29,21 @@ def hold(lock, order):
     with lock:
         with lock:
             order.append("in")
+            before = len(ticks)
             time.sleep(0.02)
+            assert len(ticks) > before, "others run while one holds the lock"
             order.append("out")
+
+
+def tick():
+    while True:
+        ticks.append(1)
+        greenrt.sleep(0.001)
+
+
+ticks = []
+ticking = greenrt.spawn(tick)
+greenrt.sleep(0)
 
 
 for lock in locks:
@@ -50,4 +63,5 @@ time.sleep(0.01)
 assert not waiting.done
 held_meanwhile.release()
 waiting.wait(20)
+ticking.kill()
 print("pass")

@@ -47,10 +47,13 @@ thread.join(20)
 server.server_close()
 
 ready = []
-reader = threading.Thread(target=lambda: ready.append(pair[0].recv(1)))  # a socket made before
+reader = threading.Thread(
+    target=lambda: ready.append((pair[0].recv(1), threading.get_native_id()))
+)  # a socket made before
 reader.start()
 sleep(0.01)  # a name taken before
 pair[1].send(b"x")
 reader.join(20)
-assert ready == [b"x"] and create_connection is socket.create_connection
+assert ready == [(b"x", threading.get_native_id())], "a task, on this OS thread"
+assert create_connection is socket.create_connection
 print("pass")

@@ -16,6 +16,7 @@ began = time.monotonic()
 with ThreadPoolExecutor(20) as pool:
     futures = [pool.submit(time.sleep, 0.05) for _ in range(20)]
     assert len(list(as_completed(futures, 20))) == 20
+    assert pool.submit(threading.get_native_id).result(20) == threading.get_native_id(), "a task"
     assert list(pool.map(lambda n: n * n, range(5))) == [0, 1, 4, 9, 16]
 assert time.monotonic() - began < 5
 assert early_pool.submit(len, "abc").result(20) == 3

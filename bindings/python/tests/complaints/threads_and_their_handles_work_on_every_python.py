@@ -8,8 +8,15 @@ import time
 from greenrt import monkey
 
 monkey.patch_all()
-seen = []
-thread = threading.Thread(target=lambda: (time.sleep(0.02), seen.append(threading.current_thread())))
+seen, native = [], []
+
+
+def look():
+    seen.append(threading.current_thread())
+    native.append(threading.get_native_id())
+
+
+thread = threading.Thread(target=lambda: (time.sleep(0.02), look()))
 assert not thread.is_alive() and thread.ident is None
 thread.start()
 assert thread.is_alive() and thread.ident in {one.ident for one in threading.enumerate()}
@@ -17,6 +24,7 @@ thread.join(0.001)
 assert thread.is_alive()
 thread.join(20)
 thread.join()
+assert native == [threading.get_native_id()], "a task"
 assert seen == [thread] and not thread.is_alive() and thread not in threading.enumerate()
 try:
     threading.current_thread().join()

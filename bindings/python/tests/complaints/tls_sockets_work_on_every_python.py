@@ -18,7 +18,11 @@ server.load_cert_chain(os.path.join(folder, "localhost.pem"))
 listener = socket.create_server(("127.0.0.1", 0))
 
 
+native = threading.get_native_id()
+
+
 def serve():
+    assert threading.get_native_id() == native, "a task"
     for _ in range(3):
         plain, _ = listener.accept()
         with server.wrap_socket(plain, server_side=True) as connection:

@@ -91,6 +91,40 @@ def test_an_unsupported_interpreter(python: Any, tmp_path: Path, source: str, re
     assert reason in last_line(python, LD_PRELOAD=imitation)
 
 
+STACK_PROTECTION = """
+#include <stddef.h>
+int calls, answer;
+size_t last;
+int PyUnstable_ThreadState_SetStackProtection(void *state, void *base, size_t size) {
+    calls++;
+    last = size;
+    return state && base ? answer : -1;
+}
+"""
+WITH_STACK_PROTECTION = """
+import ctypes, os, greenrt
+library = ctypes.CDLL(os.environ["LD_PRELOAD"])
+tasks = [greenrt.spawn(greenrt.sleep, 60) for _ in range(3)]
+print(ctypes.c_int.in_dll(library, "calls").value, ctypes.c_size_t.in_dll(library, "last").value >> 20)
+ctypes.c_int.in_dll(library, "answer").value = -1
+try:
+    greenrt.spawn(greenrt.sleep, 60)
+except OSError as error:
+    print(error.errno)
+for task in tasks:
+    task.kill()
+"""
+
+
+@needs_cc
+def test_an_interpreter_that_asks_for_stack_bounds_is_told_those_of_each_task(python: Any, tmp_path: Path) -> None:
+    imitation = compiled(STACK_PROTECTION, tmp_path / "imitation.so")
+    result = python("-c", WITH_STACK_PROTECTION, LD_PRELOAD=imitation)
+    calls, size, errno = result.stdout.split()
+    assert calls == "3" and size in ("7", "8"), result
+    assert errno == "22"
+
+
 def test_a_real_old_interpreter() -> None:
     old = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.8*/bin/python"))) or [
         shutil.which("python3.8") or ""
