@@ -26,6 +26,17 @@ def test_hello(python: Any) -> None:
     assert result.stderr.endswith("LookupError: nobody is home\n")
 
 
+def test_asyncio_bridge(python: Any) -> None:
+    path = EXAMPLES / "asyncio_bridge.py"
+    promised = re.search(r"prints\n\n(.*?)\"\"\"", path.read_text(), flags=re.S)
+    assert promised is not None
+    result = python(str(path))
+    assert result.stdout.splitlines() == [line.strip() for line in promised.group(1).strip().splitlines()], (
+        result.stderr
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def talk(port: int, number: int, failures: list[str]) -> None:
     """One client: 20 messages, each echoed byte for byte."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
