@@ -41,7 +41,9 @@ static NUMBER: AtomicI32 = AtomicI32::new(0);
 static INTERVAL: AtomicU64 = AtomicU64::new(0);
 /// A request is on its way, and `tick` has not dealt with it.
 static ASKED: AtomicBool = AtomicBool::new(false);
-/// The ticker waits until it has.
+/// From 3.13 on: the pending call of a request has not run.
+static PASSED: AtomicBool = AtomicBool::new(false);
+/// The ticker waits until somebody has looked.
 static DOZES: AtomicBool = AtomicBool::new(false);
 static STOP: AtomicBool = AtomicBool::new(false);
 /// How often this request was put off to the next boundary.
@@ -96,15 +98,18 @@ fn tick_on() {
         if STOP.load(SeqCst) {
             return;
         }
-        if ASKED.swap(true, SeqCst) {
+        // From 3.13 on a request may be left with a task that parks before it looks; then the next one is made all the same.
+        let seen_by = if ADD_PENDING.load(Relaxed) == 0 { &ASKED } else { &PASSED };
+        if seen_by.load(SeqCst) {
             // Nobody runs Python: no request until somebody has seen this one.
             DOZES.store(true, SeqCst);
-            while ASKED.load(SeqCst) && !STOP.load(SeqCst) {
+            while seen_by.load(SeqCst) && !STOP.load(SeqCst) {
                 std::thread::park();
             }
             DOZES.store(false, SeqCst);
             continue;
         }
+        ASKED.store(true, SeqCst);
         PUT_OFF.store(0, Relaxed);
         match ADD_PENDING.load(Relaxed) {
             0 => {
@@ -113,13 +118,14 @@ fn tick_on() {
                 unsafe { AtomicI32::from_ptr(BREAKER.load(Relaxed)) }.store(1, SeqCst);
             }
             add => {
+                PASSED.store(true, SeqCst);
                 // SAFETY: the function of this interpreter, any thread may call it, and the interpreter lives (PP2).
                 let failed = unsafe {
                     let add = core::mem::transmute::<usize, AddPendingCall>(add);
                     add(INTERPRETER.load(Relaxed), pass_on, null_mut(), 0) != 0
                 };
                 if failed {
-                    ASKED.store(false, SeqCst); // the queue is full: another time
+                    PASSED.store(false, SeqCst); // the queue is full: another time
                 }
             }
         }
@@ -138,6 +144,8 @@ fn trip() {
 /// The pending call of 3.13, on whatever thread runs Python.
 unsafe extern "C" fn pass_on(_arg: *mut c_void) -> c_int {
     let host = host::here();
+    PASSED.store(false, SeqCst);
+    wake();
     // SAFETY: this thread's host.
     if host.is_null() || STOP.load(SeqCst) || !unsafe { signals::is_main(host) } {
         answered();
@@ -162,6 +170,11 @@ fn trip_here() {
 /// The request is dealt with: the ticker may go on.
 fn answered() {
     ASKED.store(false, SeqCst);
+    wake();
+}
+
+/// Somebody runs Python.
+fn wake() {
     if DOZES.load(SeqCst) {
         // SAFETY: PP1.
         if let Some(ticker) = unsafe { &(*KNOWN.0.get()).ticker } {
@@ -336,6 +349,7 @@ unsafe extern "C" fn go(_this: Obj, _unused: Obj) -> New {
         }
         STOP.store(false, SeqCst);
         ASKED.store(false, SeqCst);
+        PASSED.store(false, SeqCst);
         match spawn_ticker() {
             Ok(ticker) => known.ticker = Some(ticker),
             Err(error) => return raise_text(api().PyExc_RuntimeError, &format!("preempt() has no thread: {error}")),
