@@ -33,6 +33,7 @@ LEFT_OUT = {
     "test_asyncio.test_base_events.BaseEventLoopTests.test_run_in_executor": TIGHT,
     "test_asyncio.test_base_events.BaseEventLoopTests.test_shutdown_default_executor_timeout": TIGHT,
     "test_asyncio.test_selector_events.BaseSelectorEventLoopTests.test_sock_connect_resolve_using_socket_params": TIGHT,
+    "test_multiprocessing_fork.test_processes.WithProcessesTestFinalize.test_thread_safety": TIGHT,
     "test_signal.StressTest.test_stress_modifying_handlers": TIGHT,
     "test_socket.ThreadedVSOCKSocketStreamTest": "needs a vsock device; hangs without one on every Python",
     "test_threading.InterruptMainTests.test_can_interrupt_tight_loops": TIGHT,
