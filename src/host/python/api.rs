@@ -288,6 +288,7 @@ api! {
     fn PyLong_AsUnsignedLong(Obj) -> std::ffi::c_ulong;
     fn PyObject_AsFileDescriptor(Obj) -> c_int;
     fn PySequence_Tuple(Obj) -> New;
+    fn PySet_Add(Obj, Obj) -> std::ffi::c_int;
     /// On a bytes object that nobody else has; replaces it, by NULL with an exception set on failure.
     fn _PyBytes_Resize(*mut New, Ssize) -> c_int;
     /// (lock, microseconds, interruptible): 1 = acquired. With 0 microseconds it does not wait.

@@ -144,6 +144,29 @@ assert pausing.wait(5) is None, "the exception is the root's"
 later(0.01, signal.SIGINT)
 raises(KeyboardInterrupt, signal.pause)
 
+
+# What a task blocks it blocks for itself: the program goes on hearing, and the next task begins with nothing blocked
+def blocks_everything():
+    mine.append(signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
+    mine.append(blocked())
+    mine.append(signal.pthread_sigmask(signal.SIG_UNBLOCK, [USR1]))
+    mine.append(signal.pthread_sigmask(signal.SIG_SETMASK, [USR2]))
+    mine.append(blocked())
+    raises(ValueError, signal.pthread_sigmask, signal.SIG_BLOCK, [9999])
+    raises(OSError, signal.pthread_sigmask, 77, [])
+
+
+unblocked = blocked()
+for _ in range(2):
+    mine = []
+    thread = threading.Thread(target=blocks_everything)
+    thread.start()
+    thread.join()
+    assert mine[0] == unblocked, mine
+    assert {USR1, USR2, signal.SIGTERM} <= mine[1] and mine[2] == mine[1]
+    assert USR1 not in mine[3] and USR2 in mine[3] and mine[4] == {USR2} | unblocked, mine
+    assert blocked() == unblocked, "the program is deaf"
+
 # A real OS thread waits for itself
 signal.pthread_sigmask(signal.SIG_BLOCK, [USR1])
 got, ready = [], threading.Event()

@@ -20,6 +20,7 @@
 //! | transfer.rs, os.rs, fileio.rs | bytes in and out of descriptors: `os` functions, `_io.FileIO` |
 //! | buffered.rs | the buffered files of `_io`: one task at a time |
 //! | input.rs | `input` at a terminal |
+//! | sigmask.rs | `signal.pthread_sigmask`: what a task blocks is its own |
 //! | sigwait.rs | `signal.sigwait` and its relatives, `pause` |
 //! | flock.rs | locks on files |
 //! | semlock.rs | `_multiprocessing.SemLock` |
@@ -59,6 +60,7 @@ mod seconds;
 mod select;
 mod semlock;
 mod shapes;
+mod sigmask;
 mod sigwait;
 mod socket;
 mod ssl;
@@ -101,6 +103,7 @@ pub(crate) unsafe fn run_finished() {
     let api = api();
     // SAFETY: the caller's promise. Nothing here leaves an exception set.
     unsafe {
+        sigmask::forget(ident::current());
         let modules = (api.PySys_GetObject)(c"modules".as_ptr());
         let threading = if modules.is_null() {
             modules

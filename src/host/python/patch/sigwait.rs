@@ -86,7 +86,10 @@ impl Drop for Wait {
 }
 
 /// The numbers of a tuple; nothing when one of them is no signal, which CPython's function then says.
-unsafe fn numbers_of(tuple: Obj) -> Option<Vec<c_int>> {
+///
+/// # Safety
+/// GIL held; a live tuple.
+pub unsafe fn numbers_of(tuple: Obj) -> Option<Vec<c_int>> {
     let api = api();
     // SAFETY: GIL held by the caller.
     unsafe {

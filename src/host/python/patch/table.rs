@@ -7,7 +7,7 @@ use super::super::api::{api, drop_ref, type_of, MethodDef, New, Obj};
 use super::call::{Args, Entries, Primitive};
 use super::{
     buffered, fileio, flock, fork, ghost, handle, ident, input, layout, lock, names, os, osthread, queue, resolve,
-    rlock, select, semlock, shapes, sigwait, socket, ssl, system, thread, time, wait,
+    rlock, select, semlock, shapes, sigmask, sigwait, socket, ssl, system, thread, time, wait,
 };
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
@@ -244,6 +244,7 @@ primitives! {
     SslWrite Ssl "_ssl._SSLSocket.write" ssl::send;
     SslShutdown Ssl "_ssl._SSLSocket.shutdown" ssl::receive;
 
+    SigMask Signal "_signal.pthread_sigmask" sigmask::pthread_sigmask;
     SigWait Signal "_signal.sigwait" sigwait::sigwait;
     SigWaitInfo Signal "_signal.sigwaitinfo" sigwait::sigwaitinfo;
     SigTimedWait Signal "_signal.sigtimedwait" sigwait::sigtimedwait;
