@@ -38,7 +38,7 @@ def say(text: str) -> None:
 def cores_of(row: Row) -> set[int]:
     """The cores that have to be left alone while the row runs."""
     both = {core(SERVER_CORE), core(CLIENT_CORE)}
-    return both if row.both_cores or row.name.startswith("echo-") else {core(SERVER_CORE)}
+    return both if row.both_cores or row.served else {core(SERVER_CORE)}
 
 
 def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict[str, Any]:
@@ -47,8 +47,6 @@ def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict[str,
     alive = []
     for subject in row.subjects:
         reason = missing(subject, programs, row)
-        if row.name.startswith(("echo-", "workers-")) and "load" in programs.missing:
-            reason = programs.missing["load"]
         if reason:
             record["reasons"][subject] = f"skipped: {reason}"
             say(f"  {subject}: skipped: {reason}")

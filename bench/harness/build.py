@@ -18,7 +18,7 @@ OUT = ROOT / "build" / "bench"
 LIBRARIES = ROOT / "build" / "lib"
 VENV = OUT / "venv"
 RUST_OUT = OUT / "rust" / "release"
-PYTHON_PEERS = ("eventlet", "gevent", "uvloop")
+PYTHON_PEERS = ("eventlet", "gevent", "greenlet", "uvloop")
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror"]
 # What the static library needs beside libc, on Linux.
 STATIC_LIBS = ["-lpthread", "-ldl", "-lm", "-lrt", "-lutil", "-lgcc_s"]

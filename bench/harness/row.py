@@ -10,6 +10,8 @@ OURS = "greenrt"
 STATIC = "greenrt (static)"
 OURS_PYTHON = "greenrt (Python)"
 
+MEMORY = ("bytes_per_task", "rss_per_task", "pte_per_task")
+
 
 @dataclass
 class Target:
@@ -44,7 +46,17 @@ class Row:
     # Rounds of work that an echo server does for each request.
     work: int = 0
 
+    @property
+    def served(self) -> bool:
+        """Whether the subjects are servers, under the load generator."""
+        return self.name.removeprefix("py-").startswith(("echo-", "workers-"))
+
 
 def ahead(metric: str, peers: tuple[str, ...], subject: str = OURS, at_least: bool = False) -> tuple[Target, ...]:
     """The peers have to be behind: the ratio to each is under (or over) 1."""
     return tuple(Target(metric, 1.0, peer, at_least, subject) for peer in peers)
+
+
+def memory_figures(found: dict[str, float]) -> dict[str, float]:
+    rss, pte = found["rss_per_task"], found["pte_per_task"]
+    return {"bytes_per_task": rss + pte, "rss_per_task": rss, "pte_per_task": pte}

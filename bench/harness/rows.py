@@ -6,15 +6,13 @@ figure that has a target is a ratio between two programs in the same turn; the r
 
 from __future__ import annotations
 
-from . import echo, waits
-from .build import BENCH, RUST_OUT, Programs
+from . import echo, python, waits
+from .build import RUST_OUT, Programs
 from .process import run
-from .row import BASE, OURS, OURS_PYTHON, RAW, STATIC, Row, Target, ahead
+from .row import BASE, MEMORY, OURS, RAW, STATIC, Row, Target, ahead, memory_figures
 
-MEMORY = ("bytes_per_task", "rss_per_task", "pte_per_task")
 TASK_PEERS = ("state-threads", "boost.fiber", "may", "tokio", "Go")
 ECHO_PEERS = ("tokio", "may", "Go", "state-threads")
-PYTHON_PEERS = ("eventlet", "gevent", "asyncio", "uvloop")
 # The longest one program may take. A first touch of a page costs microseconds, and a million tasks touch a million.
 PATIENCE = 180.0
 
@@ -90,31 +88,6 @@ def workers_row(name: str, title: str, targets: tuple[Target, ...], work: int) -
     )
 
 
-def python_row(name: str, title: str, targets: tuple[Target, ...], contended: bool = False) -> Row:
-    note = "One real OS thread runs Python code all the while, on the same core." if contended else ""
-    return Row(
-        name,
-        title,
-        ("ns_per_op",),
-        (OURS_PYTHON, *PYTHON_PEERS),
-        targets,
-        "gevent",
-        rounds=5,
-        contended=contended,
-        note=note,
-    )
-
-
-def python_target(limit: float, over: str) -> Target:
-    """ "N times faster" as a ratio of costs."""
-    return Target("ns_per_op", round(1 / limit, 4), over, subject=OURS_PYTHON)
-
-
-OTHERS = ahead("ns_per_op", ("asyncio", "uvloop"), OURS_PYTHON)
-SWITCH = (python_target(10, "gevent"), python_target(20, "eventlet"), *OTHERS)
-SPAWN = (python_target(8, "gevent"), python_target(8, "eventlet"), *OTHERS)
-BEHIND = ahead("ns_per_op", PYTHON_PEERS, OURS_PYTHON)
-
 ROWS = (
     Row(
         "bare",
@@ -144,22 +117,7 @@ ROWS = (
         ),
         ROUNDS_OF_WORK,
     ),
-    python_row("py-switch", "Python: `sleep(0)` between 2 tasks (ns a switch)", SWITCH),
-    python_row(
-        "py-switch-contended", "Python: `sleep(0)`, 2 tasks, one contending OS thread (ns a switch)", BEHIND, True
-    ),
-    python_row("py-spawn", "Python: spawn + wait (ns)", SPAWN),
-    python_row("py-spawn-contended", "Python: spawn + wait, one contending OS thread (ns)", BEHIND, True),
-    Row(
-        "py-sleepers",
-        "Python: memory of a sleeping task, 10,000 tasks (bytes)",
-        MEMORY,
-        (OURS_PYTHON, *PYTHON_PEERS),
-        (Target("rss_per_task", 9000, subject=OURS_PYTHON),),
-        None,
-        rounds=3,
-        note="asyncio's and uvloop's tasks have no stack of their own.",
-    ),
+    *python.ROWS,
 )
 
 # Operations of one turn, chosen so that a turn takes about half a second on the machine of RESULTS.md.
@@ -196,6 +154,10 @@ def row_word(row: Row) -> str:
 
 def missing(subject: str, programs: Programs, row: Row) -> str | None:
     """Why a subject cannot run here, or None."""
+    if row.served and "load" in programs.missing:
+        return programs.missing["load"]
+    if row in python.ROWS:
+        return python.missing(subject, programs)
     name = library(subject)
     if name == waits.BY_POOL:
         name = OURS
@@ -235,8 +197,8 @@ def turn(row: Row, subject: str, programs: Programs, quick: bool) -> dict[str, f
         return echo.run(programs.path("load"), line, extra, row.size, 0.5 if quick else 1.6)
     if row.name.startswith("workers-"):
         return workers_turn(row, subject, programs, 0.5 if quick else 1.5)
-    if row.name.startswith("py-"):
-        return python_turn(row, subject, programs, 0.15 if quick else 0.6)
+    if row in python.ROWS:
+        return python.turn(row, subject, programs, quick)
     if row.name.startswith("memory-"):
         line, extra = command(subject, "memory", programs)
         found = run([*line, str(row.size)], extra, PATIENCE)
@@ -258,18 +220,3 @@ def workers_turn(row: Row, subject: str, programs: Programs, seconds: float) -> 
     line, extra = command(library(subject), "echo", programs)
     extra = {**extra, "GOMAXPROCS": workers}
     return echo.run(programs.path("load"), [*line, workers, str(row.work)], extra, row.size, seconds, both_cores=True)
-
-
-def python_turn(row: Row, subject: str, programs: Programs, seconds: float) -> dict[str, float]:
-    kind = {"py-switch": "sleep0", "py-spawn": "spawn", "py-sleepers": "sleepers"}[row.name.removesuffix("-contended")]
-    library = "greenrt" if subject == OURS_PYTHON else subject
-    line = [str(programs.python), str(BENCH / "python" / "rows.py"), library, kind, str(seconds)]
-    found = run([*line, "contended"] if row.contended else line, programs.python_environment(), PATIENCE)
-    if kind == "sleepers":
-        return memory_figures(found)
-    return {"ns_per_op": found["ns_per_op"]}
-
-
-def memory_figures(found: dict[str, float]) -> dict[str, float]:
-    rss, pte = found["rss_per_task"], found["pte_per_task"]
-    return {"bytes_per_task": rss + pte, "rss_per_task": rss, "pte_per_task": pte}
