@@ -19,6 +19,7 @@ import json
 import pathlib
 import resource
 import sys
+import time
 from typing import Any
 
 from harness import echo, quiet, report
@@ -28,7 +29,7 @@ from harness.rows import ROWS, Row, command, missing, turn
 
 CALL_ROUNDS = 3
 # Seconds that each row may spend on quiet moments and repeated turns.
-PATIENCE = 45.0
+PATIENCE = 20.0
 
 
 def say(text: str) -> None:
@@ -135,8 +136,10 @@ def main() -> int:
     result: dict[str, Any] = {"facts": facts, "rows": {}}
     for row in rows:
         say(row.title)
+        began = time.monotonic()
         rounds = arguments.rounds or (min(3, row.rounds) if arguments.quick else row.rounds)
         result["rows"][row.name] = measure(row, programs, arguments.quick, rounds)
+        say(f"  {row.name}: {time.monotonic() - began:.0f} s")
 
     out = BENCH / "out"
     out.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import run
 from harness import echo, process, quiet, report
 from harness.build import Programs
-from harness.rows import ROWS, Row, Target
+from harness.rows import ROWS, Row, Target, missing
 
 
 def row(*subjects: str, targets: tuple[Target, ...] = ()) -> Row:
@@ -121,6 +121,32 @@ class Verdicts(unittest.TestCase):
         text = report.render({"facts": {}, "rows": {}})
         for known in ROWS:
             self.assertIn(known.title, text)
+
+
+class PythonRows(unittest.TestCase):
+    def test_a_server_that_lacks_its_library_or_the_load_says_so(self):
+        programs = Programs()
+        served = next(known for known in ROWS if known.name == "py-echo-50")
+        programs.missing = {"uvloop": "no uvloop", "asyncio": "no venv", "greenrt (Python)": "no package"}
+        reasons = {subject: missing(subject, programs, served) for subject in served.subjects}
+        self.assertEqual(reasons["uvloop protocol"], "no uvloop")
+        self.assertEqual(reasons["asyncio streams"], "no venv")
+        self.assertEqual(reasons["greenrt, plain program"], "no package")
+        self.assertIsNone(reasons["greenrt"])
+        programs.missing["load"] = "no load"
+        self.assertEqual({missing(subject, programs, served) for subject in served.subjects}, {"no load"})
+
+    def test_a_limit_over_a_peer_names_a_subject_of_the_row(self):
+        for known in ROWS:
+            for target in known.targets:
+                self.assertIn(target.subject, known.subjects)
+                self.assertTrue(target.over is None or target.over in known.subjects, f"{known.name}: {target.over}")
+
+    def test_servers_leave_both_cores_alone(self):
+        for known in ROWS:
+            both = known.both_cores or "echo" in known.name
+            with mock.patch.object(run, "core", lambda wanted: wanted):
+                self.assertEqual(len(run.cores_of(known)), 2 if both else 1, known.name)
 
 
 class Reading(unittest.TestCase):

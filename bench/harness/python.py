@@ -86,7 +86,8 @@ def served(name: str, connections: int) -> Row:
         rounds=3,
         size=connections,
         note="`greenrt (Python)` is a StreamServer, which uses the standard library's sockets; the plain program has `socket` and "
-        "`threading` and is run by `python -m greenrt`; `greenrt` is the server in C of the echo rows.",
+        "`threading` and is run by `python -m greenrt`; `greenrt` is the server in C of the echo rows. asyncio reads into a new "
+        "object of 256 KiB each time, which the C library may map and unmap at each request.",
     )
 
 

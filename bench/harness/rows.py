@@ -58,7 +58,7 @@ def echo_row(name: str, connections: int, throughput: float) -> Row:
             *ahead("cpu_ns_per_req", ECHO_PEERS),
         ),
         RAW,
-        rounds=7,
+        rounds=5,
         size=connections,
         note="The server has one core, the load generator the other. CPU time is the server's alone, all its threads.",
     )
