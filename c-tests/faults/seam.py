@@ -29,7 +29,8 @@ LEFT_OUT = {
         _ITM_registerTMCloneTable closedir dirfd dlsym getcwd getrandom mmap64 opendir pipe2 posix_spawn readdir64 readlink realpath stat64 statx
         writev open64 fprintf stderr pthread_mutex_lock pthread_mutex_unlock""",
     "called for Python's patched resolvers only, whose tests are in Python": "gethostbyaddr_r gethostbyname_r",
-    "called for a signal that was sent, and by the seam and the tools": "ftruncate lseek pread raise",
+    "called for Python's part of a dump only, on a file in memory": "ftruncate lseek pread",
+    "sends a signal that there is to the calling thread": "raise",
     "write into a struct of ours": """
         posix_spawn_file_actions_destroy posix_spawnattr_destroy posix_spawnattr_setflags posix_spawnattr_setpgroup
         posix_spawnattr_setsigdefault posix_spawnattr_setsigmask""",

@@ -279,6 +279,19 @@ with tempfile.NamedTemporaryFile() as file:
     with open(file.name, "wb", buffering=0) as again:
         raises(io.UnsupportedOperation, again.read)
 
+# Standard input that is put onto another file: what the object knows of the old one does not count
+kept, null = os.dup(0), os.open("/dev/null", os.O_RDONLY)
+os.dup2(null, 0)
+stdin = open(0, "rb", buffering=0, closefd=False)
+assert stdin.seekable() and stdin.read(1) == b""
+r, w = os.pipe()
+os.dup2(r, 0)
+writing = greenrt.spawn_after(0.01, write, w, b"from a pipe")
+assert meanwhile(lambda: stdin.read(20)) == b"from a pipe"
+os.dup2(kept, 0)
+for fd in (kept, null, r, w):
+    os.close(fd)
+
 # A real OS thread blocks by itself
 r, w = os.pipe()
 got = []

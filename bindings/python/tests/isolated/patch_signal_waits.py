@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -166,6 +168,38 @@ for _ in range(2):
     assert {USR1, USR2, signal.SIGTERM} <= mine[1] and mine[2] == mine[1]
     assert USR1 not in mine[3] and USR2 in mine[3] and mine[4] == {USR2} | unblocked, mine
     assert blocked() == unblocked, "the program is deaf"
+
+# A child begins with what the task that makes it has blocked; a forked child's mask is its own, really
+SHOW = "import signal; print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
+children = []
+
+
+def in_forked_child():
+    inherited = blocked()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [USR2])
+    status = open("/proc/self/status").read().split("SigBlk:")[1].split()[0]
+    return USR2 in inherited and not int(status, 16) >> (USR2 - 1) & 1
+
+
+def makes_children():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [USR2])
+    children.append(subprocess.check_output([sys.executable, "-c", SHOW], text=True))
+    r, w = os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, w, 1)]
+    os.waitpid(os.posix_spawn(sys.executable, [sys.executable, "-c", SHOW], os.environ, file_actions=actions), 0)
+    children.append(os.read(r, 1000).decode())
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if in_forked_child() else 1)
+    children.append(os.waitpid(child, 0)[1])
+
+
+thread = threading.Thread(target=makes_children)
+thread.start()
+thread.join()
+shown = f"{sorted(unblocked | {USR2})}\n"
+assert children == [shown, shown, 0], children
+assert blocked() == unblocked
 
 # A real OS thread waits for itself
 signal.pthread_sigmask(signal.SIG_BLOCK, [USR1])

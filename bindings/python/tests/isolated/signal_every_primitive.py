@@ -593,7 +593,7 @@ NEVER = {
     ),
     *("_thread._count", "_thread._set_sentinel"),
     *("_queue.SimpleQueue.get_nowait", "_queue.SimpleQueue.put", "_queue.SimpleQueue.put_nowait"),
-    *("_socket.socket.bind", "os.fork"),
+    *("_socket.socket.bind", "os.fork", "os.posix_spawn", "os.posix_spawnp", "_posixsubprocess.fork_exec"),
 }
 # With a resolver that does not answer, in unit/test_names.py; pause() ends with the signal, in patch_signal_waits.py.
 ELSEWHERE = {row for row in _table.FAMILY if _table.FAMILY[row] == "resolver"} | {"_signal.pause"}

@@ -7,14 +7,9 @@ in. `LEFT_OUT` are not run at all, because they would not come to an end.
 NATIVE_ID = "threads are tasks of one OS thread, so get_native_id is the same for all"
 DUMMY = "what threading remembers of a task that it did not start is forgotten when the task ends, not kept"
 TIGHT = "a loop that never waits is not interrupted: tasks take turns where they wait"
-MASK = "a child begins with the program's signal mask, not with what the task that made it had blocked"
-
 # test -> reason
 FAILS = {
     "test_fork1.ForkTest.test_threaded_import_lock_fork": "the import lock of the imp module belongs to the OS thread",
-    "test_multiprocessing_fork.test_misc.TestResourceTracker.test_resource_tracker_sigint": MASK,
-    "test_multiprocessing_fork.test_misc.TestResourceTracker.test_resource_tracker_sigterm": MASK,
-    "test_multiprocessing_fork.test_processes.WithProcessesTestSharedMemory.test_shared_memory_SharedMemoryServer_ignores_sigint": MASK,
     "test_poll.PollTests.test_threaded_poll": "two tasks may poll one object at a time; CPython refuses that to threads",
     "test_threading.ExceptHookTests.test_excepthook_thread_None": "a hook called without its thread says the OS thread's ident",
     "test_threading.ThreadTests.test_foreign_thread": DUMMY,

@@ -18,13 +18,16 @@ const PIECE: usize = 64 << 10;
 
 /// The descriptor, if the call is one that may have to wait; otherwise CPython's own function is to be called. `mode`: the bit that
 /// allows it.
+///
+/// The object remembers whether its file seeks, which it asked once. The standard streams are put onto other files by dup2(2), behind its
+/// back: of those the descriptor itself is asked.
 #[inline(always)]
 unsafe fn descriptor(this: Obj, mode: u32) -> Option<c_int> {
     let shape = shapes::file();
     // SAFETY: PS1.
     unsafe {
         let (fd, flags): (c_int, u32) = (read(this, shape.fd), read(this, shape.flags));
-        let seeks = flags & (shape.unsure | shape.seeks) == shape.seeks;
+        let seeks = flags & (shape.unsure | shape.seeks) == shape.seeks && fd > libc::STDERR_FILENO;
         (host::home() && fd >= 0 && flags & mode != 0 && !seeks && may_wait(fd)).then_some(fd)
     }
 }

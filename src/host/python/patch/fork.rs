@@ -9,7 +9,7 @@
 use super::super::api::{api, drop_ref, New, Obj};
 use super::super::{gt, host};
 use super::call::Args;
-use super::{buffered, gate, ident, thread, waiters};
+use super::{buffered, gate, ident, sigmask, thread, waiters};
 use core::ffi::{c_int, CStr};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 
@@ -169,7 +169,7 @@ pub unsafe fn fork(args: &Args) -> New {
     // SAFETY: the call as it came.
     unsafe {
         let parent = libc::getpid();
-        let result = args.original();
+        let result = sigmask::inherited(|| args.original());
         if !result.is_null() && libc::getpid() != parent && host::home() {
             thread::revive_current();
         }

@@ -3,14 +3,15 @@
 //! A mask belongs to an OS thread, which all tasks share: a thread that blocks signals "for itself", so that another one hears of
 //! them, would make the whole program deaf. So what a task blocks is written down for it, and shown to it, and the OS thread's own
 //! mask stays: the root goes on hearing, and Python's handlers run there anyway. What a task unblocks is unblocked: on threads, too,
-//! the signal would reach one that lets it in. The root sets the real mask.
+//! the signal would reach one that lets it in. The root sets the real mask. A child process begins with what the thread that makes it
+//! has blocked (fork(2)): for that moment the task's mask is the OS thread's.
 
 use super::super::api::{api, drop_ref, New, Obj};
 use super::super::host;
 use super::call::{apply, Args};
-use super::ident;
 use super::sigwait::numbers_of;
 use super::values::{c_int_of, pack};
+use super::{fork, ident};
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
 
@@ -53,6 +54,47 @@ pub unsafe fn forget(ident: u64) {
             block(ident, 0);
         }
     }
+}
+
+/// Whether the caller is a task with a mask of its own: not the root, nor the task that is the only one of a forked child.
+unsafe fn has_own() -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { host::home() && ident::in_task() && !fork::forked_here() }
+}
+
+/// Makes a child process, by a call that does not switch; it begins with what the task has blocked.
+///
+/// # Safety
+/// Called by CPython.
+pub unsafe fn inherited(make: impl FnOnce() -> New) -> New {
+    // SAFETY: GIL held; sets are emptied before they are used.
+    unsafe {
+        let mask = if has_own() { blocked(ident::current()) } else { 0 };
+        if mask == 0 {
+            return make();
+        }
+        let parent = libc::getpid();
+        let (mut set, mut before): (libc::sigset_t, libc::sigset_t) = (core::mem::zeroed(), core::mem::zeroed());
+        libc::sigemptyset(&mut set);
+        (1..=64).filter(|n| mask & bit(*n) != 0).for_each(|n| {
+            libc::sigaddset(&mut set, n);
+        });
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, &mut before);
+        let result = make();
+        if libc::getpid() == parent {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &before, core::ptr::null_mut());
+        }
+        result
+    }
+}
+
+/// `_posixsubprocess.fork_exec`, `os.posix_spawn`, `os.posix_spawnp`: CPython's own.
+///
+/// # Safety
+/// Called by CPython.
+pub unsafe fn child(args: &Args) -> New {
+    // SAFETY: the call as it came.
+    unsafe { inherited(|| args.original()) }
 }
 
 /// CPython's own function, to unblock some signals: the mask that was, a set.
@@ -114,7 +156,7 @@ unsafe fn bits_of(sequence: Obj) -> Option<u64> {
 pub unsafe fn pthread_sigmask(args: &Args) -> New {
     // SAFETY: the arguments are the caller's.
     unsafe {
-        if !host::home() || !ident::in_task() || args.positional() != 2 || args.keywords() != 0 {
+        if !has_own() || args.positional() != 2 || args.keywords() != 0 {
             return args.original();
         }
         let (Some(how), Some(mask)) = (c_int_of(args.at(0), -1), bits_of(args.at(1))) else {

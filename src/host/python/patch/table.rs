@@ -245,6 +245,9 @@ primitives! {
     SslShutdown Ssl "_ssl._SSLSocket.shutdown" ssl::receive;
 
     SigMask Signal "_signal.pthread_sigmask" sigmask::pthread_sigmask;
+    ForkExec Signal "_posixsubprocess.fork_exec" sigmask::child;
+    PosixSpawn Signal "os.posix_spawn" sigmask::child;
+    PosixSpawnP Signal "os.posix_spawnp" sigmask::child;
     SigWait Signal "_signal.sigwait" sigwait::sigwait;
     SigWaitInfo Signal "_signal.sigwaitinfo" sigwait::sigwaitinfo;
     SigTimedWait Signal "_signal.sigtimedwait" sigwait::sigtimedwait;
