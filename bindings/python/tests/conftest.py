@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent
 ROOT = PACKAGE.parent.parent
 sys.path.insert(0, str(PACKAGE))
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and whatever they start as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def environment(**extra: str) -> dict[str, str]:

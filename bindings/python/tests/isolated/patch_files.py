@@ -282,7 +282,7 @@ with tempfile.NamedTemporaryFile() as file:
 # Standard input that is put onto another file: what the object knows of the old one does not count
 kept, null = os.dup(0), os.open("/dev/null", os.O_RDONLY)
 os.dup2(null, 0)
-stdin = open(0, "rb", buffering=0, closefd=False)
+stdin = io.FileIO(0, closefd=False)
 assert stdin.seekable() and stdin.read(1) == b""
 r, w = os.pipe()
 os.dup2(r, 0)

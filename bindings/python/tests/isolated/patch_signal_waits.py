@@ -177,8 +177,9 @@ children = []
 def in_forked_child():
     inherited = blocked()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [USR2])
-    status = open("/proc/self/status").read().split("SigBlk:")[1].split()[0]
-    return USR2 in inherited and not int(status, 16) >> (USR2 - 1) & 1
+    with open("/proc/self/status") as file:
+        mask = int(file.read().split("SigBlk:")[1].split()[0], 16)
+    return USR2 in inherited and not mask >> (USR2 - 1) & 1
 
 
 def makes_children():

@@ -46,6 +46,7 @@ MAIN_THREAD = [
     "test_fork1.*",
     "test_io.*SignalsTest.*",
     "test_multiprocessing_*.WithProcessesTestCondition.test_wait_result",
+    "test_multiprocessing_*.test_shared_memory_SharedMemoryServer_ignores_sigint",
     "test_multiprocessing_*.WithThreadsTestProcess.*",
     "test_selectors.*.test_select_interrupt_*",
     "test_signal.*",
