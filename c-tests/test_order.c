@@ -88,13 +88,21 @@ static void *receive_once(void *arg) {
   return (void *)(intptr_t)gt_recv(*(int *)arg, &byte, 1, 0);
 }
 
+/* The others have parked, and the reactor has heard of it. A sleep alone may be over before either has happened. */
+static void settle_and_poll(void) {
+  s_settle();
+  const uint64_t before = s_stats().polls;
+  do CHECK_EQ(gt_sleep(MS(2)), 0);
+  while (s_stats().polls == before);
+}
+
 TEST(order_a_waiter_that_is_cancelled_passes_the_baton) {
   for (int adopted = 0; adopted < 2; adopted++) {
     int fds[2];
     s_unix_pair(SOCK_STREAM, fds);
     if (adopted) s_adopt_pair(fds);
     int64_t first = s_spawn(receive_once, &fds[0]), second = s_spawn(receive_once, &fds[0]), third = s_spawn(receive_once, &fds[0]);
-    s_settle();
+    settle_and_poll();
     CHECK_EQ(gt_send(fds[1], "x", 1, 0), 1);
     CHECK_EQ(gt_cancel(first), 0);
     CHECK_EQ(gt_cancel(third), 0);
@@ -196,7 +204,7 @@ TEST(order_cancel_of_a_waiter_that_was_woken_in_vain_is_not_lost) {
     if (round & 1) s_adopt_pair(victims);
     struct thief thief = {.own = own[0], .victims = victims[0], .victim = s_spawn(receive_once, &victims[0]), .interrupt = round & 2};
     int64_t task = s_spawn(steal_and_end, &thief);
-    s_settle(); /* a sleep may be over before either of them has run */
+    settle_and_poll();
     CHECK_EQ(gt_send(own[1], "t", 1, 0), 1);
     CHECK_EQ(gt_send(victims[1], "v", 1, 0), 1);
     CHECK_EQ((intptr_t)s_join(thief.victim), round & 2 ? -EINTR : -ECANCELED);
