@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,6 +207,37 @@ SCENARIO(accept_loops) {
   if (rc != -ESRCH) TRY(rc);
   f_join(server);
   f_close(listener);
+}
+
+static char page[4096];
+
+/* Two waits for room: the pipe holds a page, and is full before each. */
+static void *writes_into_full(void *arg) {
+  struct iovec parts[2] = {{"one", 3}, {"two", 3}};
+  TRY(gt_write(*(int *)arg, "zero", 4));
+  while (gt_write_until(*(int *)arg, page, sizeof page, 0) > 0) continue;
+  TRY(gt_writev(*(int *)arg, parts, 2));
+  close(*(int *)arg);
+  return NULL;
+}
+
+SCENARIO(a_pipe_that_is_full) {
+  int fds[2];
+  signal(SIGPIPE, SIG_IGN); /* a reader that failed leaves */
+  if (pipe(fds) < 0 || fcntl(fds[1], F_SETPIPE_SZ, sizeof page) < 0 || write(fds[1], page, sizeof page) < 0) abort();
+  int64_t task = TRY(gt_spawn(writes_into_full, &fds[1]));
+  if (task > 0) {
+    TRY(gt_yield());
+    for (int i = 0; i < 2; i++) {
+      TRY(gt_read_until(fds[0], page, sizeof page, f_soon()));
+      TRY(gt_yield());
+    }
+    f_close(fds[0]);
+    f_join(task);
+  } else {
+    close(fds[1]);
+    f_close(fds[0]);
+  }
 }
 
 static void *writes(void *arg) {
