@@ -69,19 +69,32 @@ pub unsafe fn start(host: *mut Host, task: *mut Task) -> bool {
             gt::gt_unpark((*worker).id);
             return true;
         }
-        let worker = Worker::boxed(host);
-        (*worker).task = task;
-        let id = gt::gt_spawn_with(Some(main), worker.cast(), &(*host).opts);
-        if id < 0 {
-            drop(Box::from_raw(worker));
+        let worker = employ(host, &(*host).opts, false);
+        if worker.is_null() {
             drop_ref(task.cast());
-            raise_errno(id);
             return false;
         }
-        (*worker).id = id;
+        (*worker).task = task;
         (*task).worker = worker;
-        (*host).workers.insert(id, worker);
         true
+    }
+}
+
+/// A new worker of this thread. NULL: a Python exception is set.
+unsafe fn employ(host: *mut Host, opts: &gt::SpawnOpts, handed: bool) -> *mut Worker {
+    // SAFETY: as in `start`; the worker lives until its gt task has ended.
+    unsafe {
+        let worker = Worker::boxed(host);
+        (*worker).handed = handed;
+        let id = gt::gt_spawn_with(Some(main), worker.cast(), opts);
+        if id < 0 {
+            drop(Box::from_raw(worker));
+            raise_errno(id);
+            return null_mut();
+        }
+        (*worker).id = id;
+        (*host).workers.insert(id, worker);
+        worker
     }
 }
 
@@ -95,19 +108,13 @@ pub unsafe fn start_handed(host: *mut Host, task: *mut Task) -> bool {
     unsafe {
         let mut worker = (*host).idle_handed;
         if worker.is_null() {
-            worker = Worker::boxed(host);
-            (*worker).handed = true;
             let mut opts = gt::SpawnOpts { ..(*host).opts };
             opts.flags |= gt::SPAWN_SUSPENDED;
-            let id = gt::gt_spawn_with(Some(main), worker.cast(), &opts);
-            if id < 0 {
-                drop(Box::from_raw(worker));
+            worker = employ(host, &opts, true);
+            if worker.is_null() {
                 drop_ref(task.cast());
-                raise_errno(id);
                 return false;
             }
-            (*worker).id = id;
-            (*host).workers.insert(id, worker);
         } else {
             (*host).idle_handed = (*worker).next_idle;
         }

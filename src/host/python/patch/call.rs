@@ -5,9 +5,10 @@
 //! entry per shape; patching picks the entry. The same `Args` can be handed on to the saved original unchanged.
 
 use super::super::api::{
-    api, type_of, New, Obj, Ssize, METH_FASTCALL, METH_KEYWORDS, METH_NOARGS, METH_O, METH_VARARGS,
+    api, drop_ref, new_ref, type_of, New, Obj, Ssize, METH_FASTCALL, METH_KEYWORDS, METH_NOARGS, METH_O, METH_VARARGS,
 };
 use super::table::Row;
+use super::values::pack;
 use core::ffi::{c_int, c_void, CStr};
 
 /// With METH_FASTCALL | METH_KEYWORDS: the defining class comes second.
@@ -315,6 +316,35 @@ impl Args {
             }
             keywords == 0
         }
+    }
+}
+
+/// The positional arguments of a call as a tuple, with argument `index` replaced by `value`, which is taken over.
+///
+/// # Safety
+/// GIL held; a live call; a reference of the caller's, or NULL.
+pub unsafe fn replaced(args: &Args, index: usize, value: New) -> New {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let part = |at: usize| if at == index { value } else { new_ref(args.at(at)) };
+        pack(&(0..args.positional()).map(part).collect::<Vec<_>>())
+    }
+}
+
+/// CPython's own function with argument `index` replaced by `value`, which is taken over.
+///
+/// # Safety
+/// As of [`replaced`] and [`apply`].
+pub unsafe fn original_with(args: &Args, index: usize, value: New) -> New {
+    // SAFETY: the caller's promise; the tuple is ours.
+    unsafe {
+        let arguments = replaced(args, index, value);
+        if arguments.is_null() {
+            return arguments;
+        }
+        let result = apply(args.row, args.this, arguments, None);
+        drop_ref(arguments);
+        result
     }
 }
 

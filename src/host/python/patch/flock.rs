@@ -3,14 +3,13 @@
 //! The kernel has no descriptor to wait for a file's lock with. CPython's own function is asked for the lock without waiting, at
 //! growing intervals, and at once when this process lets go of one.
 
-use super::super::api::{api, drop_ref, new_ref, New, Obj};
+use super::super::api::{api, drop_ref, New, Obj};
 use super::super::gt::NEVER;
 use super::super::host;
-use super::call::{apply, Args};
-use super::values::{c_int_of, pack};
+use super::call::{apply, replaced, Args};
+use super::values::c_int_of;
 use super::waiters::{self, Outcome, Recheck};
 use core::cell::Cell;
-use core::ffi::c_int;
 
 /// Everybody waits in one line: which lock becomes free is not known here.
 fn key() -> usize {
@@ -55,18 +54,6 @@ unsafe fn until_free(args: &Args, question: New) -> New {
     }
 }
 
-/// The arguments with argument 1, a command, replaced.
-unsafe fn with_command(args: &Args, command: c_int) -> New {
-    // SAFETY: the arguments are the caller's; the tuple is ours.
-    unsafe {
-        let part = |at: usize| match at {
-            1 => (api().PyLong_FromLong)(command.into()),
-            _ => new_ref(args.at(at)),
-        };
-        pack(&(0..args.positional()).map(part).collect::<Vec<_>>())
-    }
-}
-
 /// `flock(fd, operation)` and `lockf(fd, cmd, len=0, start=0, whence=0)`: both take LOCK_NB and LOCK_UN.
 ///
 /// # Safety
@@ -86,7 +73,7 @@ pub unsafe fn lock(args: &Args) -> New {
         if command & libc::LOCK_NB != 0 || command & (libc::LOCK_SH | libc::LOCK_EX) == 0 {
             return args.original();
         }
-        until_free(args, with_command(args, command | libc::LOCK_NB))
+        until_free(args, replaced(args, 1, (api().PyLong_FromLong)((command | libc::LOCK_NB).into())))
     }
 }
 
@@ -110,7 +97,7 @@ pub unsafe fn fcntl(args: &Args) -> New {
             }
             _ => return args.original(),
         };
-        until_free(args, with_command(args, at_once))
+        until_free(args, replaced(args, 1, (api().PyLong_FromLong)((at_once).into())))
     }
 }
 
@@ -125,7 +112,7 @@ pub unsafe fn os_lockf(args: &Args) -> New {
             return args.original();
         }
         match c_int_of(args.at(1), 0) {
-            Some(libc::F_LOCK) => until_free(args, with_command(args, libc::F_TLOCK)),
+            Some(libc::F_LOCK) => until_free(args, replaced(args, 1, (api().PyLong_FromLong)((libc::F_TLOCK).into()))),
             Some(libc::F_ULOCK) => {
                 let result = args.original();
                 let_go();

@@ -12,7 +12,7 @@
 use super::super::api::{api, drop_ref, new_ref, none, raise_errno, New, Obj};
 use super::super::gt;
 use super::super::host;
-use super::call::{apply, Args};
+use super::call::{apply, original_with, Args};
 use super::names;
 use super::seconds::from_now;
 use super::shapes::{self, write};
@@ -430,14 +430,7 @@ unsafe fn looked_up(args: &Args, index: usize) -> New {
             drop_ref(address);
             return if unchanged { args.original() } else { core::ptr::null_mut() };
         }
-        let part = |at: usize| if at == index { address } else { new_ref(args.at(at)) };
-        let arguments = pack(&(0..args.positional()).map(part).collect::<Vec<_>>());
-        if arguments.is_null() {
-            return arguments;
-        }
-        let result = apply(args.row, args.this, arguments, None);
-        drop_ref(arguments);
-        result
+        original_with(args, index, address)
     }
 }
 

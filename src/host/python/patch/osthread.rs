@@ -2,11 +2,11 @@
 //!
 //! The ident of a task is none, so its OS thread is meant: a signal goes to that one, and its clock is the one of all its tasks.
 
-use super::super::api::{api, drop_ref, new_ref, raise_errno, New};
+use super::super::api::{api, new_ref, raise_errno, New};
 use super::super::gt::{gt_task_info, TaskInfo};
-use super::call::{apply, Args};
+use super::call::{original_with, Args};
 use super::names::audit;
-use super::values::{c_int_of, int, pack};
+use super::values::{c_int_of, int};
 use core::ffi::c_void;
 
 /// Whose ident it is.
@@ -47,20 +47,8 @@ unsafe fn owner(args: &Args) -> Owner {
 
 /// The original, with the calling OS thread's own ident.
 unsafe fn of_this_thread(args: &Args) -> New {
-    // SAFETY: GIL held; the tuple is ours.
-    unsafe {
-        let part = |at: usize| match at {
-            0 => (api().PyLong_FromUnsignedLong)((api().PyThread_get_thread_ident)()),
-            _ => new_ref(args.at(at)),
-        };
-        let arguments = pack(&(0..args.positional()).map(part).collect::<Vec<_>>());
-        if arguments.is_null() {
-            return arguments;
-        }
-        let result = apply(args.row, args.this, arguments, None);
-        drop_ref(arguments);
-        result
-    }
+    // SAFETY: GIL held; the number is ours.
+    unsafe { original_with(args, 0, (api().PyLong_FromUnsignedLong)((api().PyThread_get_thread_ident)())) }
 }
 
 /// `pthread_kill(thread_id, signalnum)`. For a task of another OS thread the process's main thread gets the signal, on which
