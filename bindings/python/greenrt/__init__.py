@@ -13,6 +13,8 @@
     threadpool  offload, ThreadPoolExecutor         server      StreamServer, DatagramServer
     monkey      patch_all, patch, original          debug       print_tasks, watch
     aio         run, wait: asyncio and tasks        greenlet    the greenlet API over tasks
+
+A program written for eventlet runs unchanged after `greenrt.install_as_eventlet()`, or by `python -m greenrt --eventlet prog.py`.
 """
 
 from importlib import import_module
@@ -36,6 +38,7 @@ __all__ = [
     "Timeout",
     "__version__",
     "current",
+    "install_as_eventlet",
     "iwait",
     "joinall",
     "killall",
@@ -57,6 +60,8 @@ def __getattr__(name: str) -> Any:
 
         globals()["offload"] = offload
         return offload
-    if name in ("aio", "greenlet"):
+    if name == "install_as_eventlet":
+        return import_module("greenrt.compat").install_as_eventlet
+    if name in ("aio", "compat", "greenlet"):
         return import_module(f"greenrt.{name}")
     raise AttributeError(f"module 'greenrt' has no attribute {name!r}")

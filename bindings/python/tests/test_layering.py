@@ -15,9 +15,9 @@ FLOORS = {
     **dict.fromkeys(("aio", "greenlet", "timeout", "debug", "signal", "queue", "sync", "result", "threadpool"), 2),
     "pool": 3,
     "monkey": 3,
-    "server": 4,
-    "__init__": 5,
-    "__main__": 6,
+    **dict.fromkeys(("server", "websocket"), 4),
+    **dict.fromkeys(("__init__", "wsgi"), 5),
+    **dict.fromkeys(("__main__", "compat", "workers"), 6),
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -1,0 +1,1 @@
+"""What eventlet keeps beside its modules."""
