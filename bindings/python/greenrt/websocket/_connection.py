@@ -1,0 +1,401 @@
+"""A WebSocket once the handshake is over, the same for both sides: the engine turns bytes into messages and back, this moves the bytes."""
+
+from __future__ import annotations
+
+import socket as _socket
+from collections.abc import Iterator, Sequence
+from time import monotonic
+from types import TracebackType
+from typing import Any, Optional, Union
+
+from greenrt._core.clock import Countdown
+from greenrt._ffi import native
+from greenrt.sync import Event
+from greenrt.timeout import Timeout
+
+from ._engine import BINARY, CLOSE, PING, PONG, TEXT, Engine
+from ._errors import ConnectionClosed, ProtocolError
+from ._handshake import Agreed, agree
+
+__all__ = ["MAX_SIZE", "WebSocket"]
+
+Data = Union[bytes, bytearray, memoryview]
+Message = Union[str, bytes]
+
+MAX_SIZE = 1 << 20
+CLOSE_TIMEOUT = 10.0
+_PIECE = 1 << 16
+# Codes that may stand in a close frame (RFC 6455, 7.4, and its registry).
+_CODES = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
+
+
+class WebSocket:
+    """One end of a WebSocket.
+
+    Made by connect(), accept(), serve() and WebSocketApp; by hand over any connected socket on which the handshake is over: `server` is
+    which side this is, `early` what was read after the handshake. With `keep` the socket is left open at the end, for its owner.
+
+    max_size: bytes of a message, inflated; more closes the WebSocket with 1009. ping_interval: after so many seconds without a word of
+    the other side a recv() that waits sends a ping, and after as many more without an answer the WebSocket is closed (1006).
+    """
+
+    __slots__ = (
+        "_close_sent",
+        "_close_timeout",
+        "_engine",
+        "_ended",
+        "_heard",
+        "_keep",
+        "_ping_count",
+        "_ping_interval",
+        "_pinged",
+        "_pings",
+        "_receiving",
+        "_sending",
+        "_server",
+        "_socket",
+        "__weakref__",
+        "close_code",
+        "close_reason",
+        "environ",
+        "path",
+        "request_headers",
+        "response_headers",
+        "subprotocol",
+    )
+
+    def __init__(
+        self,
+        sock: Any,
+        *,
+        server: bool,
+        agreed: Optional[Agreed] = None,
+        path: str = "/",
+        max_size: Optional[int] = MAX_SIZE,
+        early: bytes = b"",
+        ping_interval: Optional[float] = None,
+        close_timeout: float = CLOSE_TIMEOUT,
+        keep: bool = False,
+    ) -> None:
+        agreed = agreed or Agreed(None, None)
+        self._socket = sock
+        self._server = server
+        self._engine = Engine(server, max_size, agree(agreed.deflate, server))
+        self._receiving = native.Semaphore(1)
+        self._sending = native.Semaphore(1)
+        self._close_timeout = close_timeout
+        self._close_sent: Optional[tuple[int, str]] = None
+        self._ended: Optional[Event] = None
+        self._keep = keep
+        self._ping_interval = ping_interval
+        self._ping_count = 0
+        self._pings: Optional[dict[bytes, Event]] = None
+        self._pinged = False
+        self._heard = monotonic() if ping_interval is not None else 0.0
+        self.path = path
+        self.subprotocol = agreed.subprotocol
+        self.environ: Optional[dict[str, Any]] = None
+        self.request_headers: Sequence[tuple[str, str]] = ()
+        self.response_headers: Sequence[tuple[str, str]] = ()
+        self.close_code: Optional[int] = None
+        self.close_reason = ""
+        if early:
+            self._engine.feed(early)
+
+    # -- receiving
+
+    def recv(self, timeout: Optional[float] = None) -> Message:
+        """The next message: a str for text, bytes for binary data.
+
+        ConnectionClosed when there will be none; TimeoutError after timeout seconds, and nothing is lost. Pings of the other side are
+        answered meanwhile. Several tasks may call: each message goes to one of them.
+        """
+        left = Countdown(timeout)
+        if not self._receiving.acquire(True, timeout):
+            raise TimeoutError("no message yet")
+        try:
+            while True:
+                event = self._event(left)
+                if type(event) is not tuple:
+                    return event  # type: ignore[no-any-return]
+        finally:
+            self._receiving.release()
+
+    def __iter__(self) -> Iterator[Message]:
+        """Messages until the WebSocket is closed; ConnectionClosed unless that was with 1000 or 1001."""
+        while True:
+            try:
+                message = self.recv()
+            except ConnectionClosed as closed:
+                if closed.code in (1000, 1001):
+                    return
+                raise
+            yield message
+
+    def _event(self, left: Countdown) -> Any:
+        """What comes next: a message, or a control frame that was dealt with."""
+        if self.close_code is not None:
+            raise ConnectionClosed(self.close_code, self.close_reason)
+        while True:
+            try:
+                event = self._engine.next()
+            except OSError as error:
+                self._fail(error)
+            if event is None:
+                self._fill(left)
+                continue
+            if type(event) is tuple:
+                self._control(event)
+            return event
+
+    def _fill(self, left: Countdown) -> None:
+        """Feeds the engine with what the other side sends next."""
+        while True:
+            seconds = left()
+            wait = seconds
+            if self._ping_interval is not None:
+                due = self._heard + self._ping_interval * (1 + self._pinged) - monotonic()
+                wait = due if wait is None else min(due, wait)
+            try:
+                data = self._read(wait)
+            except OSError:
+                data = b""
+            if data is None:
+                if wait is seconds:
+                    raise TimeoutError("no message yet")
+                self._idle()
+                continue
+            if not data:
+                self._lost("the connection was lost")
+            if self._ping_interval is not None:
+                self._heard, self._pinged = monotonic(), False
+            self._engine.feed(data)
+            return
+
+    def _read(self, seconds: Optional[float]) -> Optional[bytes]:
+        """Bytes of the other side; empty at the end, None after so many seconds."""
+        if seconds is None:
+            return self._socket.recv(_PIECE)  # type: ignore[no-any-return]
+        data: Optional[bytes] = None
+        with Timeout(max(seconds, 0.0), False):
+            data = self._socket.recv(_PIECE)
+        return data
+
+    def _idle(self) -> None:
+        """Nothing was heard for a while: a ping; and if that was before, the end."""
+        if self._pinged:
+            self._lost("no answer to a ping")
+        self._pinged = True
+        with Timeout(self._ping_interval, False):
+            self._transmit(PING, b"")
+
+    def _control(self, event: tuple[Any, ...]) -> None:
+        kind = event[0]
+        if kind == PING:
+            if self._close_sent is None:
+                try:
+                    self._transmit(PONG, event[1])
+                except ConnectionClosed:
+                    pass  # closed meanwhile: recv() will say so
+        elif kind == PONG:
+            if self._pings and event[1] in self._pings:
+                # An answer to one answers those before as well (RFC 6455, 5.5.3).
+                for data in list(self._pings):
+                    self._pings.pop(data).set()
+                    if data == event[1]:
+                        break
+        elif kind == CLOSE:
+            self._closing(event[1], event[2])
+
+    # -- sending
+
+    def send(self, message: Union[str, Data]) -> None:
+        """Sends a message: a str as text, anything else as binary data. Waits while the other side does not take it.
+
+        ConnectionClosed when the WebSocket is closed, or close() was called.
+        """
+        if isinstance(message, str):
+            self._transmit(TEXT, message.encode())
+        else:
+            self._transmit(BINARY, message)
+
+    def ping(self, data: Optional[Data] = None) -> Event:
+        """Sends a ping. The event is set when its answer was received, which takes a task that is in recv()."""
+        if data is None:
+            self._ping_count += 1
+            data = b"%d" % self._ping_count
+        if self._pings is None:
+            self._pings = {}
+        event = self._pings.setdefault(bytes(data), Event())
+        self._transmit(PING, data)
+        return event
+
+    def pong(self, data: Data = b"") -> None:
+        """Sends a pong that nobody asked for. Pings are answered without it."""
+        self._transmit(PONG, data)
+
+    def _transmit(self, kind: int, data: Data) -> None:
+        self._sending.acquire()
+        try:
+            if self.close_code is not None or (self._close_sent is not None and kind != CLOSE):
+                code, reason = self._close_sent or (1006, "")
+                if self.close_code is not None:
+                    code, reason = self.close_code, self.close_reason
+                raise ConnectionClosed(code, reason)
+            self._write(self._engine.frame(kind, data))
+        finally:
+            self._sending.release()
+
+    def _write(self, frame: bytes) -> None:
+        try:
+            self._socket.sendall(frame)
+        except OSError as error:
+            self._end(1006, "the connection was lost")
+            raise ConnectionClosed(1006, "the connection was lost") from error
+        except BaseException:
+            # Killed in the middle: how much of the frame left is not known, so nothing can follow it.
+            self._end(1006, "a send was given up in the middle")
+            raise
+
+    # -- the end
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Closes the WebSocket: says so, and waits for the other side's answer for a few seconds (`close_timeout`).
+
+        Messages that come meanwhile are dropped. Nothing happens when it is closed. ValueError: a code or reason that may not be sent.
+        """
+        payload = close_payload(code, reason)
+        if self.close_code is not None:
+            return
+        left = Countdown(self._close_timeout)
+        if self._close_sent is None:
+            try:
+                with Timeout(self._close_timeout, TimeoutError()):
+                    self._say_close(code, reason, payload)
+            except ConnectionClosed:
+                return
+            except TimeoutError:
+                self._end(1006, "the other side takes nothing")
+                return
+        if not self._receiving.acquire(False):
+            # A task is in recv(): it gets the answer.
+            if self._ended is None:
+                self._ended = Event()
+            if not self._ended.wait(left()):
+                self._end(1006, "no answer to a close")
+            return
+        try:
+            while self.close_code is None:
+                self._event(left)
+        except TimeoutError:
+            self._end(1006, "no answer to a close")
+        except ConnectionClosed:
+            pass
+        finally:
+            self._receiving.release()
+
+    def _say_close(self, code: int, reason: str, payload: bytes) -> None:
+        self._sending.acquire()
+        try:
+            if self.close_code is not None:
+                raise ConnectionClosed(self.close_code, self.close_reason)
+            if self._close_sent is None:
+                self._close_sent = (code, reason)
+                self._write(self._engine.frame(CLOSE, payload))
+        finally:
+            self._sending.release()
+
+    def _closing(self, code: int, reason: str) -> None:
+        """The other side's close frame: answered, if it is not the answer; then nothing follows."""
+        if self._close_sent is None:
+            try:
+                with Timeout(self._close_timeout, TimeoutError()):
+                    self._say_close(code, reason, b"" if code == 1005 else close_payload(code, reason))
+            except (ConnectionClosed, TimeoutError):
+                pass
+        if self.close_code is None:
+            self._end(code, reason, polite=not self._server)
+
+    def _fail(self, error: OSError) -> Any:
+        """The other side broke the protocol: it is told, and nothing follows."""
+        code, reason = self._engine.verdict(error)
+        try:
+            with Timeout(self._close_timeout, TimeoutError()):
+                self._say_close(code, reason, close_payload(code, reason))
+        except (ConnectionClosed, TimeoutError):
+            pass
+        if self.close_code is None:
+            self._end(code, reason, polite=True)
+        raise ProtocolError(code, reason) from None
+
+    def _lost(self, text: str) -> Any:
+        if self.close_code is None:
+            self._end(1006, text)
+        raise ConnectionClosed(self.close_code or 1006, self.close_reason)
+
+    def _end(self, code: int, reason: str, polite: bool = False) -> None:
+        """Nothing is sent or received from now on. Polite: the other side hangs up first, within close_timeout."""
+        self.close_code, self.close_reason = code, reason
+        if self._ended is not None:
+            self._ended.set()
+        for event in (self._pings or {}).values():
+            event.set()
+        sock = self._socket
+        try:
+            if polite:
+                self._hang_up(sock)
+        finally:
+            try:
+                _socket.socket.shutdown(sock, _socket.SHUT_RDWR)
+            except (OSError, TypeError):
+                pass  # gone, or no socket of the standard library
+            if not self._keep:
+                sock.close()
+
+    def _hang_up(self, sock: Any) -> None:
+        """Bytes that are on their way are taken: left where they are they would reset the connection, and the close frame with it."""
+        try:
+            with Timeout(self._close_timeout, False):
+                if isinstance(sock, _socket.socket):
+                    if not self._server or not hasattr(sock, "pending"):
+                        _socket.socket.shutdown(sock, _socket.SHUT_WR)
+                while sock.recv(_PIECE):
+                    pass
+        except (OSError, ValueError):
+            pass
+
+    @property
+    def closed(self) -> bool:
+        """Is it closed? Known when a recv(), send() or close() saw it."""
+        return self.close_code is not None
+
+    @property
+    def socket(self) -> Any:
+        """The socket below. Whoever reads or writes there breaks the WebSocket."""
+        return self._socket
+
+    def fileno(self) -> int:
+        """The descriptor of the socket."""
+        return self._socket.fileno()  # type: ignore[no-any-return]
+
+    def __enter__(self) -> WebSocket:
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close(1000 if kind is None or issubclass(kind, ConnectionClosed) else 1011)
+
+    def __repr__(self) -> str:
+        state = "open" if self.close_code is None else f"closed {self.close_code}"
+        return f"<WebSocket {'from' if self._server else 'to'} {self.path} {state}>"
+
+
+def close_payload(code: int, reason: str) -> bytes:
+    """What a close frame carries. ValueError when that may not be sent."""
+    if code not in _CODES and not 3000 <= code <= 4999:
+        raise ValueError(f"{code} is no code for a close")
+    data = reason.encode()
+    if len(data) > 123:
+        raise ValueError("the reason of a close is 123 bytes at most")
+    return code.to_bytes(2, "big") + data
