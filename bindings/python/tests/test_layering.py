@@ -15,8 +15,8 @@ FLOORS = {
     **dict.fromkeys(("aio", "greenlet", "timeout", "debug", "signal", "queue", "sync", "result", "threadpool"), 2),
     "pool": 3,
     "monkey": 3,
-    **dict.fromkeys(("server", "websocket"), 4),
-    **dict.fromkeys(("__init__", "wsgi"), 5),
+    "server": 4,
+    **dict.fromkeys(("__init__", "wsgi", "websocket"), 5),
     **dict.fromkeys(("__main__", "compat", "workers"), 6),
 }
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket as _socket
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from time import monotonic
 from types import TracebackType
 from typing import Any, Optional, Union
@@ -40,10 +41,11 @@ class WebSocket:
     """
 
     __slots__ = (
+        "__weakref__",
         "_close_sent",
         "_close_timeout",
-        "_engine",
         "_ended",
+        "_engine",
         "_heard",
         "_keep",
         "_ping_count",
@@ -54,7 +56,6 @@ class WebSocket:
         "_sending",
         "_server",
         "_socket",
-        "__weakref__",
         "close_code",
         "close_reason",
         "environ",
@@ -176,10 +177,9 @@ class WebSocket:
         """Bytes of the other side; empty at the end, None after so many seconds."""
         if seconds is None:
             return self._socket.recv(_PIECE)  # type: ignore[no-any-return]
-        data: Optional[bytes] = None
         with Timeout(max(seconds, 0.0), False):
-            data = self._socket.recv(_PIECE)
-        return data
+            return self._socket.recv(_PIECE)  # type: ignore[no-any-return]
+        return None
 
     def _idle(self) -> None:
         """Nothing was heard for a while: a ping; and if that was before, the end."""
@@ -193,10 +193,8 @@ class WebSocket:
         kind = event[0]
         if kind == PING:
             if self._close_sent is None:
-                try:
+                with suppress(ConnectionClosed):  # closed meanwhile: recv() will say so
                     self._transmit(PONG, event[1])
-                except ConnectionClosed:
-                    pass  # closed meanwhile: recv() will say so
         elif kind == PONG:
             if self._pings and event[1] in self._pings:
                 # An answer to one answers those before as well (RFC 6455, 5.5.3).
@@ -345,24 +343,17 @@ class WebSocket:
             if polite:
                 self._hang_up(sock)
         finally:
-            try:
+            with suppress(OSError, TypeError):  # gone, or no socket of the standard library
                 _socket.socket.shutdown(sock, _socket.SHUT_RDWR)
-            except (OSError, TypeError):
-                pass  # gone, or no socket of the standard library
             if not self._keep:
                 sock.close()
 
     def _hang_up(self, sock: Any) -> None:
         """Bytes that are on their way are taken: left where they are they would reset the connection, and the close frame with it."""
-        try:
-            with Timeout(self._close_timeout, False):
-                if isinstance(sock, _socket.socket):
-                    if not self._server or not hasattr(sock, "pending"):
-                        _socket.socket.shutdown(sock, _socket.SHUT_WR)
-                while sock.recv(_PIECE):
-                    pass
-        except (OSError, ValueError):
-            pass
+        with suppress(OSError, ValueError, TypeError), Timeout(self._close_timeout, False):
+            _socket.socket.shutdown(sock, _socket.SHUT_WR)
+            while sock.recv(_PIECE):
+                pass
 
     @property
     def closed(self) -> bool:

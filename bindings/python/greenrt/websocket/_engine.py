@@ -18,7 +18,9 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 class Engine:
     """One side's frames: bytes in, messages out, and the other way round."""
 
-    def __init__(self, server: bool, max_size: Optional[int], deflate: Optional[tuple[bool, bool, int, int, int]]) -> None:
+    def __init__(
+        self, server: bool, max_size: Optional[int], deflate: Optional[tuple[bool, bool, int, int, int]]
+    ) -> None:
         self._protocol = FrameProtocol(not server, [])
         self._frames: Any = iter(())
         self._max_size = max_size

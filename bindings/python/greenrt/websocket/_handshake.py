@@ -148,7 +148,9 @@ def _offer(ours: Deflate, offer: Mapping[str, Optional[str]]) -> Optional[tuple[
             server_alone = True
         elif name == "client_no_context_takeover" and value is None:
             client_alone = True
-        elif name == "server_max_window_bits" and bits is not None and bits > 8:  # the compressor has no window of 8 bits
+        elif (
+            name == "server_max_window_bits" and bits is not None and bits > 8
+        ):  # the compressor has no window of 8 bits
             server_bits = min(server_bits, bits)
         elif name == "client_max_window_bits" and (value is None or bits is not None):
             client_bits = min(ours.client_max_window_bits, bits or 15)
@@ -291,7 +293,11 @@ def check_answer(
     upgrade = [token.lower() for token in tokens(headers.get("upgrade", ""))]
     connection = {token.lower() for token in tokens(headers.get("connection", ""))}
     _need(upgrade == ["websocket"] and "upgrade" in connection, "the server's answer is no upgrade to WebSocket", 101)
-    _need(headers.get("sec-websocket-accept", "").strip() == accept_key(key), "the server's Sec-WebSocket-Accept is wrong", 101)
+    _need(
+        headers.get("sec-websocket-accept", "").strip() == accept_key(key),
+        "the server's Sec-WebSocket-Accept is wrong",
+        101,
+    )
     subprotocol = headers.get("sec-websocket-protocol")
     _need(subprotocol is None or subprotocol in subprotocols, f"subprotocol {subprotocol!r} was not offered", 101)
     deflate = None

@@ -83,7 +83,9 @@ class WebSocket:
         self.version = version
         self.origin = environ.get("HTTP_ORIGIN")
         self.path = environ.get("PATH_INFO")
-        self.protocol: Optional[str] = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", environ.get("HTTP_WEBSOCKET_PROTOCOL"))
+        self.protocol: Optional[str] = environ.get(
+            "HTTP_SEC_WEBSOCKET_PROTOCOL", environ.get("HTTP_WEBSOCKET_PROTOCOL")
+        )
         self._green = _green or _Green(sock, server=True, max_size=DEFAULT_MAX_FRAME_LENGTH, keep=True)
 
     @property
