@@ -18,6 +18,11 @@ sys.path.insert(0, str(PACKAGE))
 # A shell that starts the tests in the background has them ignore Ctrl-C, and whatever they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# `pytestmark = once` in a file that needs no particular interpreter, and takes long: who tests with several runs it with one of them.
+once = pytest.mark.skipif(
+    os.environ.get("GREENRT_ONCE") == "no", reason="it runs with one of the interpreters (GREENRT_ONCE=no)"
+)
+
 
 def environment(**extra: str) -> dict[str, str]:
     """The environment of a child interpreter that must import this package."""
