@@ -1,0 +1,46 @@
+"""HTTP connections of the library's engine, as servers of this package see them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .http_stand_in import Connection
+
+__all__ = ["Connection", "Limits", "Settled"]
+
+
+class Limits(NamedTuple):
+    """What a client may take: bytes and counts of a request, and seconds for each part of it. 0: the engine's own.
+
+    A request beyond them is answered (431, 414, 413, 408) and its connection closed.
+    """
+
+    max_line: int = 0
+    """Bytes of the request line."""
+    max_headers: int = 0
+    """Header fields."""
+    max_header_bytes: int = 0
+    """Bytes of the head of a request, the request line included."""
+    max_body: int = 0
+    """Bytes of a body."""
+    first_byte: float = 0
+    """From the connection to its first byte."""
+    idle: float = 0
+    """From an answer to the next request."""
+    head: float = 0
+    """From the first byte of a request to the end of its head."""
+    body: float = 0
+    """For each piece of a body."""
+    write: float = 0
+    """For each piece of an answer."""
+
+
+class Settled(tuple[int, int, int, int, int, int, int, int, int]):
+    """Limits as the engine takes them: counts, and nanoseconds."""
+
+    @classmethod
+    def of(cls, limits: Limits) -> Settled:
+        """ValueError for a negative one."""
+        if any(limit < 0 for limit in limits):
+            raise ValueError("a limit is a positive number, or 0 for the engine's own")
+        return cls([*map(int, limits[:4]), *(round(seconds * 1e9) for seconds in limits[4:])])

@@ -1,0 +1,28 @@
+"""python -m greenrt.wsgi module:app      serves an application; --help says how"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .options import Failure, fail, read, tls_context
+from .prefork import Master
+
+
+def main() -> int:
+    """Reads the command line, and runs the master."""
+    try:
+        options = read(sys.argv[1:])
+        if options.chdir:
+            os.chdir(options.chdir)
+        context = tls_context(options.certfile, options.keyfile)
+        master = Master(options, context)
+    except Failure as failure:
+        fail(failure)
+    except OSError as error:
+        fail(error.strerror or error)
+    return master.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
