@@ -26,7 +26,7 @@ import threading
 from collections.abc import Callable
 from contextvars import Context
 from types import FrameType, TracebackType
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 from weakref import ref
 
 from greenrt._core import task as _task
@@ -50,8 +50,19 @@ class error(Exception):
     """A switch that is not possible."""
 
 
-class GreenletExit(BaseException):
+class _GreenletExit(BaseException):
     """Ends a greenlet in silence: its parent gets it as a value."""
+
+
+_GreenletExit.__name__ = _GreenletExit.__qualname__ = "GreenletExit"
+if TYPE_CHECKING:
+    GreenletExit = _GreenletExit
+else:
+    # One class for both, so that who catches the package's catches it here.
+    try:
+        from greenlet import GreenletExit
+    except ImportError:
+        GreenletExit = _GreenletExit
 
 
 class _Tree:

@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Optional
+from typing import Any, Optional
 
 __all__ = ["dropin_path", "install_as_eventlet"]
 
@@ -37,6 +37,11 @@ class _Alias(Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Puts the module that greenrt has in the place of the empty one."""
         sys.modules[module.__name__] = importlib.import_module(self.name)
+
+    def get_code(self, name: str) -> Any:
+        """For `python -m`: what the module of greenrt runs."""
+        spec = find_spec(self.name)
+        return spec.loader.get_code(self.name)  # type: ignore[union-attr]
 
 
 class _Finder(MetaPathFinder):
