@@ -1,0 +1,7 @@
+"""The `http.server` module, green."""
+
+from greenrt.compat.eventlet.green._twin import fill
+
+__patched__: list[str] = []
+
+fill(globals(), "http.server", "socket", "select", "thread", "os", "io")

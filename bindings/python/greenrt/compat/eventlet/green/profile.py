@@ -1,0 +1,7 @@
+"""The `profile` module, green."""
+
+from greenrt.compat.eventlet.green._twin import fill
+
+__patched__: list[str] = []
+
+fill(globals(), "profile", "thread")

@@ -1,0 +1,210 @@
+"""eventlet.greenio: GreenSocket, GreenPipe and their company."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import socket
+from typing import Any
+
+from compat.apart import apart
+
+
+@apart
+def test_a_green_socket_around_a_socket_is_that_socket() -> None:
+    from eventlet import greenio
+
+    one, other = socket.socketpair()
+    green = greenio.GreenSocket(one)
+    assert green is one and type(green) is greenio.GreenSocket
+    assert greenio.GreenSocket(green) is green
+    assert isinstance(green, socket.socket)
+    assert green.fd.fileno() == one.fileno() == green._sock.fileno()
+    other.sendall(b"hello")
+    assert green.recv(5) == b"hello"
+    green.close()
+    assert one.fileno() == -1
+    assert other.recv(1) == b""
+    other.close()
+
+
+@apart
+def test_a_green_socket_is_made_as_a_socket_is() -> None:
+    from eventlet import greenio
+
+    with greenio.GreenSocket(socket.AF_UNIX, socket.SOCK_DGRAM, set_nonblocking=True) as made:
+        assert (made.family, made.type) == (socket.AF_UNIX, socket.SOCK_DGRAM)
+    with greenio.GreenSocket() as made:
+        assert (made.family, made.type) == (socket.AF_INET, socket.SOCK_STREAM)
+    import _socket
+
+    below = _socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    number = below.fileno()
+    with greenio.GreenSocket(below) as made:
+        assert made.fileno() == number and made.type == socket.SOCK_DGRAM
+    assert below.fileno() == -1
+
+
+@apart
+def test_reading_lets_others_run() -> None:
+    import eventlet.greenthread
+    from eventlet import greenio
+
+    one, other = map(greenio.GreenSocket, socket.socketpair())
+    with one, other:
+        eventlet.greenthread.spawn_n(other.sendall, b"late")
+        assert one.recv(10) == b"late"
+
+
+@apart
+def test_act_non_blocking_is_the_mode_of_the_socket() -> None:
+    from eventlet import greenio
+
+    one, other = map(greenio.GreenSocket, socket.socketpair())
+    with one, other:
+        assert not one.act_non_blocking
+        one.act_non_blocking = True
+        assert one.gettimeout() == 0
+        try:
+            one.recv(1)
+        except BlockingIOError as error:
+            assert error.errno in greenio.SOCKET_BLOCKING
+        else:
+            raise AssertionError("it did not raise")
+        one.setblocking(True)
+        assert not one.act_non_blocking
+        one.settimeout(0.01)
+        try:
+            one.recv(1)
+        except greenio.socket_timeout:
+            pass
+        else:
+            raise AssertionError("it did not raise")
+
+
+@apart
+def test_files_of_a_socket_and_copies_of_it() -> None:
+    from eventlet import greenio
+
+    one, other = map(greenio.GreenSocket, socket.socketpair())
+    copy = one.dup()
+    assert type(copy) is greenio.GreenSocket and copy.fileno() != one.fileno()
+    with one, other, copy:
+        with copy.makefile("wb") as out, other.makeGreenFile("rb") as into:
+            out.write(b"a line\n")
+            out.flush()
+            assert into.readline() == b"a line\n"
+
+
+@apart
+def test_pipes_let_others_run() -> None:
+    import eventlet.greenthread
+    from eventlet import greenio
+
+    reader, writer = os.pipe()
+    with greenio.GreenPipe(reader, "r") as into, greenio.GreenPipe(writer, "w") as out:
+
+        def write() -> None:
+            out.write("a line\nand ")
+            out.flush()
+
+        eventlet.greenthread.spawn_n(write)
+        assert into.readline() == "a line\n"
+        eventlet.greenthread.spawn_n(out.close)
+        assert into.read() == "and "
+
+
+@apart
+def test_a_pipe_takes_a_file_over() -> None:
+    from eventlet import greenio
+
+    reader, writer = os.pipe()
+    file = os.fdopen(reader, "rb")
+    with greenio.GreenPipe(file, "rb", 0) as pipe, open(writer, "wb") as out:
+        assert file.closed and pipe.fileno() != writer
+        out.write(b"abc")
+        out.flush()
+        assert pipe.read(3) == b"abc"
+    raw: Any = greenio.GreenFileIO(os.dup(0), "r")
+    assert isinstance(raw, io.RawIOBase)
+    raw.close()
+
+
+@apart
+def test_connect_accept_and_checkerr_make_one_attempt() -> None:
+    from eventlet import greenio
+
+    with socket.socket() as listener, socket.socket() as client:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        assert greenio.socket_accept(listener) is None
+        client.setblocking(False)
+        first = greenio.socket_connect(client, listener.getsockname())
+        assert first in (None, client)
+        listener.settimeout(5)
+        accepted = greenio.socket_accept(listener)
+        assert accepted is not None
+        accepted[0].close()
+        assert greenio.socket_connect(client, listener.getsockname()) is client
+        greenio.socket_checkerr(client)
+        address = listener.getsockname()
+    with socket.socket() as client:
+        try:
+            greenio.socket_connect(client, address)
+        except ConnectionRefusedError:
+            pass
+        else:
+            raise AssertionError("nobody listens, and it connected")
+
+
+@apart
+def test_shutdown_safe_forgives_what_is_over() -> None:
+    from eventlet import greenio
+
+    one, other = socket.socketpair()
+    greenio.shutdown_safe(one)
+    assert other.recv(1) == b""
+    greenio.shutdown_safe(one)
+    one.close()
+    greenio.shutdown_safe(one)
+    greenio.shutdown_safe(socket.socket())
+    other.close()
+
+    class OfPyOpenSSL:
+        called = False
+
+        def shutdown(self) -> None:
+            self.called = True
+
+    connection = OfPyOpenSSL()
+    greenio.shutdown_safe(connection)
+    assert connection.called
+
+    class Broken:
+        def shutdown(self, how: int) -> None:
+            raise OSError(errno.EIO, "broken")
+
+    try:
+        greenio.shutdown_safe(Broken())
+    except OSError:
+        return
+    raise AssertionError("an error was swallowed")
+
+
+@apart
+def test_set_nonblocking_takes_sockets_files_and_numbers() -> None:
+    from eventlet import greenio
+
+    one, other = socket.socketpair()
+    with one, other:
+        greenio.set_nonblocking(one)
+        assert one.gettimeout() == 0
+    reader, writer = os.pipe()
+    greenio.set_nonblocking(reader)
+    assert not os.get_blocking(reader)
+    with open(writer, "wb") as file:
+        greenio.set_nonblocking(file)
+        assert not os.get_blocking(writer)
+    os.close(reader)
