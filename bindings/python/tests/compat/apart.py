@@ -35,7 +35,7 @@ def apart(test: Callable[[], None]) -> Callable[[], None]:
         if path not in _results:
             done = run_python("-X", "faulthandler", __file__, path, timeout=120, **{CHILD: "1"})
             found = dict(json.loads(line[1:]) for line in done.stdout.split("\n") if line.startswith("\x1e"))
-            found["\x1e"] = f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
+            found["\x1e"] = f"exit {done.returncode}\n{done.stderr[-4000:]}"
             _results[path] = found
         found = _results[path]
         text = found.get(test.__name__, f"it did not run; {found[chr(30)]}")

@@ -23,10 +23,14 @@ _OWN = {
 
 
 def fill(twin: dict[str, Any], name: str, *groups: str) -> None:
-    """Makes these groups green, imports the standard module, and puts its names into the twin's, except for those that it has."""
+    """Makes these groups green, imports the standard module, and puts its names into the twin's, except for those that it has.
+
+    `__patched__` keeps what this Python has.
+    """
     if groups:
         monkey.patch(*groups)
     module = import_module(name)
     for key, value in vars(module).items():
         if key not in _OWN:
             twin.setdefault(key, value)
+    twin["__patched__"] = [key for key in twin.get("__patched__", ()) if key in twin]
