@@ -1,8 +1,10 @@
 """python -m greenrt prog.py args...      runs a program on green threads, unmodified
 python -m greenrt -m module args...   the same for a module
+python -m greenrt --eventlet ...      a program written for eventlet: `import eventlet` gives greenrt's drop-in
 
 Everything that blocks is patched in place first; then the program runs as it would have: as `__main__`, with its own
-sys.argv and sys.path[0].
+sys.argv and sys.path[0]. With --eventlet nothing is patched: such a program calls eventlet.monkey_patch() itself. Processes that it starts
+find the drop-in on their PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import sys
 import types
 from typing import NoReturn
 
-USAGE = "usage: python -m greenrt prog.py [args...]\n       python -m greenrt -m module [args...]"
+USAGE = (
+    "usage: python -m greenrt [--eventlet] prog.py [args...]\n       python -m greenrt [--eventlet] -m module [args...]"
+)
 
 
 def fail(text: str) -> NoReturn:
@@ -66,18 +70,27 @@ def run_program(path: str) -> None:
 
 def main() -> None:
     """Reads the command line."""
-    from greenrt import monkey
+    from greenrt import compat, monkey
 
     arguments = sys.argv[1:]
     if arguments[:1] in (["-h"], ["--help"]):
         print(USAGE)
         return
+    eventlet = arguments[:1] == ["--eventlet"]
+    if eventlet:
+        arguments = arguments[1:]
     module = arguments[:1] == ["-m"]
     if module:
         arguments = arguments[1:]
     if not arguments or (not module and arguments[0].startswith("-")):
         fail(USAGE)
-    monkey.patch_all()
+    if eventlet:
+        compat.install_as_eventlet()
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            [compat.dropin_path(), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+    else:
+        monkey.patch_all()
     sys.argv[:] = arguments
     if module:
         run_module(arguments[0])

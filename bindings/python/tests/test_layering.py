@@ -17,7 +17,8 @@ FLOORS = {
     "monkey": 3,
     "server": 4,
     **dict.fromkeys(("__init__", "wsgi", "websocket"), 5),
-    **dict.fromkeys(("__main__", "compat", "workers"), 6),
+    **dict.fromkeys(("compat", "workers"), 6),
+    "__main__": 7,
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

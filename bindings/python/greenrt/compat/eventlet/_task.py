@@ -7,17 +7,32 @@ installed, a Green is an instance of its class too, and GreenletExit is one clas
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 from weakref import ref
 
+from greenrt import monkey
 from greenrt._core.task import Task, TaskExit, current
 from greenrt._ffi import native
 from greenrt.greenlet import _DEAD, _NEW, _STARTED, GreenletExit, _exception, _Tree, greenlet
 
-__all__ = ["Green", "GreenletExit", "HubGreen", "Switched", "away", "getcurrent", "park", "report", "root", "thrown"]
+__all__ = [
+    "Green",
+    "GreenletExit",
+    "HubGreen",
+    "Switched",
+    "away",
+    "getcurrent",
+    "note_root",
+    "park",
+    "report",
+    "root",
+    "thrown",
+]
 
 if TYPE_CHECKING:
     _Base = greenlet
@@ -191,9 +206,29 @@ def report(error: BaseException) -> None:
         sys.stderr.flush()
 
 
+# OS thread -> its root task, which is known to who runs as it only.
+_roots: dict[int, Task[Any]] = {}
+
+
+def note_root() -> None:
+    """Called in a root task, notes it."""
+    task = current()
+    if task.ident == monkey.original("_thread.get_ident")():
+        _roots[threading.get_native_id()] = task
+
+
 def root() -> Task[Any]:
     """The root task of this OS thread."""
-    return native.tasks()[0]
+    return _roots.get(threading.get_native_id()) or native.tasks()[0]
+
+
+def _forked() -> None:
+    _roots.clear()
+    note_root()
+
+
+note_root()
+os.register_at_fork(after_in_child=_forked)
 
 
 def adopt(task: Task[Any]) -> greenlet:

@@ -57,8 +57,8 @@ class GreenPool:
     def resize(self, new_size: int) -> None:
         """Another size. Those that run are let finish; until then free() is below 0 if they are too many."""
         self.size = new_size
-        while self._places.waiting and self.free() > 0:
-            self._grant()
+        while self.free() > 0 and self._grant():
+            pass
 
     def running(self) -> int:
         """How many functions are being executed."""
@@ -70,10 +70,12 @@ class GreenPool:
 
     def waiting(self) -> int:
         """How many wait for a place."""
-        return self._places.waiting
+        return self._places.waiting - self._granted
 
-    def _grant(self) -> None:
-        self._granted += self._places.notify()
+    def _grant(self) -> int:
+        woken = self._places.notify()
+        self._granted += woken
+        return woken
 
     def _look_again(self) -> None:
         if self.free() > 0:
@@ -84,10 +86,10 @@ class GreenPool:
         return self.free() <= 0 and getcurrent() in self.coroutines_running
 
     def _enter(self) -> None:
-        if self.free() <= 0 or self._places.waiting:
+        if self.free() <= 0 or self.waiting() > 0:
             self._places.wait(None, self._look_again)
             self._granted -= 1
-        if not self.coroutines_running:
+        if self.no_coros_running.ready():
             self.no_coros_running = Event()
 
     def spawn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> GreenThread:
@@ -127,7 +129,7 @@ class GreenPool:
 
     def _spawn_done(self, green: Green) -> None:
         self.coroutines_running.discard(green)
-        if self._places.waiting and self.free() > 0:
+        if self.free() > 0:
             self._grant()
         if not self.coroutines_running and not self._granted and not self.no_coros_running.ready():
             self.no_coros_running.send(None)

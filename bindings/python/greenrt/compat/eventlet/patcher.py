@@ -176,7 +176,7 @@ def _main() -> None:
     import runpy
 
     del sys.argv[0]
-    monkey_patch()
+    importlib.import_module("greenrt.compat.eventlet.patcher").monkey_patch()  # not this copy, which is __main__
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 

@@ -88,7 +88,7 @@ class LightQueue:
 
     def getting(self) -> int:
         """How many wait for an item."""
-        return self._getters.waiting
+        return max(0, self._getters.waiting - self.qsize())  # less those that have just been given one
 
     def empty(self) -> bool:
         """Is there no item?"""
@@ -100,7 +100,7 @@ class LightQueue:
 
     def _room(self) -> bool:
         # With no room at all an item needs somebody who waits for it.
-        return self.maxsize is None or self.qsize() < self.maxsize or (self.maxsize == 0 and self._getters.waiting > 0)
+        return self.maxsize is None or self.qsize() < self.maxsize or (self.maxsize == 0 and self.getting() > 0)
 
     def _fill(self) -> None:
         """Takes in what is offered, as far as there is room."""

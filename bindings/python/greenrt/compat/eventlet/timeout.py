@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import socket
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -62,4 +63,6 @@ def wrap_is_timeout(base: Any) -> Any:
 
 def is_timeout(obj: Any) -> bool:
     """Does an exception say that time was short? A Timeout, socket.timeout, any TimeoutError, and what says so by itself."""
-    return bool(getattr(obj, "is_timeout", False)) or isinstance(obj, TimeoutError)
+    return bool(getattr(obj, "is_timeout", False)) or isinstance(
+        obj, (TimeoutError, socket.timeout)
+    )  # one class since 3.10

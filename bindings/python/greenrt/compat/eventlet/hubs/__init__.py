@@ -12,7 +12,7 @@ import threading
 from typing import Any, Optional
 
 from .. import timeout as _timeout
-from .._task import HubGreen, getcurrent
+from .._task import HubGreen, getcurrent, note_root
 from . import hub as _hub
 from .hub import BaseHub, IOClosed, wait_fd
 
@@ -81,6 +81,7 @@ def get_hub() -> Any:
     except KeyError:
         if thread not in _kinds:
             use_hub()
+        note_root()
         made = _hubs[thread] = _kinds[thread]()
         return made
 

@@ -1,0 +1,54 @@
+"""eventlet.asyncio: coroutines in greenthreads."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from greenrt.compat import eventlet
+from greenrt.compat.eventlet.asyncio import spawn_for_awaitable
+
+
+def test_a_coroutine_runs_beside_greenthreads() -> None:
+    order: list[str] = []
+
+    async def double(number: int) -> int:
+        await asyncio.sleep(0.001)
+        order.append("coroutine")
+        return number * 2
+
+    green = spawn_for_awaitable(double(4))
+    eventlet.spawn_n(order.append, "greenthread")
+    assert isinstance(green, eventlet.greenthread.GreenThread)
+    assert green.wait() == 8 and order == ["greenthread", "coroutine"]
+
+
+def test_its_exception_is_raised_by_wait() -> None:
+    async def fail() -> None:
+        raise KeyError("no")
+
+    eventlet.hubs.get_hub().set_timer_exceptions(False)
+    try:
+        with pytest.raises(KeyError):
+            spawn_for_awaitable(fail()).wait()
+    finally:
+        eventlet.hubs.get_hub().set_timer_exceptions(True)
+
+
+def test_killed_it_is_cancelled() -> None:
+    told: list[str] = []
+
+    async def long() -> None:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            told.append("cancelled")
+            raise
+
+    green = spawn_for_awaitable(long())
+    eventlet.sleep(0.001)
+    green.kill()
+    with pytest.raises(eventlet.greenlet.GreenletExit):
+        green.wait()
+    assert told == ["cancelled"]
