@@ -220,6 +220,36 @@ struct addrinfo; /* <netdb.h> has it, but not in strict C */
  */
 #define GT_SERVE_DRAIN 1
 
+
+
+
+
+
+
+
+
+
+
+/**
+ * gt_ws_opts_t: this side connected; without it, it was connected to.
+ */
+#define GT_WS_CLIENT 1
+
+/**
+ * gt_ws_opts_t: permessage-deflate was agreed on.
+ */
+#define GT_WS_DEFLATE 2
+
+/**
+ * gt_ws_opts_t: this side compresses each message by itself (its "no context takeover").
+ */
+#define GT_WS_ALONE 4
+
+/**
+ * gt_ws_opts_t: the other side compresses each message by itself.
+ */
+#define GT_WS_PEER_ALONE 8
+
 /**
  * A state of gt_task_info_t: could run, and waits for its turn.
  */
@@ -497,6 +527,15 @@ typedef struct gt_waitgroup_t gt_waitgroup_t;
  * The right to wake one task from anywhere. While one exists, the task's scheduler does not call silence a deadlock.
  */
 typedef struct gt_waker_t gt_waker_t;
+
+/**
+ * One side of a WebSocket (RFC 6455), as a machine over bytes: gt_ws_feed() what was received, then take messages by gt_ws_next() until
+ * it says 0; gt_ws_put() what is to be said, then write what gt_ws_output() shows and tell gt_ws_written(). It touches no descriptor and
+ * never waits, so it goes with any transport. The handshake before it is HTTP's matter.
+ *
+ * Receiving and sending are independent: one task may do the one while another does the other.
+ */
+typedef struct gt_ws_t gt_ws_t;
 
 /**
  * Settings of the whole process, for gt_config(). Zero means the default in every member but `size`.
@@ -872,6 +911,58 @@ typedef struct gt_serve_opts_t {
      */
     uint32_t reserved;
 } gt_serve_opts_t;
+
+/**
+ * What the handshake agreed on, and the limits of this side.
+ */
+typedef struct gt_ws_opts_t {
+    /**
+     * sizeof(gt_ws_opts_t)
+     */
+    size_t size;
+    /**
+     * GT_WS_CLIENT, GT_WS_DEFLATE and so on.
+     */
+    uint32_t flags;
+    /**
+     * How hard this side compresses, 1 to 9; 0: 6.
+     */
+    uint32_t level;
+    /**
+     * The most bytes of one message of the other side, inflated; 0: 1 MiB.
+     */
+    uint64_t max_size;
+    /**
+     * With GT_WS_DEFLATE: the window bits of this side, 9 to 15; 0: 15.
+     */
+    uint32_t window;
+    /**
+     * The same of the other side.
+     */
+    uint32_t peer_window;
+} gt_ws_opts_t;
+
+/**
+ * What gt_ws_next() found.
+ */
+typedef struct gt_ws_event_t {
+    /**
+     * GT_WS_TEXT, GT_WS_BINARY, GT_WS_CLOSE, GT_WS_PING or GT_WS_PONG.
+     */
+    int kind;
+    /**
+     * GT_WS_CLOSE: why; 1005 when the other side did not say. Else 0.
+     */
+    int code;
+    /**
+     * The message; the reason of a close. Until the next call of gt_ws_next(), gt_ws_feed() or gt_ws_free().
+     */
+    const void *data;
+    /**
+     * How many bytes.
+     */
+    size_t len;
+} gt_ws_event_t;
 
 /**
  * The hooks by which a VM's per-thread state follows its task. Their shapes are those of the VM's own functions; for
@@ -3852,6 +3943,94 @@ int gt_serve_until(int listener,
  * Returns 0, or -ESRCH: there are none. Does not switch.
  */
 int gt_serve_stop(int listener);
+
+/**
+ * Makes one side of a WebSocket; `opts` NULL: a server's without compression, messages of at most 1 MiB.
+ *
+ * Returns NULL with errno
+ *   EINVAL  a flag, level or window that does not exist, or a size that is too small
+ *   E2BIG   opts is longer than this library knows, and not zero there
+ *   ENOMEM  memory is out
+ *
+ * Any thread; does not switch.
+ */
+struct gt_ws_t *gt_ws_new(const struct gt_ws_opts_t *opts);
+
+/**
+ * Frees one side of a WebSocket; NULL is fine.
+ *
+ * Returns 0, or
+ *   -EINVAL  ws was freed before, or is no WebSocket
+ *
+ * Any thread; does not switch. Nobody else may use it at the same time.
+ */
+int gt_ws_free(struct gt_ws_t *ws);
+
+/**
+ * Takes bytes that came from the other side; they are copied. Then ask gt_ws_next(). What follows a close frame or an error is dropped.
+ *
+ * Returns 0, or
+ *   -EINVAL  ws is NULL, was freed, or is no WebSocket; buf is NULL and len is not 0
+ *   -ENOMEM  memory is out; nothing was taken
+ *
+ * Any thread; does not switch. One receives at a time.
+ */
+int gt_ws_feed(struct gt_ws_t *ws,
+               const void *buf,
+               size_t len);
+
+/**
+ * Says what comes next of the other side: a message, whole, or a control frame. Pieces of a message are put together.
+ *
+ * Returns 1 and fills `*event`; 0: more bytes are needed, or the other side has closed; or
+ *   -EBADMSG   the other side broke the protocol: close with 1002
+ *   -EILSEQ    text that is no UTF-8, or data that cannot be inflated: close with 1007
+ *   -EMSGSIZE  a message of more than max_size: close with 1009
+ *   -EINVAL    ws is NULL, was freed, or is no WebSocket; event is NULL
+ *   -ENOMEM    memory is out
+ *
+ * An error stays: nothing more is received. Any thread; does not switch. One receives at a time.
+ */
+int gt_ws_next(struct gt_ws_t *ws,
+               struct gt_ws_event_t *event);
+
+/**
+ * Adds a message or a control frame to what is to be written: masked, compressed and framed as agreed. The data of a GT_WS_CLOSE is the
+ * code, high byte first, and the reason; or nothing.
+ *
+ * Returns 0, or
+ *   -EINVAL  ws is NULL, was freed, or is no WebSocket; data is NULL and len is not 0; no such kind; a control frame of more than 125
+ *            bytes; a close with a code that may not be sent
+ *   -EILSEQ  a text, or the reason of a close, that is no UTF-8
+ *   -ENOMEM  memory is out
+ *
+ * Any thread; does not switch. One sends at a time.
+ */
+int gt_ws_put(struct gt_ws_t *ws,
+              int kind,
+              const void *data,
+              size_t len);
+
+/**
+ * Shows what is to be written: `*bytes` is its beginning, until the next call of gt_ws_put(), gt_ws_written() or gt_ws_free().
+ *
+ * Returns how many bytes there are, or
+ *   -EINVAL  ws is NULL, was freed, or is no WebSocket; bytes is NULL
+ *
+ * Any thread; does not switch. One sends at a time.
+ */
+ssize_t gt_ws_output(struct gt_ws_t *ws,
+                     const void **bytes);
+
+/**
+ * So many of the bytes that gt_ws_output() showed have been written; they are shown no more.
+ *
+ * Returns 0, or
+ *   -EINVAL  ws is NULL, was freed, or is no WebSocket; there are not so many
+ *
+ * Any thread; does not switch. One sends at a time.
+ */
+int gt_ws_written(struct gt_ws_t *ws, size_t count);
 
 /**
  * Puts the hooks of this OS thread's scheduler in place; NULL takes them away. The state that is current now becomes

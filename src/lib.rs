@@ -8,7 +8,7 @@
 //! 3  io/ (descriptors)   offload/ (blocking calls on other threads)   sync/ (locks, channels)   select/
 //!    structure/ (scopes, generators)   fleet/ (workers)   process/ (children, signals)   debug/ (dumps, watchdog)
 //! 2  sched/ (tasks, park and wake, hooks, fork)
-//! 1  context/ (stacks, the switch)   reactor/   timers   home, slots (what other threads may touch)   config
+//! 1  websocket/ (frames)   context/ (stacks, the switch)   reactor/   timers   home, slots (what other threads may touch)   config
 //! 0  error   wait (lists of waiters)   sys/ (libc)
 //! ```
 //!
@@ -34,6 +34,7 @@ mod sync;
 mod sys;
 mod timers;
 mod wait;
+mod websocket;
 
 /// What must be in place before the first fork of the process.
 extern "C" fn at_load() {

@@ -22,6 +22,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("fleet", &["error", "sys", "context", "config", "sched", "home", "slots", "sync"]),
     ("select", &["error", "sys", "sched", "home", "io", "sync", "fleet"]),
     ("process", &["error", "sys", "wait", "sched", "home", "slots", "reactor", "io", "offload", "sync"]),
+    ("websocket", &["error", "sys"]),
     ("debug", &["error", "sys", "wait", "context", "config", "timers", "sched", "home", "slots", "reactor", "sync"]),
     (
         "ffi",
@@ -40,6 +41,7 @@ const MAY: &[(&str, &[&str])] = &[
             "fleet",
             "process",
             "debug",
+            "websocket",
             "host",
         ],
     ),

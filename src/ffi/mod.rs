@@ -44,4 +44,5 @@ pub mod version;
 pub mod waitgroup;
 pub mod wake;
 pub mod watchdog;
+pub mod websocket;
 pub mod workers;

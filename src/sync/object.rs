@@ -47,6 +47,8 @@ pub enum Kind {
     Signals,
     /// What was in a directory.
     Listing,
+    /// `gt_ws_t`
+    WebSocket,
 }
 
 /// How many objects of a size stay free before the oldest is used again.

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod fd;
 pub mod futex;
 pub mod mem;
+pub mod random;
 pub mod sync;
 pub mod thread;
 pub mod vigil;

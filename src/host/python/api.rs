@@ -318,6 +318,8 @@ api! {
         static long_type = "PyLong_Type";
         /// The type of floats.
         static float_type = "PyFloat_Type";
+        /// The type of texts.
+        static str_type = "PyUnicode_Type";
     }
     exceptions {
         /// BaseException

@@ -43,6 +43,10 @@ GT_FDS_MAX = 253
 GT_LISTEN_REUSEPORT = 1
 GT_LISTEN_V6ONLY = 2
 GT_SERVE_DRAIN = 1
+GT_WS_CLIENT = 1
+GT_WS_DEFLATE = 2
+GT_WS_ALONE = 4
+GT_WS_PEER_ALONE = 8
 GT_TASK_READY = 0
 GT_TASK_RUNNING = 1
 GT_TASK_PARKED = 2
@@ -200,6 +204,26 @@ class gt_serve_opts_t(ctypes.Structure):
         ("name", ctypes.c_char_p),
         ("flags", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
+    ]
+
+
+class gt_ws_opts_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("flags", ctypes.c_uint32),
+        ("level", ctypes.c_uint32),
+        ("max_size", ctypes.c_uint64),
+        ("window", ctypes.c_uint32),
+        ("peer_window", ctypes.c_uint32),
+    ]
+
+
+class gt_ws_event_t(ctypes.Structure):
+    _fields_ = [
+        ("kind", ctypes.c_int),
+        ("code", ctypes.c_int),
+        ("data", ctypes.c_void_p),
+        ("len", ctypes.c_size_t),
     ]
 
 
@@ -546,6 +570,13 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_serve": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_serve_opts_t)]),
     "gt_serve_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_serve_opts_t), ctypes.c_int64]),
     "gt_serve_stop": (ctypes.c_int, [ctypes.c_int]),
+    "gt_ws_new": (ctypes.c_void_p, [ctypes.POINTER(gt_ws_opts_t)]),
+    "gt_ws_free": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_ws_feed": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]),
+    "gt_ws_next": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(gt_ws_event_t)]),
+    "gt_ws_put": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]),
+    "gt_ws_output": (ctypes.c_ssize_t, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)]),
+    "gt_ws_written": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_size_t]),
     "gt_host_set": (ctypes.c_int, [ctypes.POINTER(gt_host_t)]),
     "gt_host_notify": (ctypes.c_int, [ctypes.c_int64]),
     "gt_host_yield": (ctypes.c_int, []),

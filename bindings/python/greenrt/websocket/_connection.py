@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import socket as _socket
-from collections.abc import Iterator, Sequence
+import ssl as _ssl
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
@@ -14,7 +16,6 @@ from greenrt._ffi import native
 from greenrt.sync import Event
 from greenrt.timeout import Timeout
 
-from ._engine import BINARY, CLOSE, PING, PONG, TEXT, Engine
 from ._errors import ConnectionClosed, ProtocolError
 from ._handshake import Agreed, agree
 
@@ -26,8 +27,16 @@ Message = Union[str, bytes]
 MAX_SIZE = 1 << 20
 CLOSE_TIMEOUT = 10.0
 _PIECE = 1 << 16
+# Kinds of frames; 0 is a message, whose type says the rest.
+MESSAGE, CLOSE, PING, PONG = 0, 8, 9, 10
 # Codes that may stand in a close frame (RFC 6455, 7.4, and its registry).
 _CODES = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
+# What the engine says of the other side's faults, and what the other side is told.
+_FAULTS = {
+    errno.EBADMSG: (1002, "a frame that may not be"),
+    errno.EILSEQ: (1007, "no UTF-8, or not to be inflated"),
+    errno.EMSGSIZE: (1009, "too long a message"),
+}
 
 
 class WebSocket:
@@ -44,6 +53,7 @@ class WebSocket:
         "__weakref__",
         "_close_sent",
         "_close_timeout",
+        "_descriptor",
         "_ended",
         "_engine",
         "_heard",
@@ -81,7 +91,10 @@ class WebSocket:
         agreed = agreed or Agreed(None, None)
         self._socket = sock
         self._server = server
-        self._engine = Engine(server, max_size, agree(agreed.deflate, server))
+        self._engine = native.WebSocketEngine(server, max_size, agree(agreed.deflate, server))
+        # A plain socket is read and written by the engine itself.
+        plain = isinstance(sock, _socket.socket) and not isinstance(sock, _ssl.SSLSocket)
+        self._descriptor: Optional[Callable[[], int]] = sock.fileno if plain else None
         self._receiving = native.Semaphore(1)
         self._sending = native.Semaphore(1)
         self._close_timeout = close_timeout
@@ -111,9 +124,13 @@ class WebSocket:
         ConnectionClosed when there will be none; TimeoutError after timeout seconds, and nothing is lost. Pings of the other side are
         answered meanwhile. Several tasks may call: each message goes to one of them.
         """
-        left = Countdown(timeout)
-        if not self._receiving.acquire(True, timeout):
-            raise TimeoutError("no message yet")
+        left = None
+        if timeout is None:
+            self._receiving.acquire()
+        else:
+            left = Countdown(timeout)
+            if not self._receiving.acquire(True, timeout):
+                raise TimeoutError("no message yet")
         try:
             while True:
                 event = self._event(left)
@@ -133,53 +150,57 @@ class WebSocket:
                 raise
             yield message
 
-    def _event(self, left: Countdown) -> Any:
+    def _event(self, left: Optional[Countdown]) -> Any:
         """What comes next: a message, or a control frame that was dealt with."""
-        if self.close_code is not None:
-            raise ConnectionClosed(self.close_code, self.close_reason)
-        while True:
+        while self.close_code is None:
+            seconds = left() if left is not None else None
+            wait = self._patience(seconds) if self._ping_interval is not None else seconds
             try:
-                event = self._engine.next()
+                if self._descriptor is not None:
+                    event = self._engine.receive(self._descriptor(), wait)
+                else:
+                    event = self._engine.next()
+                    if event is None:
+                        event = self._fill(wait)
             except OSError as error:
-                self._fail(error)
-            if event is None:
-                self._fill(left)
-                continue
+                if error.errno in _FAULTS:
+                    self._fail(*_FAULTS[error.errno])
+                event = (0,)
+            if self._ping_interval is not None and event is not None:
+                self._heard, self._pinged = monotonic(), False
             if type(event) is tuple:
                 self._control(event)
-            return event
-
-    def _fill(self, left: Countdown) -> None:
-        """Feeds the engine with what the other side sends next."""
-        while True:
-            seconds = left()
-            wait = seconds
-            if self._ping_interval is not None:
-                due = self._heard + self._ping_interval * (1 + self._pinged) - monotonic()
-                wait = due if wait is None else min(due, wait)
-            try:
-                data = self._read(wait)
-            except OSError:
-                data = b""
-            if data is None:
+            elif event is None:
                 if wait is seconds:
                     raise TimeoutError("no message yet")
                 self._idle()
                 continue
-            if not data:
-                self._lost("the connection was lost")
-            if self._ping_interval is not None:
-                self._heard, self._pinged = monotonic(), False
-            self._engine.feed(data)
-            return
+            return event
+        raise ConnectionClosed(self.close_code, self.close_reason)
 
-    def _read(self, seconds: Optional[float]) -> Optional[bytes]:
-        """Bytes of the other side; empty at the end, None after so many seconds."""
-        if seconds is None:
-            return self._socket.recv(_PIECE)  # type: ignore[no-any-return]
-        with Timeout(max(seconds, 0.0), False):
-            return self._socket.recv(_PIECE)  # type: ignore[no-any-return]
-        return None
+    def _patience(self, seconds: Optional[float]) -> float:
+        """How long to wait for the other side before it is asked whether it is there."""
+        assert self._ping_interval is not None
+        due = max(0.0, self._heard + self._ping_interval * (1 + self._pinged) - monotonic())
+        return due if seconds is None or due < seconds else seconds
+
+    def _fill(self, wait: Optional[float]) -> Any:
+        """As the engine's receive(), on a socket that only Python can read."""
+        while True:
+            data = None
+            if wait is None:
+                data = self._socket.recv(_PIECE)
+            else:
+                with Timeout(wait, False):
+                    data = self._socket.recv(_PIECE)
+            if data is None:
+                return None
+            if not data:
+                return (0,)
+            self._engine.feed(data)
+            event = self._engine.next()
+            if event is not None:
+                return event
 
     def _idle(self) -> None:
         """Nothing was heard for a while: a ping; and if that was before, the end."""
@@ -191,7 +212,9 @@ class WebSocket:
 
     def _control(self, event: tuple[Any, ...]) -> None:
         kind = event[0]
-        if kind == PING:
+        if kind == MESSAGE:
+            self._lost("the connection was lost")
+        elif kind == PING:
             if self._close_sent is None:
                 with suppress(ConnectionClosed):  # closed meanwhile: recv() will say so
                     self._transmit(PONG, event[1])
@@ -212,10 +235,7 @@ class WebSocket:
 
         ConnectionClosed when the WebSocket is closed, or close() was called.
         """
-        if isinstance(message, str):
-            self._transmit(TEXT, message.encode())
-        else:
-            self._transmit(BINARY, message)
+        self._transmit(MESSAGE, message)
 
     def ping(self, data: Optional[Data] = None) -> Event:
         """Sends a ping. The event is set when its answer was received, which takes a task that is in recv()."""
@@ -232,28 +252,35 @@ class WebSocket:
         """Sends a pong that nobody asked for. Pings are answered without it."""
         self._transmit(PONG, data)
 
-    def _transmit(self, kind: int, data: Data) -> None:
+    def _transmit(self, kind: int, data: Union[str, Data]) -> None:
         self._sending.acquire()
         try:
-            if self.close_code is not None or (self._close_sent is not None and kind != CLOSE):
-                code, reason = self._close_sent or (1006, "")
-                if self.close_code is not None:
-                    code, reason = self.close_code, self.close_reason
-                raise ConnectionClosed(code, reason)
-            self._write(self._engine.frame(kind, data))
+            if self.close_code is not None or self._close_sent is not None:
+                raise self._refusal()
+            self._write(kind, data)
         finally:
             self._sending.release()
 
-    def _write(self, frame: bytes) -> None:
+    def _write(self, kind: int, data: Union[str, Data]) -> None:
+        """Sends a frame, after what earlier ones left unsent: a send that was given up in the middle is finished by the next."""
         try:
-            self._socket.sendall(frame)
+            if self._descriptor is not None:
+                self._engine.send(self._descriptor(), kind, data)
+                return
+            self._engine.put(kind, data)
+            while True:
+                rest = self._engine.output()
+                if not rest:
+                    return
+                self._engine.written(self._socket.send(rest))
         except OSError as error:
             self._end(1006, "the connection was lost")
             raise ConnectionClosed(1006, "the connection was lost") from error
-        except BaseException:
-            # Killed in the middle: how much of the frame left is not known, so nothing can follow it.
-            self._end(1006, "a send was given up in the middle")
-            raise
+
+    def _refusal(self) -> ConnectionClosed:
+        if self.close_code is not None:
+            return ConnectionClosed(self.close_code, self.close_reason)
+        return ConnectionClosed(*(self._close_sent or (1006, "")))
 
     # -- the end
 
@@ -299,7 +326,7 @@ class WebSocket:
                 raise ConnectionClosed(self.close_code, self.close_reason)
             if self._close_sent is None:
                 self._close_sent = (code, reason)
-                self._write(self._engine.frame(CLOSE, payload))
+                self._write(CLOSE, payload)
         finally:
             self._sending.release()
 
@@ -314,9 +341,8 @@ class WebSocket:
         if self.close_code is None:
             self._end(code, reason, polite=not self._server)
 
-    def _fail(self, error: OSError) -> Any:
+    def _fail(self, code: int, reason: str) -> Any:
         """The other side broke the protocol: it is told, and nothing follows."""
-        code, reason = self._engine.verdict(error)
         try:
             with Timeout(self._close_timeout, TimeoutError()):
                 self._say_close(code, reason, close_payload(code, reason))

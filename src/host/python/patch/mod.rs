@@ -67,9 +67,9 @@ mod ssl;
 mod system;
 mod table;
 mod thread;
-mod time;
+pub mod time;
 mod transfer;
-mod values;
+pub mod values;
 mod wait;
 pub mod waiters;
 

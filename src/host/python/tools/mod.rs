@@ -1,5 +1,5 @@
 //! What tasks wait on when they use greenrt's own tools: a wait queue, a semaphore, a queue. Everything else of the
-//! Python package (events, conditions, barriers, channels, pools) is Python on top of these three.
+//! Python package (events, conditions, barriers, channels, pools) is Python on top of these three. And the engine of WebSockets.
 //!
 //! They are types of the stable ABI, so that an uncontended acquire or put costs a builtin call. Waiters are kept in the
 //! lists of `patch/waiters.rs`: fair, for tasks of one OS thread or of several. All state is guarded by the GIL.
@@ -13,6 +13,7 @@
 pub mod queue;
 pub mod semaphore;
 pub mod waitqueue;
+pub mod websocket;
 
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::offset_of;
@@ -268,13 +269,18 @@ pub unsafe fn refused(argument: Obj) -> Option<bool> {
 pub unsafe fn fill(dict: Obj) -> bool {
     // SAFETY: each type is dropped after the dict took its own reference.
     unsafe {
-        [(c"WaitQueue", &waitqueue::KIND), (c"Semaphore", &semaphore::KIND), (c"Queue", &queue::KIND)].iter().all(
-            |(name, kind)| {
-                let made = make(kind);
-                let rc = if made.is_null() { -1 } else { (api().PyDict_SetItemString)(dict, name.as_ptr(), made) };
-                drop_ref(made);
-                rc == 0
-            },
-        )
+        [
+            (c"WaitQueue", &waitqueue::KIND),
+            (c"Semaphore", &semaphore::KIND),
+            (c"Queue", &queue::KIND),
+            (c"WebSocketEngine", &websocket::KIND),
+        ]
+        .iter()
+        .all(|(name, kind)| {
+            let made = make(kind);
+            let rc = if made.is_null() { -1 } else { (api().PyDict_SetItemString)(dict, name.as_ptr(), made) };
+            drop_ref(made);
+            rc == 0
+        })
     }
 }
