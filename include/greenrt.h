@@ -220,15 +220,30 @@ struct addrinfo; /* <netdb.h> has it, but not in strict C */
  */
 #define GT_SERVE_DRAIN 1
 
+/**
+ * gt_ws_event_t, gt_ws_put(): a message of text, UTF-8.
+ */
+#define GT_WS_TEXT 1
 
+/**
+ * gt_ws_event_t, gt_ws_put(): a message of bytes.
+ */
+#define GT_WS_BINARY 2
 
+/**
+ * gt_ws_event_t, gt_ws_put(): the end. To be answered by the same, unless it is the answer.
+ */
+#define GT_WS_CLOSE 8
 
+/**
+ * gt_ws_event_t, gt_ws_put(): to be answered by a pong with the same data.
+ */
+#define GT_WS_PING 9
 
-
-
-
-
-
+/**
+ * gt_ws_event_t, gt_ws_put(): the answer to a ping.
+ */
+#define GT_WS_PONG 10
 
 /**
  * gt_ws_opts_t: this side connected; without it, it was connected to.

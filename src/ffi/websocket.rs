@@ -7,15 +7,21 @@ use crate::sync::object::{Kind, Object};
 use crate::websocket::{self, Options, Receiver, Role, Sender, Window};
 
 /// gt_ws_event_t, gt_ws_put(): a message of text, UTF-8.
-pub const GT_WS_TEXT: libc::c_int = websocket::TEXT as libc::c_int;
+pub const GT_WS_TEXT: libc::c_int = 1;
 /// gt_ws_event_t, gt_ws_put(): a message of bytes.
-pub const GT_WS_BINARY: libc::c_int = websocket::BINARY as libc::c_int;
+pub const GT_WS_BINARY: libc::c_int = 2;
 /// gt_ws_event_t, gt_ws_put(): the end. To be answered by the same, unless it is the answer.
-pub const GT_WS_CLOSE: libc::c_int = websocket::CLOSE as libc::c_int;
+pub const GT_WS_CLOSE: libc::c_int = 8;
 /// gt_ws_event_t, gt_ws_put(): to be answered by a pong with the same data.
-pub const GT_WS_PING: libc::c_int = websocket::PING as libc::c_int;
+pub const GT_WS_PING: libc::c_int = 9;
 /// gt_ws_event_t, gt_ws_put(): the answer to a ping.
-pub const GT_WS_PONG: libc::c_int = websocket::PONG as libc::c_int;
+pub const GT_WS_PONG: libc::c_int = 10;
+
+const _: () = {
+    assert!(GT_WS_TEXT == websocket::TEXT as i32 && GT_WS_BINARY == websocket::BINARY as i32);
+    assert!(GT_WS_CLOSE == websocket::CLOSE as i32 && GT_WS_PING == websocket::PING as i32);
+    assert!(GT_WS_PONG == websocket::PONG as i32);
+};
 
 /// gt_ws_opts_t: this side connected; without it, it was connected to.
 pub const GT_WS_CLIENT: u32 = 1;
