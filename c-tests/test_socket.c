@@ -41,6 +41,49 @@ TEST(socket_recv_parks_until_bytes_come) {
   }
 }
 
+static void *answer_all(void *arg) {
+  char byte;
+  while (gt_recv(*(int *)arg, &byte, 1, 0) == 1) CHECK_EQ(gt_send(*(int *)arg, &byte, 1, 0), 1);
+  return NULL;
+}
+
+/* A foreign socket whose reads used to find nothing behind a short one waits before it reads; the kernel corrects a wrong guess. */
+TEST(socket_foreign_reads_that_wait_first_miss_nothing) {
+  for (int kind = 0; kind < 2; kind++) {
+    int fds[2], others[2];
+    char buf[16];
+    if (kind)
+      s_tcp_pair(fds);
+    else
+      s_unix_pair(SOCK_STREAM, fds);
+    int64_t task = s_spawn(answer_all, &fds[1]);
+    for (int round = 0; round < 100; round++) {
+      CHECK_EQ(gt_send(fds[0], "x", 1, 0), 1);
+      CHECK_EQ(gt_recv(fds[0], buf, sizeof buf, 0), 1);
+      if (round % 7) continue;
+      /* Bytes that are there: for a wait, and for one look. */
+      for (int look = 0; look < 2; look++) {
+        CHECK_EQ(gt_send(fds[0], "y", 1, 0), 1);
+        CHECK_EQ(gt_sleep(MS(1)), 0);
+        CHECK_EQ(gt_recv_until(fds[0], buf, sizeof buf, 0, look ? 0 : GT_NEVER), 1);
+        CHECK_EQ(gt_recv_until(fds[0], buf, sizeof buf, 0, 0), -ETIMEDOUT);
+      }
+    }
+    /* Another socket under the same number, unannounced, with bytes and the end of the stream in it. */
+    s_unix_pair(SOCK_STREAM, others);
+    CHECK_EQ(gt_send(others[1], "other", 5, 0), 5);
+    CHECK_EQ(gt_close(others[1]), 0);
+    CHECK_OK(dup2(others[0], fds[0]));
+    CHECK_EQ(gt_recv(fds[0], buf, sizeof buf, 0), 5);
+    CHECK_MEM(buf, "other", 5);
+    CHECK_EQ(gt_recv(fds[0], buf, sizeof buf, 0), 0);
+    CHECK_EQ(gt_close(fds[0]), 0);
+    CHECK_EQ(gt_close(others[0]), 0);
+    s_join(task);
+    CHECK_EQ(gt_close(fds[1]), 0);
+  }
+}
+
 TEST(socket_deadlines_are_kept_by_every_door) {
   int fds[2];
   char buf[8] = "";

@@ -172,12 +172,12 @@ impl Reactor {
 
     // ---- the hot path's questions
 
-    /// Whether a transfer is worth trying now: yes unless an owned direction is known to be drained, or others wait
-    /// for it already.
+    /// Whether a transfer is worth trying now: yes unless an owned direction is known to be drained, a foreign one is likely to
+    /// be, or others wait for it already.
     #[inline]
     pub fn worth_trying(&mut self, fd: i32, dir: Dir) -> bool {
         match self.table.get(fd) {
-            Some(e) => (e.kind == Kind::Foreign || e.ready & dir.bit() != 0) && !e.is_wanted(dir),
+            Some(e) => e.ready & dir.bit() != 0 && !e.is_wanted(dir),
             None => true,
         }
     }
@@ -186,7 +186,11 @@ impl Reactor {
     #[inline]
     pub fn drained(&mut self, fd: i32, dir: Dir) {
         if let Some(e) = self.table.get(fd) {
-            e.ready &= !dir.bit();
+            if e.kind == Kind::Owned {
+                e.ready &= !dir.bit();
+            } else if dir == Dir::Read {
+                e.tried_in_vain();
+            }
         }
     }
 
@@ -197,6 +201,8 @@ impl Reactor {
         if let Some(e) = self.table.get(fd) {
             if e.short_means_drained && e.registered && !e.marked {
                 e.ready &= !dir.bit();
+            } else if e.kind == Kind::Foreign && dir == Dir::Read {
+                e.guess();
             }
         }
     }
@@ -247,6 +253,7 @@ impl Reactor {
                 entry.list(dir).remove(node);
                 self.waiting -= 1;
                 if e.errno() == libc::EPERM {
+                    entry.ready = 3;
                     Ok(Begin::Always)
                 } else {
                     Err(e)
@@ -336,6 +343,8 @@ impl Reactor {
                 entry.marked |= bits & MARKS != 0;
             } else {
                 entry.armed = 0;
+                entry.ready |= dirs;
+                entry.was_short = false;
             }
             for dir in [Dir::Read, Dir::Write] {
                 if dirs & dir.bit() != 0 {

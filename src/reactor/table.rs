@@ -39,6 +39,11 @@ pub enum Kind {
     Owned,
 }
 
+/// So many reads in vain, and the next is left out.
+const LEARNED: u8 = 2;
+/// So many reads are left out before one is tried again.
+const TRUSTED: u8 = 30;
+
 /// One descriptor number.
 pub struct Entry {
     /// Raised whenever the number changes hands; part of the event data, so that late events miss.
@@ -51,12 +56,17 @@ pub struct Entry {
     pub stream: bool,
     /// Owned and registered: short reads and writes mean "drained" (plain TCP).
     pub short_means_drained: bool,
-    /// Owned: directions that may be ready; a cleared bit means that an edge will come first.
+    /// Owned: directions that may be ready; a cleared bit means that an edge will come first. Foreign: a cleared bit is a guess
+    /// (see [`Entry::guess`]), and arming, which is level-triggered, corrects a wrong one.
     pub ready: u8,
     /// Owned: PRI, ERR, HUP or RDHUP was seen, so short reads prove nothing any more.
     pub marked: bool,
     /// Foreign: directions armed right now.
     pub armed: u8,
+    /// Foreign: the last read was short, and nothing was tried since.
+    pub was_short: bool,
+    /// Foreign: how many reads behind a short one brought nothing, one after the other; then, how many were left out.
+    pub vain: u8,
     /// How often the audit has met the present wait (see `audit.rs`).
     pub stage: u8,
     /// Who waits to read.
@@ -76,9 +86,34 @@ impl Entry {
             ready: 3,
             marked: false,
             armed: 0,
+            was_short: false,
+            vain: 0,
             stage: 0,
             readers: WaitList::new(),
             writers: WaitList::new(),
+        }
+    }
+
+    /// Foreign: a short read. Where [`LEARNED`] reads behind short ones found nothing, the next one waits first, which saves a
+    /// system call; after [`TRUSTED`] of them one is tried again.
+    #[inline]
+    pub fn guess(&mut self) {
+        if self.was_short {
+            self.vain = 0; // there was something behind the one before
+        }
+        self.was_short = true;
+        if self.vain >= LEARNED {
+            self.ready &= !Dir::Read.bit();
+            self.vain = if self.vain < LEARNED + TRUSTED { self.vain + 1 } else { LEARNED - 1 };
+        }
+    }
+
+    /// Foreign: a read brought nothing.
+    #[inline]
+    pub fn tried_in_vain(&mut self) {
+        if self.was_short {
+            self.was_short = false;
+            self.vain = (self.vain + 1).min(LEARNED);
         }
     }
 
@@ -122,6 +157,8 @@ impl Entry {
         self.ready = 3;
         self.marked = false;
         self.armed = 0;
+        self.was_short = false;
+        self.vain = 0;
         self.stage = 0;
     }
 }
@@ -161,5 +198,45 @@ impl Table {
     /// How far the table reaches.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tries(entry: &Entry) -> bool {
+        entry.ready & Dir::Read.bit() != 0
+    }
+
+    /// A short read, a try in vain if one is made, and the event that ends the wait.
+    fn round(entry: &mut Entry) -> bool {
+        entry.guess();
+        let tried = tries(entry);
+        if tried {
+            entry.tried_in_vain();
+        }
+        entry.ready = 3;
+        entry.was_short = false;
+        tried
+    }
+
+    #[test]
+    fn reads_behind_short_ones_are_left_out_once_they_were_in_vain() {
+        let mut entry = Entry::new();
+        let tried = (0..200).filter(|_| round(&mut entry)).count();
+        assert!((3..=10).contains(&tried), "tried {tried} times in 200 rounds");
+    }
+
+    #[test]
+    fn a_read_behind_a_short_one_that_finds_something_is_tried_again() {
+        let mut entry = Entry::new();
+        for _ in 0..200 {
+            entry.guess();
+            assert!(tries(&entry));
+        }
+        entry.tried_in_vain();
+        entry.guess();
+        assert!(tries(&entry), "once is not enough");
     }
 }
