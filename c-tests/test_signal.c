@@ -349,7 +349,7 @@ TEST(signal_errors_of_memory) {
   gt_signals_t *signals = taken(SIGUSR1, 0);
   CHECK_EQ(gt_sleep(1000), 0);
   no_memory = 1; /* the table of descriptors has to be made */
-  int received = gt_signals_recv_until(signals, NULL, IN_MS(2));
+  int received = gt_signals_recv_until(signals, NULL, IN_MS(2000));
   no_memory = 0;
   CHECK_EQ(received, -ENOMEM);
   CHECK_EQ(gt_signals_free(signals), 0);
