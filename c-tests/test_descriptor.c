@@ -53,6 +53,13 @@ static void *poll_it(void *arg) {
   return (void *)(intptr_t)(got == 1 ? entry.revents : got);
 }
 
+static void *read_one(void *arg) {
+  char byte;
+  return (void *)(intptr_t)gt_read(*(int *)arg, &byte, 1);
+}
+
+static void *wait_in(void *arg) { return (void *)(intptr_t)gt_wait_fd(*(int *)arg, POLLIN); }
+
 static void *send_much(void *arg) {
   static char block[65536];
   ssize_t got;
@@ -122,6 +129,121 @@ TEST(descriptor_adopt_disturbs_no_waiter) {
     CHECK_EQ((intptr_t)s_join(tasks[2]), POLLIN);
     s_close_pair(fds);
   }
+}
+
+TEST(descriptor_watch_leaves_the_flags_alone) {
+  int fds[2];
+  char byte;
+  for (int tcp = 0; tcp < 2; tcp++) {
+    if (tcp)
+      s_tcp_pair(fds);
+    else
+      s_unix_pair(SOCK_STREAM, fds);
+    CHECK_EQ(gt_fd_watch(fds[0]), 0);
+    CHECK_EQ(s_stats().descriptors, 1);
+    CHECK(!nonblocking(fds[0]));
+    for (int round = 0; round < 5; round++) {
+      int64_t task = s_spawn(receive, &fds[0]);
+      CHECK_EQ(gt_sleep(MS(1)), 0);
+      CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, 0), -ETIMEDOUT);
+      CHECK_EQ(gt_send(fds[1], "x", 1, 0), 1);
+      CHECK_EQ((intptr_t)s_join(task), 1);
+      CHECK(!nonblocking(fds[0]));
+    }
+    /* A full buffer parks the sender, and does not block the thread. */
+    int64_t sender = s_spawn(send_much, &fds[0]);
+    CHECK_EQ(gt_sleep(MS(2)), 0);
+    CHECK_EQ(s_stats().tasks_parked, 1);
+    int fd = fds[0];
+    CHECK_EQ(gt_close(fd), 0);
+    CHECK_EQ((intptr_t)s_join(sender), -EBADF);
+    CHECK_EQ(s_stats().descriptors, 0);
+    CHECK_EQ(gt_close(fds[1]), 0);
+  }
+}
+
+TEST(descriptor_watch_wants_an_open_socket) {
+  int fds[2];
+  CHECK_EQ(gt_fd_watch(-1), -EBADF);
+  CHECK_EQ(gt_fd_watch(1 << 20), -EBADF);
+  s_pipe(fds, 0);
+  CHECK_EQ(gt_fd_watch(fds[0]), -ENOTSOCK);
+  s_close_pair(fds);
+}
+
+TEST(descriptor_watch_ends_by_release_without_a_touch) {
+  int fds[2];
+  s_unix_pair(SOCK_STREAM, fds);
+  CHECK_EQ(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+  CHECK_EQ(gt_fd_watch(fds[0]), 0);
+  int64_t task = s_spawn(receive, &fds[0]);
+  s_settle();
+  CHECK_EQ(gt_fd_release(fds[0]), 0);
+  CHECK_EQ((intptr_t)s_join(task), -EBADF);
+  CHECK(nonblocking(fds[0])); /* as it was */
+  CHECK_EQ(gt_fd_release(fds[0]), -EINVAL);
+  s_close_pair(fds);
+}
+
+/* Another door than a socket's own verbs: the wait may be for another file under the number. */
+TEST(descriptor_watch_that_became_another_file_is_noticed_by_other_doors) {
+  for (int door = 0; door < 3; door++) {
+    int fds[2], pipes[2];
+    char byte;
+    s_tcp_pair(fds);
+    CHECK_EQ(gt_fd_watch(fds[0]), 0);
+    CHECK_EQ(gt_send(fds[1], "x", 1, 0), 1);
+    CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, GT_NEVER), 1);
+    CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, IN_MS(1)), -ETIMEDOUT); /* registered, and known to be drained */
+    s_pipe(pipes, 0);
+    CHECK_OK(dup2(pipes[0], fds[0])); /* the socket is gone, unannounced */
+    int64_t begun = gt_now();
+    int64_t task = s_spawn(door == 0 ? poll_it : door == 1 ? read_one : wait_in, &fds[0]);
+    CHECK_EQ(gt_sleep(MS(2)), 0);
+    CHECK_EQ(gt_write(pipes[1], "yz", 2), 2);
+    CHECK((intptr_t)s_join(task) > 0);
+    CHECK(gt_now() - begun < MS(900)); /* before the audit would have come by */
+    CHECK_EQ(gt_read(fds[0], &byte, 1), 1);
+    CHECK_EQ(byte, door == 1 ? 'z' : 'y');
+    CHECK_EQ(s_stats().descriptors, 0);
+    CHECK_EQ(gt_close(fds[0]), 0);
+    s_close_pair(pipes);
+    CHECK_EQ(gt_close(fds[1]), 0);
+  }
+}
+
+/* Sockets that a poll waits on are armed for each wait from then on; whoever waited goes on waiting. */
+TEST(descriptor_watch_ends_by_a_poll_and_disturbs_no_waiter) {
+  int fds[2];
+  s_tcp_pair(fds);
+  CHECK_EQ(gt_fd_watch(fds[0]), 0);
+  int64_t tasks[] = {s_spawn(receive, &fds[0]), s_spawn(receive, &fds[0])};
+  CHECK_EQ(gt_sleep(MS(2)), 0);
+  CHECK_EQ(s_stats().descriptors, 1);
+  int64_t poller = s_spawn(poll_it, &fds[0]);
+  CHECK_EQ(gt_sleep(MS(2)), 0);
+  CHECK_EQ(s_stats().descriptors, 0);
+  CHECK_EQ(gt_send(fds[1], "abc", 3, 0), 3);
+  for (int i = 0; i < 2; i++) CHECK_EQ((intptr_t)s_join(tasks[i]), 1);
+  CHECK_EQ((intptr_t)s_join(poller), POLLIN);
+  s_close_pair(fds);
+}
+
+TEST(descriptor_watched_can_be_adopted_and_back) {
+  int fds[2];
+  s_unix_pair(SOCK_STREAM, fds);
+  CHECK_EQ(gt_fd_watch(fds[0]), 0);
+  int64_t task = s_spawn(receive, &fds[0]);
+  s_settle();
+  CHECK_EQ(gt_fd_adopt(fds[0]), 0);
+  CHECK(nonblocking(fds[0]));
+  CHECK_EQ(s_stats().descriptors, 1);
+  s_settle();
+  CHECK_EQ(gt_fd_watch(fds[0]), 0);
+  s_settle();
+  CHECK_EQ(gt_send(fds[1], "x", 1, 0), 1);
+  CHECK_EQ((intptr_t)s_join(task), 1);
+  s_close_pair(fds);
 }
 
 TEST(descriptor_number_comes_again_after_gt_close) {

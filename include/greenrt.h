@@ -3067,9 +3067,20 @@ int gt_poll_until(struct pollfd *fds, nfds_t nfds, int64_t deadline);
 int gt_fd_adopt(int fd);
 
 /**
- * Hands an owned descriptor back: O_NONBLOCK is cleared; tasks that wait on it get -EBADF.
+ * Registers a socket once instead of for each wait, as gt_fd_adopt() does, but leaves its flags alone: for sockets that others, a
+ * child process or a library, may use in blocking mode too. gt_recv(), gt_send() and their like then wait on it without a
+ * system call to arm it. Whoever watches a socket closes it with gt_close(), or says gt_fd_release() before it is closed in
+ * another way; else a later file under the same number may have to wait for a second or two longer. A wait by another door
+ * (gt_poll(), gt_wait_fd(), gt_read()) ends the watch, and all works as without it.
  *
- * Returns 0, or -EBADF; -EINVAL: it is not owned by this OS thread's scheduler. Does not switch.
+ * Returns 0, or -EBADF, -ENOMEM; -ENOTSOCK: it is not a socket. Does not switch.
+ */
+int gt_fd_watch(int fd);
+
+/**
+ * Hands an owned descriptor back: O_NONBLOCK is cleared (a watched one keeps its flags); tasks that wait on it get -EBADF.
+ *
+ * Returns 0, or -EBADF; -EINVAL: it is neither owned nor watched by this OS thread's scheduler. Does not switch.
  */
 int gt_fd_release(int fd);
 

@@ -95,6 +95,9 @@ pub fn until_ready<T>(
             }
         }
         try_now = true;
+        if manner != Manner::Try {
+            scheduler.reactor().unwatch(fd);
+        }
         let again = parked;
         parked = true;
         waited = match wait_once(scheduler, fd, dir, deadline, &node, again) {

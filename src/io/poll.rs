@@ -133,6 +133,7 @@ impl Watch {
 /// The node stays where it is until [`leave`].
 unsafe fn begin(s: &'static Scheduler, plan: Option<(i32, Dir, u32)>, node: &WaitNode) -> Result<()> {
     let Some((fd, dir, wants)) = plan else { return Ok(()) };
+    s.reactor().unwatch(fd);
     // poll(2) has just said so; a wish for urgent data or a hang-up alone says nothing of the bytes.
     if wants & dir.event() != 0 {
         s.reactor().drained(fd, dir);

@@ -74,7 +74,7 @@ impl Reactor {
                 continue;
             }
             let renewed = match entry.kind {
-                Kind::Owned => epoll::renew_owned(self.epoll, fd, data(fd, entry)),
+                Kind::Owned | Kind::Watched => epoll::renew_owned(self.epoll, fd, data(fd, entry)),
                 // A woken waiter that has not left yet will arm it itself.
                 Kind::Foreign if entry.armed == 0 => Ok(()),
                 Kind::Foreign => arm(&self.poller, fd, entry),

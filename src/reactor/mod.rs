@@ -3,12 +3,14 @@
 //! It knows no tasks: it hands wait nodes back to its caller, the scheduler, and calls nobody else.
 //!
 //! Owned descriptors are registered once, edge-triggered, both directions; `ready` remembers per direction whether an
-//! edge is still owed. Foreign ones are armed for each wait, one shot, level-triggered; their flags are never touched.
+//! edge is still owed. Foreign ones are armed for each wait, one shot, level-triggered; their flags are never touched. Watched
+//! ones are registered as owned ones are, with their flags untouched; a wait by another door than a socket's own verbs makes
+//! them foreign (`unwatch`).
 //!
 //! Invariants:
 //! R1  A waiting node is linked in exactly one list of the entry of its descriptor, and counted in `waiting`.
 //! R2  Event data is generation and number; an event of another generation is dropped.
-//! R3  Owned: if a ready bit is clear and the descriptor is registered, the kernel will report an edge once the
+//! R3  Owned or watched: if a ready bit is clear and the descriptor is registered, the kernel will report an edge once the
 //!     direction becomes ready. (A direction is cleared only after EAGAIN, or after a short transfer on plain TCP.)
 //! R4  One waiter is woken per edge and direction. Whoever was woken passes the turn on when it leaves (`pass`).
 //! R5  Foreign: while anybody waits, the descriptor is armed for the union of the wishes, except for a direction whose
@@ -93,7 +95,7 @@ impl Reactor {
         self.waiting
     }
 
-    /// How many owned descriptors there are.
+    /// How many owned and watched descriptors there are.
     pub fn owned(&self) -> usize {
         self.owned
     }
@@ -102,14 +104,37 @@ impl Reactor {
 
     /// Takes a new descriptor into ownership. It must be open and non-blocking. `stream`: it may be a TCP stream.
     pub fn own(&mut self, fd: i32, stream: bool, wake: &mut impl FnMut(&WaitNode)) -> Result<()> {
+        self.keep(fd, Kind::Owned, stream, wake)
+    }
+
+    /// Watches an open socket, whose flags stay as they are.
+    pub fn watch(&mut self, fd: i32, wake: &mut impl FnMut(&WaitNode)) -> Result<()> {
+        self.keep(fd, Kind::Watched, true, wake)
+    }
+
+    /// Makes a watched descriptor a foreign one again, known to epoll as it is. Who comes by another door than a socket's own
+    /// verbs may mean another file: sockets can be closed behind our back, and their numbers given again.
+    #[inline]
+    pub fn unwatch(&mut self, fd: i32) {
+        if let Some(entry) = self.table.get(fd) {
+            if entry.kind == Kind::Watched {
+                entry.kind = Kind::Foreign;
+                entry.ready = 3;
+                entry.short_means_drained = false;
+                self.owned -= 1;
+            }
+        }
+    }
+
+    fn keep(&mut self, fd: i32, kind: Kind, stream: bool, wake: &mut impl FnMut(&WaitNode)) -> Result<()> {
         self.table.ensure(fd)?;
         // Waiters of the number's former life would wait for something that is gone.
         self.dismiss(fd, Note::Closed, wake);
         let entry = self.table.ensure(fd)?;
-        if entry.kind != Kind::Owned {
+        if !entry.kind.stays() {
             self.owned += 1;
         }
-        entry.renew(Kind::Owned);
+        entry.renew(kind);
         entry.stream = stream;
         Ok(())
     }
@@ -120,24 +145,24 @@ impl Reactor {
         self.table.get(fd).is_some_and(|e| e.kind == Kind::Owned)
     }
 
-    /// Ends ownership: waiters are told "closed", the registration is taken out. False if it was not owned.
-    pub fn disown(&mut self, fd: i32, wake: &mut impl FnMut(&WaitNode)) -> bool {
+    /// Ends ownership: waiters are told "closed", the registration is taken out. Says what it was.
+    pub fn disown(&mut self, fd: i32, wake: &mut impl FnMut(&WaitNode)) -> Kind {
         let was_registered = self.table.get(fd).is_some_and(|e| e.registered);
-        let was_owned = self.forget(fd, wake);
+        let was = self.forget(fd, wake);
         if was_registered {
             epoll::remove(self.epoll, fd);
         }
-        was_owned
+        was
     }
 
-    /// Forgets a descriptor that is about to be closed: closing takes it out of epoll. True if it was owned.
-    pub fn forget(&mut self, fd: i32, wake: &mut impl FnMut(&WaitNode)) -> bool {
+    /// Forgets a descriptor that is about to be closed: closing takes it out of epoll. Says what it was.
+    pub fn forget(&mut self, fd: i32, wake: &mut impl FnMut(&WaitNode)) -> Kind {
         self.dismiss(fd, Note::Closed, wake);
-        let Some(entry) = self.table.get(fd) else { return false };
-        let was_owned = entry.kind == Kind::Owned;
+        let Some(entry) = self.table.get(fd) else { return Kind::Foreign };
+        let was = entry.kind;
         entry.renew(Kind::Foreign);
-        self.owned -= was_owned as usize;
-        was_owned
+        self.owned -= was.stays() as usize;
+        was
     }
 
     /// Has everybody who waits on a descriptor look again: it is about to be waited on in another way.
@@ -186,7 +211,7 @@ impl Reactor {
     #[inline]
     pub fn drained(&mut self, fd: i32, dir: Dir) {
         if let Some(e) = self.table.get(fd) {
-            if e.kind == Kind::Owned {
+            if e.kind.stays() {
                 e.ready &= !dir.bit();
             } else if dir == Dir::Read {
                 e.tried_in_vain();
@@ -216,7 +241,7 @@ impl Reactor {
     #[inline]
     pub unsafe fn begin(&mut self, fd: i32, dir: Dir, node: &WaitNode, again: bool) -> Result<Begin> {
         if let Some(entry) = self.table.get(fd) {
-            if entry.kind == Kind::Owned && entry.registered {
+            if entry.kind.stays() && entry.registered {
                 // SAFETY: by the caller.
                 unsafe { link(entry, dir, node, again, &mut self.audit) };
                 self.waiting += 1;
@@ -241,7 +266,7 @@ impl Reactor {
         unsafe { link(entry, dir, node, again, &mut self.audit) };
         self.waiting += 1;
         let armed = match entry.kind {
-            Kind::Owned => epoll::register_owned(epoll, fd, data(fd, entry)).map(|()| {
+            Kind::Owned | Kind::Watched => epoll::register_owned(epoll, fd, data(fd, entry)).map(|()| {
                 entry.registered = true;
                 entry.short_means_drained = entry.stream && sys::fd::is_plain_tcp(fd);
             }),
@@ -288,7 +313,7 @@ impl Reactor {
             return;
         }
         match entry.kind {
-            Kind::Owned => {
+            Kind::Owned | Kind::Watched => {
                 if entry.ready & dir.bit() != 0 {
                     self.waiting -= wake_first(entry, dir, u32::MAX, wake);
                 }
@@ -338,7 +363,7 @@ impl Reactor {
             if bits & WRITE_EVENTS != 0 {
                 dirs |= Dir::Write.bit();
             }
-            if entry.kind == Kind::Owned {
+            if entry.kind.stays() {
                 entry.ready |= dirs;
                 entry.marked |= bits & MARKS != 0;
             } else {

@@ -35,8 +35,18 @@ impl Dir {
 pub enum Kind {
     /// Somebody else's: armed for each wait, its flags never changed.
     Foreign,
+    /// A socket whose flags are somebody else's, but whose life we follow: registered as an owned one.
+    Watched,
     /// Ours: non-blocking, registered once, edge-triggered.
     Owned,
+}
+
+impl Kind {
+    /// Registered once and for good, edge-triggered, when somebody first waits.
+    #[inline]
+    pub fn stays(self) -> bool {
+        self != Kind::Foreign
+    }
 }
 
 /// So many reads in vain, and the next is left out.
@@ -48,18 +58,18 @@ const TRUSTED: u8 = 30;
 pub struct Entry {
     /// Raised whenever the number changes hands; part of the event data, so that late events miss.
     pub generation: u32,
-    /// Ours or somebody else's.
+    /// Ours, watched, or somebody else's.
     pub kind: Kind,
     /// Whether the epoll instance knows the descriptor, as far as we know.
     pub registered: bool,
-    /// Owned: perhaps a TCP stream; asked at registration.
+    /// Owned or watched: perhaps a TCP stream; asked at registration.
     pub stream: bool,
-    /// Owned and registered: short reads and writes mean "drained" (plain TCP).
+    /// The same, registered: short reads and writes mean "drained" (plain TCP).
     pub short_means_drained: bool,
-    /// Owned: directions that may be ready; a cleared bit means that an edge will come first. Foreign: a cleared bit is a guess
-    /// (see [`Entry::guess`]), and arming, which is level-triggered, corrects a wrong one.
+    /// Owned or watched: directions that may be ready; a cleared bit means that an edge will come first. Foreign: a cleared bit
+    /// is a guess (see [`Entry::guess`]), and arming, which is level-triggered, corrects a wrong one.
     pub ready: u8,
-    /// Owned: PRI, ERR, HUP or RDHUP was seen, so short reads prove nothing any more.
+    /// Owned or watched: PRI, ERR, HUP or RDHUP was seen, so short reads prove nothing any more.
     pub marked: bool,
     /// Foreign: directions armed right now.
     pub armed: u8,

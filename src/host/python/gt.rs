@@ -5,7 +5,8 @@ pub use crate::ffi::generator::{gt_hand_await, gt_hand_over};
 pub use crate::ffi::hooks::{gt_carry_from, gt_host_notify, gt_host_set, gt_host_t as Host, gt_host_yield};
 pub use crate::ffi::inspect::{gt_task_info, gt_task_info_t as TaskInfo};
 pub use crate::ffi::io::{
-    gt_close, gt_poll_until, gt_read_until, gt_readv_until, gt_wait_fd_until, gt_write_until, gt_writev_until,
+    gt_close, gt_fd_watch, gt_poll_until, gt_read_until, gt_readv_until, gt_wait_fd_until, gt_write_until,
+    gt_writev_until,
 };
 pub use crate::ffi::name::{gt_freeaddrinfo, gt_getaddrinfo, gt_getnameinfo};
 pub use crate::ffi::offload::gt_offload_owned;

@@ -501,6 +501,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_poll": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_ulong]),
     "gt_poll_until": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int64]),
     "gt_fd_adopt": (ctypes.c_int, [ctypes.c_int]),
+    "gt_fd_watch": (ctypes.c_int, [ctypes.c_int]),
     "gt_fd_release": (ctypes.c_int, [ctypes.c_int]),
     "gt_close": (ctypes.c_int, [ctypes.c_int]),
     "gt_offload": (ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p]),

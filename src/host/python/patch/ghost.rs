@@ -19,7 +19,7 @@ use super::shapes::{self, write};
 use super::socket::{failed, open, says_dontwait, Sock};
 use super::table::{self, Id};
 use super::time::{take_turn, until_answered, Waited};
-use super::values::pack;
+use super::values::{c_int_of, pack};
 use core::ffi::{c_int, CStr};
 
 /// A second object for a descriptor (see above).
@@ -297,10 +297,27 @@ pub unsafe fn accept(args: &Args) -> New {
             }
         };
         drop_ref(nothing);
-        if !result.is_null() && !waited {
-            take_turn();
+        if !result.is_null() {
+            if sock.kind == libc::SOCK_STREAM {
+                watch_accepted(result);
+            }
+            if !waited {
+                take_turn();
+            }
         }
         result
+    }
+}
+
+/// A new connection's life is followed from here to its object's `close`: `(fd, address)`. What keeps it from being watched keeps
+/// nothing from being served.
+unsafe fn watch_accepted(pair: Obj) {
+    // SAFETY: GIL held; a tuple of CPython's own function, whose items are borrowed: a number and an address.
+    unsafe {
+        let number = (api().PyTuple_GetItem)(pair, 0);
+        if let Some(fd) = c_int_of(number, -1) {
+            gt::gt_fd_watch(fd);
+        }
     }
 }
 
@@ -461,6 +478,12 @@ unsafe fn connection(args: &Args) -> Result<Reached, New> {
         }
         let reached = reach(args, &sock, address);
         drop_ref(address);
+        if matches!(reached, Reached::Errno(0)) && sock.kind == libc::SOCK_STREAM {
+            // The object's number as it is now: another task may have closed it.
+            if let Some(now) = open(args.this) {
+                gt::gt_fd_watch(now.fd);
+            }
+        }
         Ok(reached)
     }
 }
