@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
-__all__ = ["LoggerFileWrapper", "LoggerNull", "get_logger"]
+__all__ = ["LoggerFileWrapper", "LoggerNull", "clean", "get_logger"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """On one line, whatever a client sent."""
+    return _CONTROL.sub("?", text)
 
 
 class LoggerNull:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import re
 import socket as _socket
 import ssl as _ssl
 import time
@@ -17,6 +16,7 @@ from urllib.parse import unquote
 from greenrt._core.task import TaskExit
 from greenrt.compat.eventlet import corolocal, greenio
 from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input, capitalized, header_line
+from greenrt.compat.eventlet._wsgi_log import clean
 
 __all__ = [
     "BROKEN_SOCK",
@@ -30,7 +30,10 @@ __all__ = [
     "STATE_REQUEST",
     "WSGI_LOCAL",
     "addr_to_host_port",
+    "as_bytes",
+    "date_time",
     "format_date_time",
+    "untouched",
 ]
 
 STATE_IDLE = "idle"
@@ -39,7 +42,6 @@ STATE_CLOSE = "close"
 
 BROKEN_SOCK = {errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN}
 ENDS = (KeyboardInterrupt, SystemExit)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # An application that answered on the socket by itself sets already_handled, and returns an empty list.
 WSGI_LOCAL = corolocal.local()
@@ -53,6 +55,19 @@ def format_date_time(timestamp: float) -> str:
     """A time as HTTP writes it."""
     year, month, day, hour, minute, second, weekday, *_ = time.gmtime(timestamp)
     return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:4} {hour:02}:{minute:02}:{second:02} GMT"
+
+
+_stamp: tuple[int, str] = (-1, "")
+
+
+def date_time() -> str:
+    """Now, as the log has it: local time, made once a second."""
+    global _stamp
+    now = int(time.time())
+    if _stamp[0] != now:
+        year, month, day, hour, minute, second, *_ = time.localtime(now)
+        _stamp = (now, f"{day:02}/{_MONTHS[month - 1]}/{year:04} {hour:02}:{minute:02}:{second:02}")
+    return _stamp[1]
 
 
 def addr_to_host_port(addr: Any) -> tuple[str, str]:
@@ -353,10 +368,10 @@ class HttpProtocol(BaseHTTPRequestHandler):
         self.server.log.info(
             self.server.log_format
             % {
-                "client_ip": _CONTROL.sub("?", host),
+                "client_ip": clean(host),
                 "client_port": self.get_client_address()[1],
                 "date_time": self.log_date_time_string(),
-                "request_line": _CONTROL.sub("?", self.requestline),
+                "request_line": clean(self.requestline),
                 "status_code": (answer.status or "200").split(" ", 1)[0],
                 "body_length": answer.count,
                 "wall_seconds": time.time() - start,
@@ -367,7 +382,7 @@ class HttpProtocol(BaseHTTPRequestHandler):
         """A line about a request that could not be taken."""
         if self.server.log_output:
             line = f"{self.get_client_address()[0]} - - [{self.log_date_time_string()}] {format % args}"
-            self.server.log.info(_CONTROL.sub("?", line))
+            self.server.log.info(clean(line))
 
     def finish(self) -> None:
         """After the last request."""
@@ -480,13 +495,13 @@ class _Answer:
             handler.close_connection = True
             return
         if isinstance(result, (list, tuple)):
-            body = b"".join(_bytes(piece) for piece in result)
+            body = b"".join(as_bytes(piece) for piece in result)
             self.write(body, None if self.sent else len(body))
         else:
             least = handler.environ.get("eventlet.minimum_write_chunk_size", handler.minimum_chunk_size)
             waiting: list[bytes] = []
             size = 0
-            for piece in map(_bytes, result):
+            for piece in map(as_bytes, result):
                 waiting.append(piece)
                 size += len(piece)
                 if size and size >= least:
@@ -503,6 +518,17 @@ class _Answer:
             self._put(b"0\r\n\r\n")
 
 
-def _bytes(piece: Any) -> bytes:
+def as_bytes(piece: Any) -> bytes:
     """Pieces of a body are bytes; text is taken as latin-1."""
     return piece.encode("latin-1") if isinstance(piece, str) else bytes(piece)
+
+
+# Programs set these; they are looked at, or make no difference, wherever a request is served.
+_FREE = {"minimum_chunk_size", "default_request_version"}
+_AS_MADE = {name: value for name, value in vars(HttpProtocol).items() if not name.startswith("__")}
+
+
+def untouched() -> bool:
+    """Is HttpProtocol as it was made? A program may have put methods of its own into it."""
+    now = {name: value for name, value in vars(HttpProtocol).items() if not name.startswith("__")}
+    return all(name in _FREE or now.get(name) is _AS_MADE.get(name) for name in {*now, *_AS_MADE})

@@ -2,8 +2,8 @@
 
     wsgi.server(eventlet.listen(("", 8090)), app)
 
-server() stays until it is killed. The requests go through greenrt's own engine (`_wsgi_native`); a `protocol` class of your own is honoured
-by HttpProtocol here, which is http.server's handler with eventlet's methods around it.
+server() stays until it is killed. The requests go through greenrt's own engine; a `protocol` class of your own, a subclass of HttpProtocol, stands
+on http.server's handler instead.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from greenrt._core.task import spawn
 from greenrt.compat.eventlet._wsgi_accept import ACCEPT_ERRNO, Connections
 from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input
 from greenrt.compat.eventlet._wsgi_log import LoggerFileWrapper, LoggerNull, get_logger
+from greenrt.compat.eventlet._wsgi_native import Native
 from greenrt.compat.eventlet._wsgi_protocol import (
     BROKEN_SOCK,
     STATE_CLOSE,
@@ -36,6 +37,7 @@ from greenrt.compat.eventlet._wsgi_protocol import (
     HttpProtocol,
     addr_to_host_port,
     format_date_time,
+    untouched,
 )
 
 __all__ = [
@@ -128,6 +130,10 @@ class Server:
         self.pid = os.getpid()
         if minimum_chunk_size is not None:
             protocol.minimum_chunk_size = minimum_chunk_size
+        # The engine does what HttpProtocol does; a protocol of somebody's own, or a method put into ours, is honoured instead.
+        self._native = (
+            protocol is HttpProtocol and max_http_version in (None, "", "HTTP/1.1") and untouched() and Native.available
+        )
         self.log_x_forwarded_for = log_x_forwarded_for
         self.keepalive = keepalive
         self.log_output = log_output
@@ -142,6 +148,11 @@ class Server:
                 DeprecationWarning,
                 stacklevel=3,
             )
+
+    @property
+    def minimum_chunk_size(self) -> int:
+        """How many bytes of an iterator are sent together at least."""
+        return int(self.protocol.minimum_chunk_size)
 
     def get_environ(self) -> dict[str, Any]:
         """What every environ has."""
@@ -165,7 +176,10 @@ class Server:
                 sock.settimeout(self.socket_timeout)
             if isinstance(sock, _ssl.SSLSocket):
                 sock.do_handshake()
-            self.protocol(conn_state, self)
+            if self._native and isinstance(sock, _socket.socket):
+                Native(conn_state, self).serve()
+            else:
+                self.protocol(conn_state, self)
         except (OSError, ValueError):
             # A client that speaks no TLS, is slow, or is gone.
             if self.debug and not isinstance(sys.exc_info()[1], (_socket.timeout, ConnectionError, _ssl.SSLError)):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from .._task import getcurrent
 
 __all__ = ["LocalTimer", "Timer"]
+
+# debug.hub_timer_stacks(True): timers remember where they were made.
+_g_debug = False
 
 
 class Timer:
@@ -18,6 +22,8 @@ class Timer:
         self.tpl: Any = (cb, args, kw)
         self.called = False
         self.scheduled_time = 0.0
+        if _g_debug:
+            self.traceback = traceback.format_stack()[:-1]
 
     @property
     def pending(self) -> bool:

@@ -1,0 +1,350 @@
+"""A connection of the WSGI server on the library's own HTTP engine: what server() does unless it is given a protocol.
+
+The application sees what HttpProtocol would show it; requests are parsed, answers composed, in the library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl as _ssl
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from typing import Any, Optional
+from urllib.parse import quote
+
+from greenrt._core.http import Connection, Limits, Settled
+from greenrt._core.task import TaskExit
+from greenrt.compat.eventlet import greenio
+from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input, capitalized, header_line
+from greenrt.compat.eventlet._wsgi_log import clean
+from greenrt.compat.eventlet._wsgi_protocol import (
+    ENDS,
+    STATE_CLOSE,
+    STATE_IDLE,
+    STATE_REQUEST,
+    WSGI_LOCAL,
+    addr_to_host_port,
+    as_bytes,
+    date_time,
+)
+from greenrt.wsgi.body import BadBody
+from greenrt.wsgi.body import Input as _Body
+
+__all__ = ["Native"]
+
+# Seconds: as good as never, where eventlet has no limit.
+_NEVER = 1e9
+_HEADER_LINE = 8192
+# How names of headers are sent; no more of them are remembered than a program is likely to have.
+_NAMES: dict[str, str] = {}
+
+
+def _name(name: str) -> str:
+    found = _NAMES.get(name)
+    if found is None:
+        found = capitalized(name)
+        if len(_NAMES) < 1000:
+            _NAMES[name] = found
+    return found
+
+
+class _Input(Input):
+    """`wsgi.input` over the engine."""
+
+    def __init__(self, connection: Connection, sock: Any, environ: dict[str, Any]) -> None:
+        super().__init__(None, environ.get("CONTENT_LENGTH"), sock)
+        self.chunked_input = "HTTP_TRANSFER_ENCODING" in environ
+        self._expects = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
+        self._body = _Body(connection) if connection.has_body else None
+
+    def should_send_hundred_continue(self) -> bool:
+        """Does the client wait for it still?"""
+        return self._expects and not self.is_hundred_continue_response_sent
+
+    def send_hundred_continue_response(self) -> None:
+        """Sends `100 Continue` with the headers that were set. The engine sends one without headers when the body is read."""
+        headers, self.hundred_continue_headers = self.hundred_continue_headers or (), None
+        lines = [header_line(name, value) for name, value in headers]
+        self._sock.sendall(b"HTTP/1.1 100 Continue\r\n" + b"".join(lines) + b"\r\n")
+        self.is_hundred_continue_response_sent = True
+
+    def _of_body(self, name: str, size: Optional[int]) -> Any:
+        if self._body is None:
+            return b""
+        if self._expects:
+            if self.hundred_continue_headers:
+                self.send_hundred_continue_response()
+            self.is_hundred_continue_response_sent = True
+        try:
+            return getattr(self._body, name)(size)
+        except BadBody as error:
+            if self.chunked_input and error.status == 400:
+                raise ChunkReadError(str(error)) from error
+            raise
+
+    def read(self, length: Optional[int] = None) -> bytes:
+        """Waits for length bytes, or for the end of the body; all of it without a length."""
+        data: bytes = self._of_body("read", length)
+        self.position += len(data)
+        return data
+
+    def readline(self, size: Optional[int] = None) -> bytes:
+        """A line with its end, or size bytes of it; b"" at the end."""
+        data: bytes = self._of_body("readline", size)
+        self.position += len(data)
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def discard(self, buffer_size: int = 16 << 10) -> None:
+        """The engine does it before the next request."""
+
+
+class Native:
+    """A connection: its requests, and the answers of the application."""
+
+    available = hasattr(Connection, "headers")
+
+    def __init__(self, conn_state: list[Any], server: Any) -> None:
+        self.conn_state = conn_state
+        self.server = server
+        self.sock = conn_state[1]
+        self.address = conn_state[0]
+        self.host, self.port = addr_to_host_port(self.address)
+
+    def serve(self) -> None:
+        """One request after the other."""
+        server, sock, state = self.server, self.sock, self.conn_state
+        base = server.get_environ()
+        base["SERVER_NAME"], base["SERVER_PORT"] = addr_to_host_port(sock.getsockname())
+        base["REMOTE_ADDR"], base["REMOTE_PORT"] = self.host, self.port
+        base["GATEWAY_INTERFACE"] = "CGI/1.1"
+        base["greenrt.socket"] = sock
+        own = None if isinstance(sock, _ssl.SSLSocket) else sock.fileno()
+        recv, send = (sock.recv, sock.send) if own is None else (None, None)
+        connection = Connection(own, Settled.of(self._limits()), base, recv, send)
+        base["greenrt.connection"] = connection
+        try:
+            while True:
+                environ = connection.request()
+                if environ is None:
+                    if connection.status:
+                        self._refused(connection)
+                    return
+                if state[2] is not STATE_CLOSE:
+                    state[2] = STATE_REQUEST
+                server.outstanding_requests += 1
+                try:
+                    again = self._one(connection, environ)
+                finally:
+                    server.outstanding_requests -= 1
+                if not again:
+                    return
+                if state[2] is STATE_CLOSE:
+                    return
+                state[2] = STATE_IDLE
+        finally:
+            base.clear()
+            connection.close()
+            greenio.shutdown_safe(sock)
+
+    def _limits(self) -> Limits:
+        from greenrt.compat.eventlet import wsgi
+
+        server = self.server
+        step = server.socket_timeout or _NEVER
+        keepalive = server.keepalive
+        idle = step if isinstance(keepalive, bool) or not keepalive else float(keepalive)
+        return Limits(
+            max_line=server.url_length_limit,
+            max_header_bytes=wsgi.MAX_TOTAL_HEADER_SIZE,
+            first_byte=idle,
+            idle=idle,
+            head=server.socket_timeout or 0,
+            body=step,
+            write=step,
+        )
+
+    def _one(self, connection: Connection, environ: dict[str, Any]) -> bool:
+        """A request. May another one follow?"""
+        from greenrt.compat.eventlet import wsgi
+
+        server = self.server
+        began = time.time()
+        raw = tuple(connection.headers())  # type: ignore[attr-defined]
+        if wsgi.MAX_HEADER_LINE < _HEADER_LINE and any(len(n) + len(v) + 4 > wsgi.MAX_HEADER_LINE for n, v in raw):
+            connection.keep_alive = False
+            connection.respond("400 Header Line Too Long", [], b"")
+            return False
+        if not server.keepalive:
+            connection.keep_alive = False
+        given = _Input(connection, self.sock, environ)
+        environ["wsgi.input"] = environ["eventlet.input"] = given
+        environ["eventlet.posthooks"] = hooks = []  # type: ignore[var-annotated]
+        environ["eventlet.set_idle"] = self._set_idle
+        environ["headers_raw"] = raw
+        path = environ["PATH_INFO"]
+        environ["RAW_PATH_INFO"] = path if path.isalnum() else quote(path, "/:@!$&'()*+,;=~-._", "latin-1")
+        line = f"{environ['REQUEST_METHOD']} {environ['RAW_PATH_INFO']}"
+        if environ["QUERY_STRING"]:
+            line = f"{line}?{environ['QUERY_STRING']}"
+        line = f"{line} {environ['SERVER_PROTOCOL']}"
+        answer = _Answer(connection, environ, server)
+        WSGI_LOCAL.already_handled = False
+        try:
+            try:
+                result = server.app(environ, answer.start_response)
+                try:
+                    answer.send(result)
+                finally:
+                    close = getattr(result, "close", None)
+                    if close is not None:
+                        close()
+            except BaseException as error:
+                self._failed(connection, answer, error)
+        finally:
+            for hook, args, kwargs in hooks:
+                hook(environ, *args, **kwargs)
+            if server.log_output:
+                self._log(line, environ.get("HTTP_X_FORWARDED_FOR"), answer.status, connection.sent, began)
+        return not answer.over and connection.keep_alive and not connection.detached
+
+    def _set_idle(self) -> None:
+        if self.conn_state[2] is not STATE_CLOSE:
+            self.conn_state[2] = STATE_IDLE
+
+    def _failed(self, connection: Connection, answer: _Answer, error: BaseException) -> None:
+        """The application raised, or what it answered could not be sent."""
+        answer.over = True
+        connection.keep_alive = False
+        if isinstance(error, (TaskExit, *ENDS)):
+            raise error
+        if answer.lost or connection.detached:
+            return
+        text = traceback.format_exc()
+        self.server.log.info(text)
+        if connection.started:
+            with contextlib.suppress(OSError):
+                connection.abort()
+            return
+        body = text.encode(errors="replace") if self.server.debug else b""
+        answer.status = "500 Internal Server Error"
+        with contextlib.suppress(OSError):
+            connection.respond(answer.status, [("Content-Type", "text/plain")], body)
+
+    def _refused(self, connection: Connection) -> None:
+        """The engine has answered a request that it could not take."""
+        if self.server.log_output:
+            self.server.log.info(f"{self.host} - - [{date_time()}] code {connection.status}, message bad request")
+
+    def _log(self, line: str, forwarded: Optional[str], status: Optional[str], sent: int, began: float) -> None:
+        server, host = self.server, self.host
+        if forwarded and server.log_x_forwarded_for:
+            host = f"{forwarded.replace(' ', '')},{host}"
+        server.log.info(
+            server.log_format
+            % {
+                "client_ip": clean(host),
+                "client_port": self.port,
+                "date_time": date_time(),
+                "request_line": clean(line),
+                "status_code": (status or "200").partition(" ")[0],
+                "body_length": sent,
+                "wall_seconds": time.time() - began,
+            }
+        )
+
+
+class _Answer:
+    """An answer on its way."""
+
+    __slots__ = ("connection", "environ", "headers", "lost", "over", "server", "status")
+
+    def __init__(self, connection: Connection, environ: dict[str, Any], server: Any) -> None:
+        self.connection = connection
+        self.environ = environ
+        self.server = server
+        self.status: Optional[str] = None
+        self.headers: list[tuple[str, str]] = []
+        self.lost = False
+        self.over = False
+
+    def start_response(self, status: str, headers: Iterable[tuple[str, str]], exc_info: Any = None) -> Any:
+        """What the application gets under this name."""
+        if exc_info:
+            try:
+                if self.connection.started:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        self.status = status
+        if self.server.capitalize_response_headers:
+            self.headers = [(_name(name), value) for name, value in headers]
+        else:
+            self.headers = list(headers)
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """Sends a piece of the body, with the head before it."""
+        connection = self.connection
+        if self.status is None:
+            raise AssertionError("start_response() was not called before the body")
+        try:
+            if not connection.started:
+                connection.start(self.status, self.headers)
+            if data:
+                connection.write(data)
+        except OSError:
+            self.lost = True
+            raise
+
+    def send(self, result: Any) -> None:
+        """Sends what the application returned."""
+        connection = self.connection
+        if connection.detached:
+            self.over = True
+            return
+        if WSGI_LOCAL.already_handled:
+            # It has answered on the socket by itself, or the socket is not HTTP any more.
+            self.over = True
+            return
+        if isinstance(result, (list, tuple)):
+            self._whole(b"".join([piece if type(piece) is bytes else as_bytes(piece) for piece in result]))
+            return
+        least = self.environ.get("eventlet.minimum_write_chunk_size", self.server.minimum_chunk_size)
+        waiting: list[bytes] = []
+        size = 0
+        for piece in map(as_bytes, result):
+            waiting.append(piece)
+            size += len(piece)
+            if size and size >= least:
+                self.write(b"".join(waiting))
+                waiting, size = [], 0
+        if WSGI_LOCAL.already_handled or connection.detached:
+            self.over = True
+            return
+        if connection.started or size:
+            self.write(b"".join(waiting))
+            self._try(connection.finish)
+        else:
+            self._whole(b"")
+
+    def _whole(self, body: bytes) -> None:
+        connection = self.connection
+        if self.status is None:
+            raise AssertionError("start_response() was not called before the body")
+        if connection.started:
+            if body:
+                self.write(body)
+            self._try(connection.finish)
+        else:
+            self._try(connection.respond, self.status, self.headers, body)
+
+    def _try(self, verb: Any, *args: Any) -> None:
+        try:
+            verb(*args)
+        except OSError:
+            self.lost = True
+            raise
