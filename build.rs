@@ -86,6 +86,7 @@ const SECTIONS: &[&str] = &[
     "datagram",
     "unix",
     "transfer",
+    "http",
     "websocket",
     "hooks",
     "stats",

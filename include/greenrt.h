@@ -221,6 +221,21 @@ struct addrinfo; /* <netdb.h> has it, but not in strict C */
 #define GT_SERVE_DRAIN 1
 
 /**
+ * A flag of gt_http_request_t: another request may follow on the connection.
+ */
+#define GT_HTTP_KEEP_ALIVE 1
+
+/**
+ * A flag of gt_http_request_t: the other end waits for 100 (Continue) before it sends the body; gt_http_read() sends it.
+ */
+#define GT_HTTP_EXPECT 2
+
+/**
+ * A flag of gt_http_request_t: the other end asks for another protocol (the header Upgrade names it); see gt_http_upgrade().
+ */
+#define GT_HTTP_UPGRADE 4
+
+/**
  * gt_ws_event_t, gt_ws_put(): a message of text, UTF-8.
  */
 #define GT_WS_TEXT 1
@@ -493,6 +508,12 @@ typedef struct gt_event_t gt_event_t;
  * A body that gives values, one each time it is asked, on a stack of its own. After a fork the child can only free it.
  */
 typedef struct gt_generator_t gt_generator_t;
+
+/**
+ * The server's end of an HTTP/1.0 or HTTP/1.1 connection. Used by one task at a time. After a fork both processes have it, as
+ * they have the socket: one of them goes on with it.
+ */
+typedef struct gt_http_conn_t gt_http_conn_t;
 
 /**
  * A mutex between tasks, of one OS thread or of several. It belongs to the task that locked it, and goes to the tasks that
@@ -926,6 +947,177 @@ typedef struct gt_serve_opts_t {
      */
     uint32_t reserved;
 } gt_serve_opts_t;
+
+/**
+ * What a connection may cost; zero means the default in every member but `size`. Times are ns, GT_NEVER for no limit.
+ */
+typedef struct gt_http_limits_t {
+    /**
+     * sizeof(gt_http_limits_t)
+     */
+    size_t size;
+    /**
+     * Bytes of the request line (more is 414), and of each header line (431). Default: 8 KiB.
+     */
+    size_t max_line;
+    /**
+     * Header lines of a request, and its trailer lines (431). Default: 100.
+     */
+    size_t max_headers;
+    /**
+     * Bytes of request line and headers together, and of all trailers (431). Default: 64 KiB.
+     */
+    size_t max_header_bytes;
+    /**
+     * Bytes of a body (413). Default: 1 GiB; UINT64_MAX: no limit.
+     */
+    uint64_t max_body;
+    /**
+     * How long the first byte of a connection may take; then it ends. Default: 30 s.
+     */
+    int64_t first_byte;
+    /**
+     * How long the first byte of each later request may take; then the connection ends. Default: 75 s.
+     */
+    int64_t idle;
+    /**
+     * How long a request's head may take from its first byte to its last (408). Default: 30 s.
+     */
+    int64_t head;
+    /**
+     * How long the next bytes of a body may take (408). Default: 60 s.
+     */
+    int64_t body;
+    /**
+     * How long the other end may take nothing of an answer. Default: 60 s.
+     */
+    int64_t write;
+} gt_http_limits_t;
+
+/**
+ * Reads up to `len` bytes for gt_http_new_io(): the number of bytes, 0 at the end, or a negative errno. It may switch; what it
+ * waits in should obey deadline scopes, which the limits on time are made of.
+ */
+typedef ssize_t (*gt_http_read_t)(void *ctx, void *buf, size_t len);
+
+/**
+ * Writes up to `len` bytes for gt_http_new_io(): the number of bytes, or a negative errno. As gt_http_read_t otherwise.
+ */
+typedef ssize_t (*gt_http_write_t)(void *ctx, const void *buf, size_t len);
+
+/**
+ * A connection that is no plain socket: TLS, say.
+ */
+typedef struct gt_http_io_t {
+    /**
+     * sizeof(gt_http_io_t)
+     */
+    size_t size;
+    /**
+     * Reads.
+     */
+    gt_http_read_t read;
+    /**
+     * Writes.
+     */
+    gt_http_write_t write;
+    /**
+     * The first argument of both.
+     */
+    void *ctx;
+} gt_http_io_t;
+
+/**
+ * A header line. The texts are not NUL-terminated.
+ */
+typedef struct gt_http_header_t {
+    /**
+     * As it was sent: names differ in case only where they mean the same.
+     */
+    const char *name;
+    /**
+     * Bytes of the name.
+     */
+    size_t name_len;
+    /**
+     * Without the space around it.
+     */
+    const char *value;
+    /**
+     * Bytes of the value.
+     */
+    size_t value_len;
+} gt_http_header_t;
+
+/**
+ * A request. The texts are not NUL-terminated; they and the headers stay until the next call of gt_http_next() or gt_http_free().
+ */
+typedef struct gt_http_request_t {
+    /**
+     * sizeof(gt_http_request_t), set by the caller
+     */
+    size_t size;
+    /**
+     * "GET". Case counts.
+     */
+    const char *method;
+    /**
+     * Bytes of it.
+     */
+    size_t method_len;
+    /**
+     * As it was sent: a path with its query, a whole URI, host and port (CONNECT), or * (OPTIONS).
+     */
+    const char *target;
+    /**
+     * Bytes of it.
+     */
+    size_t target_len;
+    /**
+     * The target's path, still encoded: it begins with a slash, or is *. NULL for CONNECT.
+     */
+    const char *path;
+    /**
+     * Bytes of it.
+     */
+    size_t path_len;
+    /**
+     * What follows the question mark, still encoded; NULL without one.
+     */
+    const char *query;
+    /**
+     * Bytes of it.
+     */
+    size_t query_len;
+    /**
+     * Which host was meant, with a port if one was said: of the target, else of the header Host; NULL if neither said it.
+     */
+    const char *host;
+    /**
+     * Bytes of it.
+     */
+    size_t host_len;
+    /**
+     * The headers, in their order.
+     */
+    const struct gt_http_header_t *headers;
+    /**
+     * How many there are.
+     */
+    size_t header_count;
+    /**
+     * Bytes of the body; 0: it has none; -1: it comes in chunks.
+     */
+    int64_t content_length;
+    /**
+     * Of the version: 0 or 1.
+     */
+    int minor;
+    /**
+     * GT_HTTP_*
+     */
+    uint32_t flags;
+} gt_http_request_t;
 
 /**
  * What the handshake agreed on, and the limits of this side.
@@ -3969,6 +4161,213 @@ int gt_serve_until(int listener,
  * Returns 0, or -ESRCH: there are none. Does not switch.
  */
 int gt_serve_stop(int listener);
+
+/**
+ * Makes the server's end of an HTTP connection on a stream socket that is connected; an owned one costs fewer system calls. TCP_NODELAY
+ * is set. The descriptor stays the caller's: close it after gt_http_free(). `limits` may be NULL.
+ *
+ * A server calls gt_http_next() and answers, by gt_http_respond() or by gt_http_start(), until gt_http_next() returns something
+ * else than 1. Calls with a connection end at the times of its limits and of deadline scopes; they have no twins with a deadline.
+ *
+ * Returns the connection; NULL with errno set: EBADF, ENOTSOCK, EINVAL (limits is too small, or a limit is negative or out of
+ * range), E2BIG (the struct is larger than this library knows and its tail is not zero), ENOMEM. Does not switch.
+ */
+struct gt_http_conn_t *gt_http_new(int fd,
+                                   const struct gt_http_limits_t *limits);
+
+/**
+ * As gt_http_new(), on functions that read and write. A write may take less than it is given.
+ *
+ * Returns the connection; NULL with errno set: EINVAL (io is NULL or too small, or a function is NULL; limits as above), E2BIG, ENOMEM.
+ * Does not switch.
+ */
+struct gt_http_conn_t *gt_http_new_io(const struct gt_http_io_t *io,
+                                      const struct gt_http_limits_t *limits);
+
+/**
+ * Waits for the next request, letting other tasks run. The request before must have been answered; what is left of its body is passed
+ * over, or if that is much, the connection ends. The caller sets `request->size`; a smaller struct gets the first members, a larger
+ * one zeroes at the end.
+ *
+ * Returns 1: a request. 0: there will be none: the other end has ended, or was idle for too long, or the answer before said that the
+ * connection closes. An answer that the other end may not have read yet is safe then: close the descriptor. Or
+ *   -EBADMSG    the request was bad, and was answered so; gt_http_status() says how. Close the descriptor
+ *   -EMSGSIZE   a limit on sizes was reached: likewise
+ *   -ETIMEDOUT  the head did not come in time: likewise; or a deadline scope expired, then gt_http_status() is 0
+ *   -ECONNRESET the other end has gone away within a request
+ *   -EINVAL     no connection; request is NULL or its size too small; the request before has no answer yet; the connection has
+ *               left HTTP
+ *   -EBUSY      another task uses the connection
+ * Also -ECANCELED, -EINTR (ask again after both, and after -ETIMEDOUT of a scope), -ENOMEM, and what gt_recv() says. May switch.
+ */
+int gt_http_next(struct gt_http_conn_t *conn,
+                 struct gt_http_request_t *request);
+
+/**
+ * Reads up to `len` bytes of the request's body, letting other tasks run until there are some. Sends 100 (Continue) if the other end
+ * waits for it and no answer has begun.
+ *
+ * Returns the number of bytes, 0 at the end of the body, or
+ *   -EBADMSG    the body is not what it says it is. Answer with the status of gt_http_status(); the connection ends then
+ *   -EMSGSIZE   it is too large: likewise
+ *   -ETIMEDOUT  nothing came for too long: likewise; or a deadline scope expired, then gt_http_status() is 0
+ *   -ECONNRESET the other end has gone away
+ *   -EINVAL     no connection, or no request; buf is NULL and len is not 0
+ *   -EBUSY      another task uses the connection
+ * Also -ECANCELED, -EINTR, -ENOMEM, and what gt_recv() says. May switch.
+ */
+ssize_t gt_http_read(struct gt_http_conn_t *conn,
+                     void *buf,
+                     size_t len);
+
+/**
+ * Answers the request as a whole, in one write, letting other tasks run while there is no room. `reason` may be NULL: the usual one.
+ * Date, Server, Content-Length and Connection are added where `headers` does not have them. What an answer to HEAD would have as a body is
+ * given all the same, and not sent; nor is one with 204 and 304. "Connection: close" in the headers ends the connection.
+ *
+ * Returns 0, or
+ *   -EINVAL     no connection; no request, or it has an answer; a status below 200 or above 999; headers is NULL and count is
+ *               not 0; a name that is no token; a value or reason with CR, LF, NUL or another control character; a
+ *               Content-Length that is not len, or with 204, or twice; a Transfer-Encoding other than chunked; 2xx to
+ *               CONNECT (see gt_http_upgrade); body is NULL and len is not 0
+ *   -EPIPE, -ECONNRESET  the other end has gone away
+ *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
+ *   -EBUSY      another task uses the connection
+ *   -ENOMEM     nothing was sent: try again, with less
+ * Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and what gt_send() says. After -EINVAL nothing has happened. May
+ * switch.
+ */
+int gt_http_respond(struct gt_http_conn_t *conn,
+                    int status,
+                    const char *reason,
+                    const struct gt_http_header_t *headers,
+                    size_t count,
+                    const void *body,
+                    size_t len);
+
+/**
+ * Begins an answer whose body comes in pieces, by gt_http_write() and gt_http_sendfile(), until gt_http_finish(). Without a
+ * Content-Length in `headers` it goes in chunks, to HTTP/1.0 until the connection's end. The head is held back until the first
+ * piece; a write of 0 bytes sends it alone. Otherwise as gt_http_respond().
+ *
+ * Returns 0, or
+ *   -EINVAL  as of gt_http_respond()
+ *   -EBUSY   another task uses the connection
+ *   -ENOMEM  nothing has happened
+ * Does not switch.
+ */
+int gt_http_start(struct gt_http_conn_t *conn,
+                  int status,
+                  const char *reason,
+                  const struct gt_http_header_t *headers,
+                  size_t count);
+
+/**
+ * Sends the next bytes of an answer that gt_http_start() began, all of them, letting other tasks run while there is no room.
+ *
+ * Returns len, or
+ *   -EMSGSIZE   these would be more bytes than Content-Length says; none was sent
+ *   -EINVAL     no connection; no answer has been started; buf is NULL and len is not 0
+ *   -EPIPE, -ECONNRESET  the other end has gone away
+ *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
+ *   -EBUSY      another task uses the connection
+ * Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and what gt_send() says. May switch.
+ */
+ssize_t gt_http_write(struct gt_http_conn_t *conn,
+                      const void *buf,
+                      size_t len);
+
+/**
+ * Sends `count` bytes of a regular file from `offset` on as the next bytes of an answer that gt_http_start() began, without a copy through
+ * the program where that is possible (see gt_sendfile). The file's own position does not matter, and stays.
+ *
+ * Returns the number of bytes, which is less than count only at the end of the file, or
+ *   -EMSGSIZE   these would be more bytes than Content-Length says; none was sent
+ *   -EINVAL     no connection; no answer has been started; in is no regular file; offset is negative
+ *   -EBADF      in is not open, or not open for reading
+ *   -EPIPE, -ECONNRESET  the other end has gone away
+ *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
+ *   -EBUSY      another task uses the connection
+ * Also -ECANCELED, -EINTR, -EIO (the file became shorter meanwhile), -ENOMEM, and what gt_sendfile() says; the connection is over once
+ * bytes were sent. May switch.
+ */
+ssize_t gt_http_sendfile(struct gt_http_conn_t *conn,
+                         int in,
+                         int64_t offset,
+                         size_t count);
+
+/**
+ * Ends an answer that gt_http_start() began.
+ *
+ * Returns 0, or
+ *   -EMSGSIZE   fewer bytes were sent than Content-Length says: the answer is given up, as by gt_http_abort()
+ *   -EINVAL     no connection; no answer has been started
+ *   -EPIPE, -ECONNRESET  the other end has gone away
+ *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
+ *   -EBUSY      another task uses the connection
+ * Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and what gt_send() says. May switch.
+ */
+int gt_http_finish(struct gt_http_conn_t *conn);
+
+/**
+ * Leaves HTTP: answers with 101 and `headers`, or with 2xx to CONNECT; with status 0 nothing is sent, and the program writes the answer
+ * itself. "Connection: Upgrade" is added to 101. From now on the program reads and writes on the descriptor. What had been received
+ * behind the request already is at `*early`, until gt_http_free().
+ *
+ * Returns 0, or
+ *   -EINVAL     no connection; no request, or its answer has begun, or it has a body that was not read; another status;
+ *               headers as for gt_http_respond(); early or early_len is NULL
+ *   -EPIPE, -ECONNRESET  the other end has gone away
+ *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
+ *   -EBUSY      another task uses the connection
+ *   -ENOMEM     nothing was sent
+ * Also -ECANCELED, -EINTR, and what gt_send() says. May switch.
+ */
+int gt_http_upgrade(struct gt_http_conn_t *conn,
+                    int status,
+                    const struct gt_http_header_t *headers,
+                    size_t count,
+                    const void **early,
+                    size_t *early_len);
+
+/**
+ * Gives an answer up that cannot be finished; nothing more is sent. When the descriptor is closed, the other end sees that something is
+ * missing: there is no last chunk, fewer bytes than were announced, or else the connection is reset.
+ *
+ * Returns 0, or -EINVAL (no connection), -EBUSY (another task uses it). Does not switch.
+ */
+int gt_http_abort(struct gt_http_conn_t *conn);
+
+/**
+ * The status of the present answer, or the one that a request was refused with, or that is to be given after an error of
+ * gt_http_read(); 0: none. Negative: -EINVAL (no connection), -EBUSY (another task uses it). Does not switch.
+ */
+int gt_http_status(const struct gt_http_conn_t *conn);
+
+/**
+ * How many bytes of the present answer's body were sent, for a log. Negative: -EINVAL (no connection), -EBUSY (another task uses it).
+ * Does not switch.
+ */
+int64_t gt_http_sent(const struct gt_http_conn_t *conn);
+
+/**
+ * Whether the present answer may have begun to go out. Returns 1 or 0; -EINVAL (no connection), -EBUSY (another task uses it). Does not
+ * switch.
+ */
+int gt_http_has_begun(const struct gt_http_conn_t *conn);
+
+/**
+ * Whether another request may follow, as it stands. Returns 1 or 0; -EINVAL (no connection), -EBUSY (another task uses it). Does not
+ * switch.
+ */
+int gt_http_keeps_alive(const struct gt_http_conn_t *conn);
+
+/**
+ * Frees a connection; NULL is fine. Its descriptor stays open.
+ *
+ * Returns 0, or -EINVAL (no connection: freed already), -EBUSY (another task uses it; nothing was freed). Does not switch.
+ */
+int gt_http_free(struct gt_http_conn_t *conn);
 
 /**
  * Makes one side of a WebSocket; `opts` NULL: a server's without compression, messages of at most 1 MiB.

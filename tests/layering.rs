@@ -23,6 +23,8 @@ const MAY: &[(&str, &[&str])] = &[
     ("select", &["error", "sys", "sched", "home", "io", "sync", "fleet"]),
     ("process", &["error", "sys", "wait", "sched", "home", "slots", "reactor", "io", "offload", "sync"]),
     ("websocket", &["error", "sys"]),
+    // It moves bytes as a program outside could: by what of io and offload has a gt_ name.
+    ("http", &["error", "sys", "sched", "io", "offload"]),
     ("debug", &["error", "sys", "wait", "context", "config", "timers", "sched", "home", "slots", "reactor", "sync"]),
     (
         "ffi",
@@ -40,6 +42,7 @@ const MAY: &[(&str, &[&str])] = &[
             "structure",
             "fleet",
             "process",
+            "http",
             "debug",
             "websocket",
             "host",

@@ -19,6 +19,7 @@ pub mod file;
 pub mod generator;
 pub mod guard;
 pub mod hooks;
+pub mod http;
 pub mod inspect;
 pub mod io;
 pub mod local;

@@ -49,6 +49,8 @@ pub enum Kind {
     Listing,
     /// `gt_ws_t`
     WebSocket,
+    /// `gt_http_conn_t`
+    Http,
 }
 
 /// How many objects of a size stay free before the oldest is used again.

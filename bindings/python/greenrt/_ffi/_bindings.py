@@ -43,6 +43,9 @@ GT_FDS_MAX = 253
 GT_LISTEN_REUSEPORT = 1
 GT_LISTEN_V6ONLY = 2
 GT_SERVE_DRAIN = 1
+GT_HTTP_KEEP_ALIVE = 1
+GT_HTTP_EXPECT = 2
+GT_HTTP_UPGRADE = 4
 GT_WS_TEXT = 1
 GT_WS_BINARY = 2
 GT_WS_CLOSE = 8
@@ -209,6 +212,60 @@ class gt_serve_opts_t(ctypes.Structure):
         ("name", ctypes.c_char_p),
         ("flags", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
+    ]
+
+
+class gt_http_limits_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("max_line", ctypes.c_size_t),
+        ("max_headers", ctypes.c_size_t),
+        ("max_header_bytes", ctypes.c_size_t),
+        ("max_body", ctypes.c_uint64),
+        ("first_byte", ctypes.c_int64),
+        ("idle", ctypes.c_int64),
+        ("head", ctypes.c_int64),
+        ("body", ctypes.c_int64),
+        ("write", ctypes.c_int64),
+    ]
+
+
+class gt_http_io_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("read", ctypes.c_void_p),
+        ("write", ctypes.c_void_p),
+        ("ctx", ctypes.c_void_p),
+    ]
+
+
+class gt_http_header_t(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("name_len", ctypes.c_size_t),
+        ("value", ctypes.c_char_p),
+        ("value_len", ctypes.c_size_t),
+    ]
+
+
+class gt_http_request_t(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("method", ctypes.c_char_p),
+        ("method_len", ctypes.c_size_t),
+        ("target", ctypes.c_char_p),
+        ("target_len", ctypes.c_size_t),
+        ("path", ctypes.c_char_p),
+        ("path_len", ctypes.c_size_t),
+        ("query", ctypes.c_char_p),
+        ("query_len", ctypes.c_size_t),
+        ("host", ctypes.c_char_p),
+        ("host_len", ctypes.c_size_t),
+        ("headers", ctypes.POINTER(gt_http_header_t)),
+        ("header_count", ctypes.c_size_t),
+        ("content_length", ctypes.c_int64),
+        ("minor", ctypes.c_int),
+        ("flags", ctypes.c_uint32),
     ]
 
 
@@ -576,6 +633,22 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_serve": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_serve_opts_t)]),
     "gt_serve_until": (ctypes.c_int, [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(gt_serve_opts_t), ctypes.c_int64]),
     "gt_serve_stop": (ctypes.c_int, [ctypes.c_int]),
+    "gt_http_new": (ctypes.c_void_p, [ctypes.c_int, ctypes.POINTER(gt_http_limits_t)]),
+    "gt_http_new_io": (ctypes.c_void_p, [ctypes.POINTER(gt_http_io_t), ctypes.POINTER(gt_http_limits_t)]),
+    "gt_http_next": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(gt_http_request_t)]),
+    "gt_http_read": (ctypes.c_ssize_t, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]),
+    "gt_http_respond": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(gt_http_header_t), ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t]),
+    "gt_http_start": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(gt_http_header_t), ctypes.c_size_t]),
+    "gt_http_write": (ctypes.c_ssize_t, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]),
+    "gt_http_sendfile": (ctypes.c_ssize_t, [ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_size_t]),
+    "gt_http_finish": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_http_upgrade": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(gt_http_header_t), ctypes.c_size_t, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_size_t)]),
+    "gt_http_abort": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_http_status": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_http_sent": (ctypes.c_int64, [ctypes.c_void_p]),
+    "gt_http_has_begun": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_http_keeps_alive": (ctypes.c_int, [ctypes.c_void_p]),
+    "gt_http_free": (ctypes.c_int, [ctypes.c_void_p]),
     "gt_ws_new": (ctypes.c_void_p, [ctypes.POINTER(gt_ws_opts_t)]),
     "gt_ws_free": (ctypes.c_int, [ctypes.c_void_p]),
     "gt_ws_feed": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]),
