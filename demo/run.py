@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
-"""`make demo`: builds the library, a chat server in C and a Python environment, starts the chat and an unmodified
-ThreadingHTTPServer program on greenrt, and drives both with hundreds of real clients from other processes.
+"""`make demo`: a chat and a live dashboard on Flask-SocketIO, fed by a thousand devices, on greenrt.
 
-It ends by itself after DEMO_SECONDS (20) of driving and prints a table of what happened. Exit status 0 means that
-nothing was lost. DEMO_CLIENTS (400) is the number of clients of each server. Needs cargo, a C compiler and Python 3.9
-or later; no root.
+It builds the library, makes a Python environment in build/demo (Flask, Flask-SocketIO and websocket-client from PyPI), starts
+app.py, which is a program for eventlet, and fleet.py, whose devices have a WebSocket each, and says where to look.
+
+    DEMO_SECONDS   serve for so long, with people who chat too, and print a table; exit status 0 means that nothing was lost.
+                   Without it the demo runs until it is interrupted.
+    DEMO_DEVICES   1000       DEMO_PORT   5000, or a free one       DEMO_HOST   127.0.0.1; 0.0.0.0 shows it to your phone
+    DEMO_PEOPLE    20, in a measured run
+
+Needs cargo, a C compiler, Python 3.9 or later and PyPI; no root, no other service.
 """
 
 from __future__ import annotations
@@ -12,7 +17,10 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import resource
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,54 +28,77 @@ import time
 from typing import IO, Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+HERE = ROOT / "demo"
 OUT = ROOT / "build" / "demo"
-LIBRARIES = ROOT / "build" / "lib"
 PYTHON = OUT / "venv" / "bin" / "python"
-# A driver that says nothing for this long, beyond its planned end, is stuck.
-GRACE = 45.0
+# What comes from PyPI: name there, name to import.
+PACKAGES = {"flask": "flask", "flask-socketio": "flask_socketio", "websocket-client": "websocket"}
+# The fleet ends by itself; one that says nothing for this long is stuck.
+GRACE = 60.0
+# Descriptors beside those of the devices.
+SPARE = 200
 
 
 class Failed(Exception):
     """The demo cannot go on; the text says why."""
 
 
-def build(what: str, command: list[str], **extra: str) -> None:
+def call(what: str, command: list[str], **extra: str) -> subprocess.CompletedProcess[str]:
     print(f"  {what} ...", flush=True)
     if shutil.which(command[0]) is None:
         raise Failed(f"{what}: {command[0]} is not installed")
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **extra}, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **extra}, capture_output=True, text=True)
+
+
+def build(what: str, command: list[str], **extra: str) -> None:
+    done = call(what, command, **extra)
     if done.returncode != 0:
         raise Failed(f"{what}: `{' '.join(command)}` failed\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
-def build_all() -> None:
+def set_up() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     build("building the library", ["make", "build/lib/libgreenrt.so"])
-    build(
-        "building the chat server",
-        [
-            os.environ.get("CC", "cc"),
-            "-O2",
-            "-I",
-            "include",
-            "examples/c/chat.c",
-            "-o",
-            str(OUT / "chat"),
-            "-L",
-            str(LIBRARIES),
-            f"-Wl,-rpath,{LIBRARIES}",
-            "-lgreenrt",
-            "-lpthread",
-        ],
-    )
     if not PYTHON.exists():
-        build("making a virtual environment", [sys.executable, "-m", "venv", str(OUT / "venv")])
+        build("making a Python environment", [sys.executable, "-m", "venv", str(OUT / "venv")])
+    pip = [str(PYTHON), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    probe = subprocess.run([str(PYTHON), "-c", f"import {', '.join(PACKAGES.values())}"], capture_output=True)
+    if probe.returncode != 0:
+        done = call(f"getting {', '.join(PACKAGES)} from PyPI", [*pip, "--retries", "1", *PACKAGES])
+        if done.returncode != 0:
+            last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
+            raise Failed(f"cannot get {', '.join(PACKAGES)}: is PyPI reachable? pip says: {' '.join(last)}")
     build(
-        "installing the Python package into it",
-        [str(PYTHON), "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", "./bindings/python"],
+        "installing greenrt into it",
+        [*pip, "--force-reinstall", "--no-deps", "./bindings/python"],
         CARGO_TARGET_DIR=str(ROOT / "target"),
-        PIP_DISABLE_PIP_VERSION_CHECK="1",
     )
+
+
+def allow_descriptors(devices: int) -> int:
+    """As many descriptors as devices need, in us and in what we start; fewer devices where that is not allowed."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < devices + SPARE:
+        print(f"  this process may open {hard} descriptors: {hard - SPARE} devices, not {devices}")
+        return max(1, hard - SPARE)
+    return devices
+
+
+def port_for(host: str, measured: bool) -> int:
+    """The port that was asked for; else 5000, or a free one when that is taken or nobody looks."""
+    wanted = os.environ.get("DEMO_PORT")
+    for port in [int(wanted)] if wanted else [0] if measured else [5000, 0]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if wanted:
+                    raise Failed(f"DEMO_PORT={port}: {error.strerror}") from None
+                continue
+            return int(probe.getsockname()[1])
+    raise Failed(f"no free port on {host}")
 
 
 def output_of(process: subprocess.Popen[str]) -> IO[str]:
@@ -75,67 +106,23 @@ def output_of(process: subprocess.Popen[str]) -> IO[str]:
     return process.stdout
 
 
-class Show:
-    """One server and the driver of its clients."""
+class Process:
+    """The server or the fleet: its output line by line, and what it said on stderr in a file."""
 
-    def __init__(self, title: str, server: list[str], driver: str):
-        self.title = title
-        self.command = server
-        self.driver_file = driver
-        self.server: subprocess.Popen[str] | None = None
-        self.driver: subprocess.Popen[str] | None = None
-        self.state: dict[str, Any] = {"connections": 0, "messages": 0, "lost": 0}
-        self.errors = (OUT / f"{title}.log").open("w+")
-
-    def start(self, clients: int, seconds: float) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "GREENRT"))}
-        self.server = subprocess.Popen(
-            self.command,
-            cwd=OUT,
-            env=environment,
+    def __init__(self, name: str, command: list[str], **extra: str):
+        self.name = name
+        self.errors = (OUT / f"{name}.log").open("w+")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "GREENRT"))}
+        # In a group of its own: Ctrl-C is for this process, which ends the others in order.
+        self.process = subprocess.Popen(
+            command,
+            env={**clean, **extra},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.errors,
             text=True,
+            start_new_session=True,
         )
-        words = output_of(self.server).readline().split()
-        if len(words) != 2 or words[0] != "port":
-            raise Failed(f"{self.title}: the server did not say its port\n{self.log()}")
-        # What else the server prints is read and dropped: a full pipe would stop it.
-        threading.Thread(target=output_of(self.server).read, daemon=True).start()
-        self.driver = subprocess.Popen(
-            [
-                sys.executable,
-                str(ROOT / "demo" / self.driver_file),
-                words[1],
-                str(self.server.pid),
-                str(clients),
-                str(seconds),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-        )
-        threading.Thread(target=self._read, args=[output_of(self.driver)], daemon=True).start()
-
-    def _read(self, reports: IO[str]) -> None:
-        for line in reports:
-            self.state = json.loads(line)
-
-    def running(self) -> bool:
-        return self.driver is not None and self.driver.poll() is None
-
-    def faults(self) -> list[str]:
-        """Everything that went wrong, in words; an empty list means that nothing was lost."""
-        found = list(self.state.get("complaints", []))
-        if not self.state.get("final"):
-            found.append(f"its clients did not finish\n{self.log()}")
-        elif self.state["lost"] or not self.state["messages"]:
-            found.append(f"lost {self.state['lost']} of {self.state['messages'] + self.state['lost']}")
-        if self.server is not None and self.server.poll() is not None:
-            found.append(f"the server ended by itself with status {self.server.returncode}\n{self.log()}")
-        return found
 
     def log(self) -> str:
         self.errors.flush()
@@ -143,101 +130,163 @@ class Show:
         return self.errors.read()[-2000:]
 
     def stop(self) -> None:
-        for process in (self.driver, self.server):
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
 
 
-def progress(shows: list[Show], start: float, seconds: float) -> str:
-    parts = []
-    for show in shows:
-        state = show.state
-        parts.append(
-            f"{show.title}: {state['connections']} connections, {state['messages']:,} messages, {state['lost']} lost"
-        )
-    return f"{min(time.monotonic() - start, seconds):4.0f} of {seconds:.0f} s  " + " | ".join(parts)
+class Server(Process):
+    def __init__(self, host: str, port: int, devices: int):
+        command = [str(PYTHON), "-m", "greenrt", "--eventlet", str(HERE / "app.py"), str(port), host]
+        super().__init__("server", command, DEMO_DEVICES=str(devices))
+        address = "127.0.0.1" if host == "0.0.0.0" else host
+        for _ in range(400):
+            if self.process.poll() is not None:
+                raise Failed(f"the server ended with status {self.process.returncode}\n{self.log()}")
+            try:
+                socket.create_connection((address, port), timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        else:
+            raise Failed(f"the server does not listen\n{self.log()}")
+        # What it prints is read and dropped: a full pipe would stop it.
+        threading.Thread(target=output_of(self.process).read, daemon=True).start()
+        self.threads = 0
+        self.at_start = self.look()
+
+    def look(self) -> int:
+        """Its resident and page-table bytes; remembers the most OS threads ever seen."""
+        try:
+            with open(f"/proc/{self.process.pid}/status", encoding="ascii", errors="replace") as status:
+                found = dict(line.split(":", 1) for line in status)
+            self.threads = max(self.threads, int(found["Threads"]))
+            return sum(int(found[name].split()[0]) * 1024 for name in ("VmRSS", "VmPTE"))
+        except (OSError, KeyError):
+            return 0
 
 
-def draw(line: str, live: bool) -> None:
-    """On a terminal the line is written over itself; in a log each one is a line of its own."""
-    if live:
-        print(f"\r{line}\033[K", end="", flush=True)
-    else:
-        print(line, flush=True)
+class Fleet(Process):
+    def __init__(self, host: str, port: int, devices: int, people: int, seconds: float):
+        numbers = [str(port), str(devices), str(people), str(seconds)]
+        super().__init__("fleet", [str(PYTHON), "-m", "greenrt", str(HERE / "fleet.py"), host, *numbers])
+        self.state: dict[str, Any] = {"connected": 0, "people": 0, "messages": 0, "heard": 0, "lost": 0, "breaks": 0}
+        self.spoke = time.monotonic()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in output_of(self.process):
+            self.spoke = time.monotonic()
+            self.state = json.loads(line)
 
 
-def watch(shows: list[Show], seconds: float) -> None:
-    """The progress line, until all drivers have ended."""
+def progress(fleet: Fleet, server: Server, start: float) -> str:
+    state = fleet.state
+    words = [f"{time.monotonic() - start:5.0f} s", f"{state['connected']:,} devices", f"{state['messages']:,} readings"]
+    if state["people"]:
+        words.append(f"{state['heard']:,} chat messages heard")
+    if state["breaks"]:
+        words.append(f"{state['breaks']:,} reconnects")
+    words += [f"{state['lost']} lost", f"server {server.look() / 2**20:.0f} MiB, {server.threads} OS thread(s)"]
+    return "  ".join(words)
+
+
+def watch(fleet: Fleet, server: Server) -> int:
+    """The progress line, until the fleet has ended, or something stands still, or Ctrl-C; the most memory seen."""
     live = sys.stdout.isatty()
-    start = time.monotonic()
-    shown = -10.0
-    while any(show.running() for show in shows):
+    start, shown, most = time.monotonic(), -10.0, 0
+    while fleet.process.poll() is None and server.process.poll() is None:
         now = time.monotonic() - start
-        if now > seconds + GRACE:
-            return
+        if time.monotonic() - fleet.spoke > GRACE:
+            break
+        most = max(most, server.look())
         if live or now - shown >= 2:
             shown = now
-            draw(progress(shows, start, seconds), live)
+            line = progress(fleet, server, start)
+            print(f"\r{line}\033[K" if live else line, end="" if live else "\n", flush=True)
         time.sleep(0.25)
-    time.sleep(0.1)
-    draw(progress(shows, start, seconds), live)
     if live:
         print()
+    time.sleep(0.2)
+    return most
 
 
-def table(shows: list[Show]) -> None:
+def faults(fleet: Fleet, server: Server, measured: bool) -> list[str]:
+    """Everything that went wrong, in words; an empty list means that nothing was lost."""
+    found = []
+    if server.process.poll() is not None:
+        found.append(f"the server ended by itself with status {server.process.returncode}\n{server.log()}")
+    if measured and not fleet.state.get("final"):
+        return [*found, f"the fleet did not finish\n{fleet.log()}"]
+    found += fleet.state.get("complaints", [])
+    if fleet.state["lost"]:
+        found.append(f"lost {fleet.state['lost']:,}")
+    if measured and fleet.state["breaks"]:
+        found.append(f"{fleet.state['breaks']:,} connections broke")
+    if measured and not (fleet.state["messages"] and fleet.state["heard"]):
+        found.append("nothing was said")
+    return found
+
+
+def table(fleet: Fleet, server: Server, most: int) -> None:
+    state = fleet.state
+    connections = state["connected"] + state["people"]
+    each = max(0, most - server.at_start) / max(1, connections)
     print()
-    heads = f"{'lost':>6}{'p50 ms':>9}{'p99 ms':>9}{'bytes/conn':>12}{'OS threads':>12}"
-    print(f"{'':<22}{'connections':>12}{'messages':>12}{heads}")
-    for show in shows:
-        state = show.state
-        if not state.get("final"):
-            print(f"{show.title:<22}{'did not finish':>24}")
-            continue
-        print(
-            f"{show.title:<22}{state['connections']:>12,}{state['messages']:>12,}{state['lost']:>6}{state['p50']:>9.1f}"
-            f"{state['p99']:>9.1f}{state['memory_each']:>12,.0f}{state['threads']:>12}"
-        )
-    print()
+    print(f"{'':<34}{'connections':>12}{'messages':>12}{'lost':>7}{'p50 ms':>9}{'p99 ms':>9}")
     print(
-        "A message is one delivery to one chat client, or one HTTP answer. Times are as the clients saw them; servers"
+        f"{'readings, acknowledged':<34}{state['connected']:>12,}{state['messages']:>12,}{state['lost']:>7}"
+        f"{state.get('p50', 0):>9.1f}{state.get('p99', 0):>9.1f}"
     )
-    print("and clients share this machine.")
+    if state["people"]:
+        print(f"{'chat, said to each of them':<34}{state['people']:>12,}{state['heard']:>12,}")
+        print(f"{'figures, twice a second to each':<34}{state['people']:>12,}{state['ticks']:>12,}")
+    print(f"\nThe server: {server.threads} OS thread(s), {most / 2**20:.0f} MiB, {each:,.0f} bytes more for each connection.")
 
 
 def main() -> int:
-    seconds = float(os.environ.get("DEMO_SECONDS", "20"))
-    clients = int(os.environ.get("DEMO_CLIENTS", "400"))
+    seconds = float(os.environ.get("DEMO_SECONDS", "0"))
+    host = os.environ.get("DEMO_HOST", "127.0.0.1")
+    people = int(os.environ.get("DEMO_PEOPLE", "20")) if seconds else 0
+    processes: list[Process] = []
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print("Getting ready:", flush=True)
-    OUT.mkdir(parents=True, exist_ok=True)
-    threaded_http = ROOT / "examples" / "python" / "threaded_http.py"
-    shows = [
-        Show("C chat", [str(OUT / "chat"), "0"], "chat_clients.py"),
-        Show(
-            "ThreadingHTTPServer",
-            [str(PYTHON), "-m", "greenrt", str(threaded_http), "0"],
-            "http_clients.py",
-        ),
-    ]
     try:
-        build_all()
-        print(f"Driving both with {clients} clients each for {seconds:.0f} s:", flush=True)
-        for show in shows:
-            show.start(clients, seconds)
-        watch(shows, seconds)
-        faults = [(show.title, fault) for show in shows for fault in show.faults()]
-        table(shows)
+        devices = allow_descriptors(int(os.environ.get("DEMO_DEVICES", "1000")))
+        set_up()
+        port = port_for(host, seconds > 0)
+        server = Server(host, port, devices)
+        processes.append(server)
+        shown = socket.gethostname() if host == "0.0.0.0" else host
+        print(f"\nOpen  http://{shown}:{port}/\n", flush=True)
+        print(f"{devices:,} devices connect. " + (f"{seconds:.0f} s:" if seconds else "Ctrl-C ends it."), flush=True)
+        target = "127.0.0.1" if host == "0.0.0.0" else host
+        fleet = Fleet(target, port, devices, people, seconds)
+        processes.insert(0, fleet)
+        most = 0
+        try:
+            most = watch(fleet, server)
+        except KeyboardInterrupt:
+            most = server.look()
+            print()
+        wrong = faults(fleet, server, seconds > 0)
+        table(fleet, server, most)
     except Failed as failure:
         print(f"demo: {failure}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     finally:
-        for show in shows:
-            show.stop()
-    for title, fault in faults:
-        print(f"demo: {title}: {fault}", file=sys.stderr)
-    print("Nothing was lost." if not faults else "Something was lost.")
-    return 1 if faults else 0
+        for process in processes:
+            process.stop()
+    for fault in wrong:
+        print(f"demo: {fault}", file=sys.stderr)
+    print("Nothing was lost." if not wrong else "Something was lost.")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

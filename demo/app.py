@@ -1,0 +1,144 @@
+"""The seed program of `make demo`: a chat and a live dashboard on Flask-SocketIO, fed by a fleet of devices.
+
+    python -m greenrt --eventlet demo/app.py [PORT [HOST]]
+
+It is a program for eventlet as its documentation has them; nothing in it knows greenrt. Browsers are in the namespace
+`/`, devices in `/devices`. It prints `port N` when it listens, and serves until it is terminated.
+"""
+
+import eventlet
+
+eventlet.monkey_patch()
+
+import collections  # noqa: E402
+import os  # noqa: E402
+import socket  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
+
+from flask import Flask, render_template, request  # noqa: E402
+from flask_socketio import SocketIO, emit  # noqa: E402
+from fleet_state import COLDEST, HOT, HOTTEST, SITES, Fleet  # noqa: E402
+
+DEVICES = int(os.environ.get("DEMO_DEVICES", "1000"))
+TICK = 0.5
+# The rate is over so many ticks.
+RATE_OVER = 6
+REMEMBERED = int(60 / TICK)
+LONGEST_TEXT, LONGEST_NAME = 500, 24
+
+app = Flask(__name__)
+socketio = SocketIO(app)
+fleet = Fleet(DEVICES)
+people: "dict[str, str]" = {}
+talk: "collections.deque[dict]" = collections.deque(maxlen=100)
+ticks: "collections.deque[dict]" = collections.deque(maxlen=REMEMBERED)
+spoken = 0
+
+
+@app.route("/")
+def page():
+    return render_template("index.html", hot=HOT, coldest=COLDEST, hottest=HOTTEST, sites=SITES, devices=DEVICES)
+
+
+# ---- devices
+
+
+@socketio.on("connect", namespace="/devices")
+def device_connects(auth):
+    return fleet.admit(request.sid, int(auth["device"]))
+
+
+@socketio.on("reading", namespace="/devices")
+def reading(number, temperature):
+    alert = fleet.note(request.sid, float(temperature))
+    if alert is not None:
+        socketio.emit("alert", alert)
+    return number
+
+
+@socketio.on("disconnect", namespace="/devices")
+def device_leaves(*_reason):
+    fleet.leave(request.sid)
+
+
+# ---- people
+
+
+@socketio.on("join")
+def join(name):
+    """Answers with all that a page needs to begin: also one that comes back after a loss."""
+    people[request.sid] = str(name).strip()[:LONGEST_NAME] or "somebody"
+    emit("people", len(people), broadcast=True)
+    return {
+        "name": people[request.sid],
+        "talk": list(talk),
+        "ticks": list(ticks),
+        "alerts": list(fleet.alerts),
+        "people": len(people),
+    }
+
+
+@socketio.on("say")
+def say(message_id, text):
+    """A page that did not hear the answer says it again with the same id: everybody gets it once."""
+    global spoken
+    text = str(text).strip()[:LONGEST_TEXT]
+    if request.sid not in people or not text:
+        return False
+    if all(message["id"] != message_id for message in talk):
+        spoken += 1
+        message = {"id": message_id, "name": people[request.sid], "text": text, "at": time.time()}
+        talk.append(message)
+        emit("said", message, broadcast=True)
+    return True
+
+
+@socketio.on("disconnect")
+def person_leaves(*_reason):
+    if people.pop(request.sid, None) is not None:
+        emit("people", len(people), broadcast=True)
+
+
+# ---- the figures
+
+
+def process_figures():
+    with open("/proc/self/status") as status:
+        found = dict(line.split(":", 1) for line in status)
+    return {"memory": int(found["VmRSS"].split()[0]) * 1024, "threads": int(found["Threads"])}
+
+
+def tick_for_ever():
+    number = 0
+    seen = collections.deque([(time.monotonic(), 0)], maxlen=RATE_OVER)
+    while True:
+        socketio.sleep(TICK)
+        now, count = time.monotonic(), fleet.readings + spoken
+        (then, before), number = seen[0], number + 1
+        seen.append((now, count))
+        tick = {
+            "number": number,
+            "at": time.time(),
+            "rate": round((count - before) / (now - then), 1),
+            "messages": count,
+            **fleet.figures(),
+            **process_figures(),
+        }
+        ticks.append(tick)
+        socketio.emit("tick", tick)
+        socketio.emit("map", bytes(fleet.map))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
+    port = port or free_port()
+    socketio.start_background_task(tick_for_ever)
+    print("port", port, flush=True)
+    socketio.run(app, host=sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1", port=port)

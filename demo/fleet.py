@@ -1,0 +1,254 @@
+"""A fleet of devices, and in a measured run some people who chat: `fleet.py HOST PORT DEVICES PEOPLE SECONDS`.
+
+    python -m greenrt demo/fleet.py 127.0.0.1 5000 1000 0 0        a thousand devices, until it is terminated
+
+A program of threads and sockets: a thread for each device, which has a WebSocket of its own and sends a reading every
+second. Each reading is acknowledged by the server; one that was not is sent again after the device has connected anew.
+Progress goes to stdout as JSON. With SECONDS it ends, says what became of everything, and "lost" counts
+readings without an answer, words that somebody did not hear or heard twice, and ticks that are missing.
+"""
+
+import json
+import math
+import random
+import re
+import resource
+import sys
+import threading
+import time
+
+import websocket
+
+ANSWER_WITHIN = 20.0
+INTERVAL = 1.0
+SAY_EVERY = 1.0
+# Degrees at the sites, as the dashboard has them in order.
+CLIMATES = (9, 28, 19, 16, 21, 14, 24, 31)
+REPORT_EVERY = 0.5
+OURS = re.compile(r"person (\d+) says (\d+)")
+
+
+class Tally:
+    """What all threads count together."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.connected = self.people = 0
+        self.messages = self.heard = self.said = self.ticks = 0
+        self.lost = self.breaks = 0
+        self.complaints = []
+        self.latencies = []
+        self.over = threading.Event()
+
+    def count(self, **changes):
+        with self.lock:
+            for name, change in changes.items():
+                setattr(self, name, getattr(self, name) + change)
+
+    def complain(self, what):
+        with self.lock:
+            self.lost += 1
+            if len(self.complaints) < 5:
+                self.complaints.append(what)
+
+    def progress(self):
+        with self.lock:
+            names = ("connected", "people", "messages", "heard", "said", "ticks", "lost", "breaks")
+            return {name: getattr(self, name) for name in names}
+
+
+class Wire:
+    """A Socket.IO connection over a WebSocket, in one namespace."""
+
+    def __init__(self, host, port, namespace, auth):
+        self.prefix = namespace + "," if namespace != "/" else ""
+        self.socket = websocket.create_connection(
+            f"ws://{host}:{port}/socket.io/?EIO=4&transport=websocket", timeout=ANSWER_WITHIN
+        )
+        self.expect("0")
+        self.socket.send(f"40{self.prefix}{json.dumps(auth)}")
+        self.expect("40" + self.prefix)
+
+    def expect(self, beginning):
+        text = self.next()
+        if not text.startswith(beginning):
+            raise websocket.WebSocketException(f"expected {beginning}, got {text[:80]}")
+        return text
+
+    def next(self):
+        """The next packet that is for us: pings are answered, bytes (the map) are passed over."""
+        while True:
+            text = self.socket.recv()
+            if text == "2":
+                self.socket.send("3")
+            elif text in ("", "1"):
+                raise websocket.WebSocketException("the server hung up")
+            elif isinstance(text, str) and text != "6":
+                return text
+
+    def emit(self, number, *values):
+        self.socket.send(f"42{self.prefix}{number}{json.dumps(values)}")
+
+    def answered(self, number):
+        self.expect(f"43{self.prefix}{number}[")
+
+
+def device(tally, host, port, number, devices, first):
+    """One device: a temperature that swings through the day, and now and then a fault that makes it hot."""
+    pause = 0.2
+    sent = 0
+    chance = random.Random(number)
+    middle = CLIMATES[number * len(CLIMATES) // devices] + chance.gauss(0, 1.5)
+    swing, phase = chance.uniform(1, 4), chance.gauss(math.tau * number / devices, 0.5)
+    heat = 0.0
+    tally.over.wait(first)
+    while not tally.over.is_set():
+        wire = None
+        try:
+            wire = Wire(host, port, "/devices", {"device": number})
+            tally.count(connected=1)
+            pause = 0.2
+            due = time.monotonic() + chance.uniform(0, INTERVAL)
+            while not tally.over.wait(max(0.0, due - time.monotonic())):
+                heat = 32.0 if chance.random() < 0.0002 else heat * 0.9
+                now = time.monotonic()
+                temperature = middle + swing * math.sin(now / 20 + phase) + chance.gauss(0, 0.3) + heat
+                wire.emit(sent, "reading", sent, round(temperature, 2))
+                wire.answered(sent)
+                tally.count(messages=1)
+                tally.latencies.append(time.monotonic() - now)
+                sent += 1
+                due = max(due + INTERVAL, time.monotonic())
+        except (OSError, websocket.WebSocketException) as error:
+            tally.count(breaks=1, connected=-1 if wire is not None else 0)
+            if len(tally.complaints) < 5:
+                tally.complaints.append(f"device {number}, reading {sent}: {type(error).__name__}: {error}")
+            tally.over.wait(pause * chance.uniform(0.5, 1.5))
+            pause = min(5.0, pause * 2)
+        finally:
+            if wire is not None:
+                wire.socket.shutdown()
+
+
+class Person:
+    """Somebody who chats: says something every second, and keeps account of what was heard."""
+
+    def __init__(self, tally, host, port, number):
+        self.tally, self.number = tally, number
+        self.wire = Wire(host, port, "/", {})
+        self.said = self.heard = 0
+        self.last = {}
+        self.tick = None
+        self.asked = {}
+        self.answers = 0
+        self.wire.emit(0, "join", f"person {number}")
+        self.reader = threading.Thread(target=self.listen, daemon=True)
+        self.reader.start()
+
+    def listen(self):
+        try:
+            while True:
+                text = self.wire.next()
+                body = json.loads(text[text.index("["):])
+                if text.startswith("43"):
+                    self.answers += 1
+                elif text.startswith("42"):
+                    self.event(*body)
+        except (OSError, ValueError, websocket.WebSocketException) as error:
+            if not self.tally.over.is_set():
+                self.tally.complain(f"person {self.number}: {type(error).__name__}: {error}")
+
+    def event(self, name, value):
+        if name == "said":
+            match = OURS.fullmatch(value["text"])
+            if match is None:
+                return
+            speaker, count = map(int, match.groups())
+            if count != self.last.get(speaker, 0) + 1:
+                self.tally.complain(f"person {self.number} heard {value['text']!r} after {self.last.get(speaker, 0)}")
+            self.last[speaker] = count
+            self.heard += 1
+            self.tally.count(heard=1)
+        elif name == "tick":
+            if self.tick is not None and value["number"] != self.tick + 1:
+                self.tally.complain(f"person {self.number} saw tick {value['number']} after {self.tick}")
+            self.tick = value["number"]
+            self.tally.count(ticks=1)
+
+    def say(self):
+        self.said += 1
+        self.wire.emit(self.said, "say", f"{self.number}-{self.said}", f"person {self.number} says {self.said}")
+        self.tally.count(said=1)
+
+
+def percentile(sorted_values, part):
+    return 1000 * sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * part))] if sorted_values else 0.0
+
+
+def say(**facts):
+    print(json.dumps(facts), flush=True)
+
+
+def measured(tally, people, seconds):
+    """Everybody talks for so long; afterwards each one must have heard all."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for person in people:
+            person.say()
+        time.sleep(SAY_EVERY)
+        say(**tally.progress())
+    late = time.monotonic() + ANSWER_WITHIN
+    while time.monotonic() < late and any(person.heard < tally.said for person in people):
+        time.sleep(0.05)
+    for person in people:
+        if person.heard != tally.said:
+            tally.lost += abs(tally.said - person.heard)
+            tally.complaints.append(f"person {person.number} heard {person.heard} of {tally.said}")
+        if not person.tick:
+            tally.complain(f"person {person.number} saw no tick")
+
+
+def main():
+    host, port = sys.argv[1], int(sys.argv[2])
+    devices, crowd, seconds = int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    tally = Tally()
+    dial_for = devices / 500
+    threads = [
+        threading.Thread(target=device, args=(tally, host, port, number, devices, dial_for * number / devices), daemon=True)
+        for number in range(devices)
+    ]
+    for thread in threads:
+        thread.start()
+    if not seconds:
+        while True:
+            time.sleep(REPORT_EVERY)
+            say(**tally.progress())
+            del tally.latencies[:-20000]
+    patience = time.monotonic() + 30 + dial_for
+    while tally.connected < devices and time.monotonic() < patience:
+        time.sleep(REPORT_EVERY)
+        say(**tally.progress())
+    if tally.connected < devices:
+        tally.complain(f"{devices - tally.connected} devices could not connect")
+    people = [Person(tally, host, port, number) for number in range(crowd)]
+    tally.people = len(people)
+    while any(person.answers < 1 for person in people) and time.monotonic() < patience:
+        time.sleep(0.02)
+    measured(tally, people, seconds)
+    connected = tally.connected
+    tally.over.set()
+    for thread in threads:
+        thread.join(ANSWER_WITHIN)
+    unfinished = sum(thread.is_alive() for thread in threads)
+    if unfinished:
+        tally.lost += unfinished
+        tally.complaints.append(f"{unfinished} readings were not answered")
+    latencies = sorted(tally.latencies)
+    progress = {**tally.progress(), "connected": connected}
+    say(final=True, p50=percentile(latencies, 0.5), p99=percentile(latencies, 0.99), complaints=tally.complaints, **progress)
+
+
+if __name__ == "__main__":
+    main()
