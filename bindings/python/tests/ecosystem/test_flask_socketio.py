@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import threading
 import time
@@ -183,7 +184,7 @@ def test_a_client_that_leaves_is_noticed(server: Program, client: Client) -> Non
 def test_a_client_that_is_cut_off_is_noticed(server: Program, client: Client) -> None:
     other = Client(server.url, ["websocket"])
     sid = other.wire.get_sid()
-    other.wire.eio.ws.sock.close()
+    other.wire.eio.ws.sock.shutdown(socket.SHUT_RDWR)
     eventually(lambda: sid in client.call("who left"))
 
 
