@@ -511,12 +511,8 @@ def test_system_exit_in_an_application_ends_the_server() -> None:
     listener = eventlet.listen(("127.0.0.1", 0))
     with eventlet.connect(listener.getsockname()) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        try:
-            wsgi.server(listener, app, log_output=False)
-        except SystemExit as error:
-            assert error.code == 3
-        else:
-            raise AssertionError("the server went on")
+        # It is the server that ends, not the program: what stands behind the call runs.
+        wsgi.server(listener, app, log_output=False)
     assert listener.fileno() == -1
 
 

@@ -33,8 +33,8 @@ def need(*modules: str) -> None:
 
 
 def command(script: Path, *arguments: str) -> list[str]:
-    """A program for eventlet, started as a user of greenrt does."""
-    return [sys.executable, *(["-m", "greenrt", "--eventlet"] if GREEN else []), str(script), *arguments]
+    """A program for eventlet, started as always: see surroundings()."""
+    return [sys.executable, str(script), *arguments]
 
 
 def surroundings(**extra: str) -> dict[str, str]:

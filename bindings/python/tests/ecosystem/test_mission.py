@@ -16,12 +16,15 @@ import pytest
 from conftest import once
 
 from .npm import node, package
-from .support import HERE, command, need, surroundings
+from .support import GREEN, HERE, command, need, surroundings
 
 need("flask_socketio", "socketio", "requests", "websocket")
 MISSION = HERE / "mission.py"
 # With `eventlet` on the path the program is started as always; `--eventlet` needs nothing on the path.
-WAYS = {"on the path": [sys.executable, str(MISSION)], "--eventlet": command(MISSION)}
+WAYS = {
+    "on the path": command(MISSION),
+    "--eventlet": [sys.executable, *(["-m", "greenrt", "--eventlet"] if GREEN else []), str(MISSION)],
+}
 
 
 def namespace() -> list[str] | None:

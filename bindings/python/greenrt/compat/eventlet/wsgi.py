@@ -27,6 +27,7 @@ from greenrt.compat.eventlet._wsgi_log import LoggerFileWrapper, LoggerNull, get
 from greenrt.compat.eventlet._wsgi_native import Native
 from greenrt.compat.eventlet._wsgi_protocol import (
     BROKEN_SOCK,
+    ENDS,
     STATE_CLOSE,
     STATE_IDLE,
     STATE_REQUEST,
@@ -213,7 +214,7 @@ def server(
     socket_timeout: Optional[float] = None,
     capitalize_response_headers: bool = True,
 ) -> None:
-    """Serves `site` on a listening socket until it is killed, the socket is closed, or the application raises SystemExit.
+    """Serves `site` on a listening socket until it is killed, the socket is closed, Ctrl-C comes, or the application raises SystemExit.
 
     log: a logging.Logger or a file, stderr by default; log_output=False for none; log_format names client_ip, date_time, request_line,
     status_code, body_length, wall_seconds. environ: more keys for every environ. max_size: connections at a time (1024), or
@@ -252,8 +253,13 @@ def server(
     made.log.info(f"({made.pid}) wsgi starting up on {socket_repr(sock)}")
     acceptor = spawn(connections.accept)
     try:
-        error = connections.over.get()
-        if error is not None and getattr(error, "errno", None) not in BAD_SOCK:
+        try:
+            error = connections.over.get()
+        except ENDS as end:
+            error = end
+        if isinstance(error, ENDS):
+            made.log.info("wsgi exiting")
+        elif error is not None and getattr(error, "errno", None) not in BAD_SOCK:
             raise error
     finally:
         acceptor.kill()
