@@ -149,7 +149,7 @@ class Person:
         try:
             while True:
                 text = self.wire.next()
-                body = json.loads(text[text.index("["):])
+                body = json.loads(text[text.index("[") :])
                 if text.startswith("43"):
                     self.answers += 1
                 elif text.startswith("42"):
@@ -216,7 +216,9 @@ def main():
     tally = Tally()
     dial_for = devices / 500
     threads = [
-        threading.Thread(target=device, args=(tally, host, port, number, devices, dial_for * number / devices), daemon=True)
+        threading.Thread(
+            target=device, args=(tally, host, port, number, devices, dial_for * number / devices), daemon=True
+        )
         for number in range(devices)
     ]
     for thread in threads:
@@ -247,7 +249,13 @@ def main():
         tally.complaints.append(f"{unfinished} readings were not answered")
     latencies = sorted(tally.latencies)
     progress = {**tally.progress(), "connected": connected}
-    say(final=True, p50=percentile(latencies, 0.5), p99=percentile(latencies, 0.99), complaints=tally.complaints, **progress)
+    say(
+        final=True,
+        p50=percentile(latencies, 0.5),
+        p99=percentile(latencies, 0.99),
+        complaints=tally.complaints,
+        **progress,
+    )
 
 
 if __name__ == "__main__":

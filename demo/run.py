@@ -245,7 +245,9 @@ def table(fleet: Fleet, server: Server, most: int) -> None:
     if state["people"]:
         print(f"{'chat, said to each of them':<34}{state['people']:>12,}{state['heard']:>12,}")
         print(f"{'figures, twice a second to each':<34}{state['people']:>12,}{state['ticks']:>12,}")
-    print(f"\nThe server: {server.threads} OS thread(s), {most / 2**20:.0f} MiB, {each:,.0f} bytes more for each connection.")
+    print(
+        f"\nThe server: {server.threads} OS thread(s), {most / 2**20:.0f} MiB, {each:,.0f} bytes more for each connection."
+    )
 
 
 def main() -> int:

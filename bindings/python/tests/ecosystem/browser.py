@@ -71,7 +71,9 @@ class Page:
         self.evaluate(f"(box => {{ box.focus(); box.select() }})(document.querySelector({json.dumps(selector)}))")
         self.call("Input.insertText", text=text)
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r")
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r"
+            )
 
     def picture(self, path: Path, full: bool = False) -> None:
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=full)
@@ -87,9 +89,10 @@ class Page:
             parameters = event["params"]
             if event["method"] == "Runtime.exceptionThrown":
                 found.append(json.dumps(parameters["exceptionDetails"])[:500])
-            elif event["method"] == "Log.entryAdded" and parameters["entry"]["level"] == "error":
-                if parameters["entry"]["source"] != "network":
-                    found.append(parameters["entry"]["text"])
+            elif event["method"] == "Log.entryAdded":
+                entry = parameters["entry"]
+                if entry["level"] == "error" and entry["source"] != "network":
+                    found.append(entry["text"])
         return found
 
 
@@ -125,7 +128,13 @@ def browser() -> Iterator[Browser]:
     folder = tempfile.mkdtemp(prefix="greenrt-browser-")
     running = None
     try:
-        command = [program, "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={folder}", "--no-first-run"]
+        command = [
+            program,
+            "--headless=new",
+            "--remote-debugging-port=0",
+            f"--user-data-dir={folder}",
+            "--no-first-run",
+        ]
         command += ["--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "about:blank"]
         if os.geteuid() == 0:
             command.insert(1, "--no-sandbox")
