@@ -96,6 +96,7 @@ def test_a_worker_with_the_eventlet_pool(tmp_path: Path) -> None:
             with subprocess.Popen(worker, env=env, stdout=out, stderr=out, cwd=tmp_path) as running:
                 try:
                     wait_for(lambda: " ready." in log.read_text() or running.poll() is not None, "the worker")
+                    assert running.poll() is None, log.read_text()
                     asked = subprocess.run(
                         [sys.executable, "-c", CLIENT],
                         env=env,
