@@ -244,6 +244,22 @@ a.close()
 b.close()
 os.close(r)
 
+# an event loop that always finds something to do gives those that it starts their turn
+r, w = os.pipe()
+os.write(w, b"x")
+poller, epoller = select.poll(), select.epoll()
+poller.register(r)
+epoller.register(r, select.EPOLLIN)
+for look in (lambda: select.select([r], [], [], 5), lambda: poller.poll(5000), lambda: epoller.poll(5)):
+    order = []
+    for number in range(3):
+        greenrt.spawn(order.append, number)
+        assert look()
+        assert order == [*range(number + 1)], order
+epoller.close()
+os.close(r)
+os.close(w)
+
 # select knows no largest descriptor: CPython's own refuses 1,024 and more
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
 r, w = os.pipe()

@@ -7,7 +7,7 @@ use super::super::host;
 use super::call::{apply, Args};
 use super::seconds::{from_now, millis, seconds, Span};
 use super::shapes::{self, read};
-use super::time::{give_way, take_turn, until_answered, Waited};
+use super::time::{give_way, until_answered, yield_shielded, Waited};
 use super::values::pack;
 use core::ffi::c_int;
 
@@ -41,20 +41,21 @@ unsafe fn ask_and_wait(
 ) -> New {
     // SAFETY: GIL held by the caller; results are owned.
     unsafe {
-        if deadline == 0 && !give_way() {
-            return core::ptr::null_mut();
+        if deadline == 0 {
+            if !give_way() {
+                return core::ptr::null_mut();
+            }
+        } else {
+            // Who always finds something to do here is an event loop, and tasks that it has started have their turn.
+            yield_shielded();
         }
-        let (mut last, mut waited) = (false, deadline == 0);
+        let mut last = false;
         let mut failed = 0;
         loop {
             let answer = ask();
             if answer.is_null() || last || deadline == 0 || ready(answer) {
-                if !answer.is_null() && !waited {
-                    take_turn();
-                }
                 return answer;
             }
-            waited = true;
             drop_ref(answer);
             if failed < 0 {
                 return raise_errno(failed);
