@@ -211,7 +211,6 @@ def test_flask_answers_beside_it(server: Program) -> None:
 
 
 @once
-@pytest.mark.xfail(strict=False, reason="frames are not inflated yet")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_client_in_javascript(server: Program, transport: str) -> None:
     line = [node(), str(HERE / "clients.js"), server.url, transport, "full"]
