@@ -243,13 +243,26 @@ def test_expect_100_continue() -> None:
         start_response("200 OK", [])
         return [given.read()]
 
+    def asked(served: Served, path: str, body: bytes) -> tuple[bytes, bytes]:
+        """What comes before the body is sent, and after."""
+        with served.connect() as client, client.makefile("rb") as heard:
+            head = f"POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+            client.sendall(head.encode())
+            before = b""
+            while not before.endswith(b"\r\n\r\n"):
+                before += heard.readline()
+            client.sendall(body)
+            client.shutdown(socket.SHUT_WR)
+            return before, heard.read()
+
     with Served(app) as served:
-        answer = served.get("/", "Expect: 100-continue", "Content-Length: 3", method="POST", body=b"abc")
-        assert answer.startswith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n") and answer.endswith("\r\n\r\nabc")
-        answer = served.get("/headers", "Expect: 100-continue", "Content-Length: 3", method="POST", body=b"abc")
-        assert answer.startswith("HTTP/1.1 100 Continue\r\nX-Mine: 1\r\n\r\nHTTP/1.1 200 OK\r\n")
-        answer = served.get("/never", "Expect: 100-continue", "Content-Length: 3", method="POST")
-        assert answer.startswith("HTTP/1.1 403 Forbidden") and "Connection: close" in answer
+        before, after = asked(served, "/", b"abc")
+        assert before == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert after.startswith(b"HTTP/1.1 200 OK\r\n") and after.endswith(b"\r\n\r\nabc")
+        before, after = asked(served, "/headers", b"abc")
+        assert before == b"HTTP/1.1 100 Continue\r\nX-Mine: 1\r\n\r\n" and after.endswith(b"\r\n\r\nabc")
+        before, after = asked(served, "/never", b"")
+        assert before.startswith(b"HTTP/1.1 403 Forbidden\r\n") and b"Connection: close\r\n" in before
 
 
 @apart
