@@ -175,3 +175,39 @@ def test_a_twin_of_urllib_reads_from_a_server_of_the_same_process() -> None:
     eventlet.greenthread.spawn_n(server.handle_request)
     assert request.urlopen(f"http://127.0.0.1:{server.server_port}/").read() == b"hello"
     server.server_close()
+
+
+@apart
+def test_a_profile_is_of_one_green_thread() -> None:
+    import eventlet
+    from eventlet.green import profile
+
+    def counted() -> None:
+        eventlet.sleep(0.001)
+
+    def others() -> None:
+        pass
+
+    measured = profile.Profile()
+    eventlet.spawn_n(others)
+    measured.start()
+    counted()
+    measured.stop()
+    measured.create_stats()
+    names = {name for _, _, name in measured.stats}
+    assert "counted" in names and "others" not in names
+    assert measured.runcall(len, "abc") == 3
+
+
+@apart
+def test_a_twin_of_what_is_not_installed_is_an_attribute_error() -> None:
+    import eventlet.green
+
+    before = sys.modules.get("MySQLdb", eventlet)
+    sys.modules["MySQLdb"] = None  # type: ignore[assignment]
+    try:
+        assert not hasattr(eventlet.green, "MySQLdb")
+    finally:
+        del sys.modules["MySQLdb"]
+        if before is not eventlet:
+            sys.modules["MySQLdb"] = before

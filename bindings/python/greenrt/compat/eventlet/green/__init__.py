@@ -46,7 +46,11 @@ _TWINS = frozenset(
 def __getattr__(name: str) -> Any:
     # `import eventlet.green` alone is enough for eventlet.green.socket.
     if name in _TWINS:
-        return import_module(f"{__name__}.{name}")
+        try:
+            return import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as missing:
+            # A package that is not installed, or a module that this Python has no more.
+            raise AttributeError(f"module {__name__!r} has no {name!r} here: {missing}") from missing
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from greenrt import monkey
@@ -33,4 +35,12 @@ def fill(twin: dict[str, Any], name: str, *groups: str) -> None:
     for key, value in vars(module).items():
         if key not in _OWN:
             twin.setdefault(key, value)
+    # Names that the module makes when they are asked for.
+    twin.setdefault("__getattr__", functools.partial(_late, module))
     twin["__patched__"] = [key for key in twin.get("__patched__", ()) if key in twin]
+
+
+def _late(module: ModuleType, name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return getattr(module, name)

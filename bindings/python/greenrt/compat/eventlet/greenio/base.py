@@ -11,21 +11,26 @@ import sys
 from typing import Any, Optional
 
 from greenrt import monkey
+from greenrt.compat.eventlet.hubs import IOClosed, notify_close, notify_opened, trampoline
 
 __all__ = [
     "CONNECT_ERR",
     "CONNECT_SUCCESS",
     "GreenSocket",
+    "IOClosed",
     "SOCKET_BLOCKING",
     "SOCKET_CLOSED",
     "SSL",
     "_GLOBAL_DEFAULT_TIMEOUT",
+    "notify_close",
+    "notify_opened",
     "set_nonblocking",
     "shutdown_safe",
     "socket_accept",
     "socket_checkerr",
     "socket_connect",
     "socket_timeout",
+    "trampoline",
 ]
 
 monkey.patch("socket", "select")

@@ -67,6 +67,14 @@ def _dns(part: str) -> Any:
         raise ImportError("this asks for records by dnspython, which is not installed: pip install dnspython") from None
 
 
+def __getattr__(name: str) -> Any:
+    if name == "dns":
+        for part in ("resolver", "rdatatype", "reversename", "name", "message", "query"):
+            _dns(part)
+        return import_module("dns")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def _text(host: Name) -> str:
     return host.decode() if isinstance(host, bytes) else str(host)
 

@@ -76,6 +76,13 @@ class GreenConnection:
 
     recv = read
 
+    def recv_into(self, buffer: Any, *args: Any) -> int:
+        """At most as many bytes as the buffer has room for; 0 at the end."""
+        try:
+            return int(self._do(self.fd.recv_into, buffer, *args))
+        except _standard.ZeroReturnError:
+            return 0
+
     def accept(self) -> tuple[GreenConnection, Any]:
         """The next connection and its address; TLS begins with the first read or write."""
         while True:
