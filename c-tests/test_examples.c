@@ -162,6 +162,65 @@ TEST(example_echo_server_serves_many_at_once) {
   stop(server);
 }
 
+/* One request, one connection; what the server says until it ends it. */
+static const char *get(struct server server, const char *target) {
+  static char all[8192];
+  char request[1024];
+  ssize_t n;
+  size_t got = 0;
+  int fd = gt_dial_tcp("127.0.0.1", server.port);
+  CHECK_OK(fd);
+  snprintf(request, sizeof request, "%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", target);
+  CHECK_EQ(gt_send_all(fd, request, strlen(request), 0, NULL), 0);
+  while ((n = gt_recv(fd, all + got, sizeof all - 1 - got, 0)) > 0) got += (size_t)n;
+  all[got] = 0;
+  CHECK_EQ(gt_close(fd), 0);
+  return all;
+}
+
+static void write_file(const char *path, const char *text) {
+  FILE *file = fopen(path, "w");
+  CHECK(file != NULL);
+  fputs(text, file);
+  fclose(file);
+}
+
+TEST(example_http_server_gives_files_and_nothing_outside_of_its_folder) {
+  static const char *outside[] = {"/../secret", "/sub/../../secret", "/%2e%2e/secret", "/..%2fsecret", "/sub/%2e%2e%2f..%2fsecret", "/./../secret", "//secret",
+                                  "/%2fsecret", "/sub/..", "/..", "/../", "/secret%00", "/%", "/%2", "/%zz", "/sub", "/%2fetc%2fpasswd", "//etc/passwd"};
+  char dir[] = "/tmp/greenrt-http-XXXXXX", path[64];
+  CHECK(mkdtemp(dir) != NULL);
+  CHECK_OK(chdir(dir));
+  write_file("secret", "secret");
+  CHECK_OK(mkdir("root", 0700));
+  CHECK_OK(chdir("root"));
+  CHECK_OK(mkdir("sub", 0700));
+  write_file("index.html", "<p>hello");
+  write_file("sub/a b.txt", "a file");
+  struct server server = start("examples/http_server");
+  CHECK_HAS(get(server, "GET /"), "\r\n\r\n<p>hello");
+  CHECK_HAS(get(server, "GET /sub/a%20b.txt?x=y"), "\r\nContent-Length: 6\r\nConnection: close\r\n\r\na file");
+  CHECK_HAS(get(server, "GET /..index.html"), "HTTP/1.1 404 ");
+  CHECK_HAS(get(server, "HEAD /index.html"), "\r\nContent-Length: 8\r\nConnection: close\r\n\r\n");
+  CHECK(strstr(get(server, "HEAD /index.html"), "hello") == NULL);
+  CHECK_HAS(get(server, "POST /"), "HTTP/1.1 405 ");
+  for (size_t i = 0; i < COUNT(outside); i++) {
+    snprintf(path, sizeof path, "GET %s", outside[i]);
+    const char *answer = get(server, path);
+    if (strncmp(answer, "HTTP/1.1 404 ", 13) != 0 || strstr(answer, "secret")) FAIL("%s: %s", outside[i], answer);
+  }
+  stop(server);
+  CHECK_OK(unlink("sub/a b.txt"));
+  CHECK_OK(unlink("index.html"));
+  CHECK_OK(rmdir("sub"));
+  CHECK_OK(chdir("/"));
+  snprintf(path, sizeof path, "%s/root", dir);
+  CHECK_OK(rmdir(path));
+  snprintf(path, sizeof path, "%s/secret", dir);
+  CHECK_OK(unlink(path));
+  CHECK_OK(rmdir(dir));
+}
+
 /* A chat client that reads line by line. */
 struct chatter {
   int fd;

@@ -153,7 +153,7 @@ impl Conn {
                 Err(Stop::Refused(refusal)) => return Err(self.refuse(s, refusal)),
                 Err(Stop::Failed(e)) => return Err(e),
             }
-            let begun = self.pos < self.end || self.skipped;
+            let begun = self.pos < self.end;
             let deadline = match (self.head_by, begun) {
                 (Some(by), _) => by,
                 (None, true) => *self.head_by.insert(from_now(self.limits.head_time)),
@@ -300,7 +300,10 @@ impl Conn {
             let mut sent = 0;
             let told = [&b"HTTP/1.1 100 Continue\r\n\r\n"[..]];
             let written = self.transport.write(s, &told, Then::Done, self.limits.write, &mut sent);
-            written.map_err(|e| self.unsent(e, sent))?;
+            written.map_err(|e| match self.unsent(e, sent).errno() {
+                libc::EPIPE => Error::new(libc::ECONNRESET), // for a reader it is gone
+                e => Error::new(e),
+            })?;
         }
         self.awaited = false;
         Ok(())
