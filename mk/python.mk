@@ -10,6 +10,9 @@ PYTEST_ARGS ?=
 # Packages that some tests run with; those that cannot be had are left out, and their tests skip.
 PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket
 
+# Those that bring an eventlet, or a plugin for pytest, along: in a folder of their own, which only the programs that need it see.
+PY_APART    ?= celery[redis] oslo.service nameko
+
 .PHONY: test-python test-stdlib lint-python
 
 $(PY_VENV)/ready:
@@ -22,10 +25,13 @@ $(PY_VENV)/packages: $(PY_VENV)/ready
 	-for package in $(PY_PACKAGES); do \
 	  timeout 120 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --retries 1 --disable-pip-version-check $$package \
 	    || echo "cannot install $$package"; done
+	-[ "$(GREENRT_ONCE)" = no ] || for package in $(PY_APART); do \
+	  timeout 120 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --retries 1 --disable-pip-version-check \
+	    --upgrade --target $(PY_VENV)/apart/$${package%%[*} $$package || echo "cannot install $$package"; done
 	touch $@
 
 test-python: $(CARGO_LIB).so $(PY_VENV)/packages ## the Python tests; PYTHON=… chooses the interpreter
-	cd bindings/python && GREENRT_LIBRARY=$(abspath $(CARGO_LIB).so) \
+	cd bindings/python && GREENRT_LIBRARY=$(abspath $(CARGO_LIB).so) GREENRT_APART=$(abspath $(PY_VENV))/apart \
 	  $(abspath $(PY_VENV))/bin/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)
 
 test-stdlib: $(CARGO_LIB).so $(PY_VENV)/ready ## CPython's own tests of threads and sockets, patched; some minutes

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PACKAGE, environment, once
+from conftest import environment, once
 
-from greenrt.compat import dropin_path
+from ecosystem.apart import path_with
 
 pytestmark = [
     once,
-    pytest.mark.skipif(find_spec("celery") is None or find_spec("redis") is None, reason="celery is not installed"),
-    pytest.mark.skipif(find_spec("greenlet") is None, reason="celery's eventlet pool imports greenlet"),
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server"),
 ]
 
@@ -85,7 +81,7 @@ def wait_for(seen: Any, what: str) -> None:
 
 def test_a_worker_with_the_eventlet_pool(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
-    path = os.pathsep.join([dropin_path(), str(PACKAGE), str(tmp_path)])
+    path = path_with("celery", str(tmp_path))
     env = {**environment(BROKER=f"redis+socket://{tmp_path}/redis.sock"), "PYTHONPATH": path}
     redis = ["redis-server", "--port", "0", "--unixsocket", str(tmp_path / "redis.sock"), "--save", ""]
     log = tmp_path / "worker.log"

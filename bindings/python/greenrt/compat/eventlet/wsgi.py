@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import http.server as BaseHTTPServer
 import os
 import socket as _socket
 import ssl as _ssl
@@ -45,6 +46,7 @@ __all__ = [
     "ACCEPT_ERRNO",
     "ALREADY_HANDLED",
     "BROKEN_SOCK",
+    "BaseHTTPServer",
     "ChunkReadError",
     "DEFAULT_LOG_FORMAT",
     "FileObjectForHeaders",
