@@ -284,18 +284,20 @@ class WebSocket:
 
     # -- the end
 
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        """Closes the WebSocket: says so, and waits for the other side's answer for a few seconds (`close_timeout`).
+    def close(self, code: int = 1000, reason: str = "", *, timeout: Optional[float] = None) -> None:
+        """Closes the WebSocket: says so, and waits for the other side's answer for timeout seconds at most (None: `close_timeout`).
 
         Messages that come meanwhile are dropped. Nothing happens when it is closed. ValueError: a code or reason that may not be sent.
         """
         payload = close_payload(code, reason)
         if self.close_code is not None:
             return
-        left = Countdown(self._close_timeout)
+        if timeout is None:
+            timeout = self._close_timeout
+        left = Countdown(timeout)
         if self._close_sent is None:
             try:
-                with Timeout(self._close_timeout, TimeoutError()):
+                with Timeout(timeout, TimeoutError()):
                     self._say_close(code, reason, payload)
             except ConnectionClosed:
                 return
@@ -401,7 +403,19 @@ class WebSocket:
     def __exit__(
         self, kind: Optional[type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        self.close(1000 if kind is None or issubclass(kind, ConnectionClosed) else 1011)
+        self.finish(kind)
+
+    def finish(self, kind: Optional[type[BaseException]]) -> None:
+        """Closes after an exception of that class, or none: 1000; 1011 after one that was not expected.
+
+        1001 when the task is killed; then the other side has half a second to answer.
+        """
+        if kind is None or issubclass(kind, ConnectionClosed):
+            self.close()
+        elif issubclass(kind, Exception):
+            self.close(1011)
+        else:
+            self.close(1001, timeout=min(0.5, self._close_timeout))
 
     def __repr__(self) -> str:
         state = "open" if self.close_code is None else f"closed {self.close_code}"

@@ -160,7 +160,7 @@ def _offer(ours: Deflate, offer: Mapping[str, Optional[str]]) -> Optional[tuple[
         answer.append("server_no_context_takeover")
     if client_alone:
         answer.append("client_no_context_takeover")
-    if server_bits < 15:
+    if server_bits < 15 or "server_max_window_bits" in offer:
         answer.append(f"server_max_window_bits={server_bits}")
     if "client_max_window_bits" in offer and client_bits < 15:
         answer.append(f"client_max_window_bits={client_bits}")

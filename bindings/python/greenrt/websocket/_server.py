@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import ssl as _ssl
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Optional, Union
 
 from greenrt.pool import Pool
@@ -99,10 +99,10 @@ def accept(
     return ws
 
 
-def _finish(ws: WebSocket) -> None:
-    """Closes after a handler: 1011 when it raised, except for an end that the handler did not expect."""
-    raised = sys.exc_info()[0]
-    ws.close(1000 if raised is None or issubclass(raised, ConnectionClosed) else 1011)
+def _handle(handler: Handler, ws: WebSocket) -> None:
+    """Runs a handler. An end that it did not expect is none of its faults."""
+    with suppress(ConnectionClosed), ws:
+        handler(ws)
 
 
 class WebSocketApp:
@@ -139,12 +139,12 @@ class WebSocketApp:
             headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
             start_response(f"{error.status} {reason_of(error.status)}", headers + error.headers)
             return [body]
-        try:
-            self.handler(ws)
-        except ConnectionClosed:
-            pass
-        finally:
-            _finish(ws)
+        _handle(self.handler, ws)
+        # Servers that did not take part would answer now; this is how they are told that nobody listens.
+        if "greenrt.connection" not in environ and "werkzeug.socket" in environ:
+            raise ConnectionAbortedError("the connection became a WebSocket, and was closed")
+        if "greenrt.connection" not in environ and "gunicorn.socket" in environ:
+            raise StopIteration
         return []
 
 
@@ -183,12 +183,7 @@ class WebSocketServer(StreamServer):
             return  # a client that is gone, slow, or speaks something else
         if ws is None:
             return
-        try:
-            self.handler(ws)
-        except ConnectionClosed:
-            pass
-        finally:
-            _finish(ws)
+        _handle(self.handler, ws)
 
     def _shake_hands(self, sock: Any) -> Optional[WebSocket]:
         options = dict(self.options)

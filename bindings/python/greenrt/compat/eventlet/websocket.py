@@ -36,6 +36,8 @@ __all__ = [
 
 ACCEPTABLE_CLIENT_ERRORS = {errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN}
 DEFAULT_MAX_FRAME_LENGTH = 8 << 20
+# Programs written for eventlet expect close() to return at once; so long a client has to answer.
+CLOSE_TIMEOUT = 1.0
 VALID_CLOSE_STATUS = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, *range(3000, 5000)}
 
 Handler = Callable[[Any], object]
@@ -209,6 +211,7 @@ class WebSocketWSGI:
                 subprotocols=self.supported_protocols,
                 max_size=self.max_frame_length,
                 compression=Deflate(),
+                close_timeout=CLOSE_TIMEOUT,
             )
         except HandshakeError as error:
             if error.status == 426 and "HTTP_UPGRADE" in environ and environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
