@@ -16,6 +16,7 @@ import runpy
 import sys
 import traceback
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 CHILD = "GREENRT_TESTS_APART"
@@ -59,12 +60,14 @@ def main() -> None:
 
     greenrt.install_as_eventlet()
     tests: dict[str, Any] = runpy.run_path(sys.argv[1])
+    missing = [name for name in tests.get("needs", ()) if find_spec(name) is None]
     for name, test in tests.items():
         if not name.startswith("test_") or not callable(test) or hasattr(test, "__wrapped__"):
             continue
-        text = ""
+        text = f"skip {', '.join(missing)} cannot be imported" if missing else ""
         try:
-            test()
+            if not missing:
+                test()
         except Exception as error:
             # The class that the file has is another than this one.
             text = f"skip {error}" if type(error).__name__ == "Skip" else traceback.format_exc()

@@ -7,8 +7,9 @@ import io
 import struct
 from typing import Any
 
-from compat.apart import apart
 from websocket.peers import BINARY, CLOSE, PING, PONG, TEXT, Raw, frame, raises
+
+from compat.apart import apart
 
 
 class Served:
@@ -67,7 +68,13 @@ def echo(ws: Any) -> None:
 def test_messages() -> None:
     with Served(echo) as served:
         raw = served.client()
-        raw.send(frame(TEXT, "grüße".encode()), frame(BINARY, b"\xff"), frame(PING, b"?"), frame(TEXT, b"a", last=False), frame(0, b"b"))
+        raw.send(
+            frame(TEXT, "grüße".encode()),
+            frame(BINARY, b"\xff"),
+            frame(PING, b"?"),
+            frame(TEXT, b"a", last=False),
+            frame(0, b"b"),
+        )
         assert raw.next() == (0x80 | TEXT, "grüße".encode())
         assert raw.next() == (0x80 | BINARY, b"\xff")
         assert raw.next() == (0x80 | PONG, b"?")
@@ -157,10 +164,19 @@ def test_a_handler_that_closes_or_raises() -> None:
 @apart
 def test_what_may_not_be() -> None:
     with Served(echo) as served:
-        for wrong, code in ((frame(TEXT, b"x", mask=False), 1002), (frame(TEXT, b"x", rsv=2), 1002), (frame(TEXT, b"\xff"), 1007)):
+        for wrong, code in (
+            (frame(TEXT, b"x", mask=False), 1002),
+            (frame(TEXT, b"x", rsv=2), 1002),
+            (frame(TEXT, b"\xff"), 1007),
+        ):
             raw = served.client()
             raw.send(wrong)
             assert raw.closed_with() == code
+        import eventlet
+
+        with eventlet.Timeout(10):
+            while not served.seen:
+                eventlet.sleep(0.001)
     assert [type(error) for error in served.seen] == [UnicodeDecodeError], "which ws.wait() raises"
 
 
@@ -185,7 +201,11 @@ def test_who_is_refused() -> None:
         asked.append((host, origin))
         return bool(origin == "http://good")
 
-    upgrade = ["Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {base64.b64encode(b'x' * 16).decode()}"]
+    upgrade = [
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {base64.b64encode(b'x' * 16).decode()}",
+    ]
     with Served(echo, origin_checker=checker) as served:
         assert served.answer().startswith("HTTP/1.1 403 ")
         assert served.answer(*upgrade, "Sec-WebSocket-Version: 13", "Origin: http://evil").startswith("HTTP/1.1 403 ")
@@ -197,7 +217,9 @@ def test_who_is_refused() -> None:
         assert served.answer().startswith("HTTP/1.1 400 ")
         head = served.answer(*upgrade, "Sec-WebSocket-Version: 7")
         assert head.startswith("HTTP/1.1 426 ") and "sec-websocket-version: 13" in head.lower()
-        assert served.answer("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13").startswith("HTTP/1.1 400 ")
+        assert served.answer("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13").startswith(
+            "HTTP/1.1 400 "
+        )
 
 
 @apart
@@ -239,7 +261,10 @@ def test_the_way_engineio_makes_one() -> None:
     with Served(echo) as served:
         served.app.handler, inner = None, served.app.handler
         app = Subclass(inner, 1000)
-        type(served.app).__call__, kept = (lambda self, *args: app(*args) if self is served.app else kept(self, *args)), type(served.app).__call__
+        type(served.app).__call__, kept = (
+            (lambda self, *args: app(*args) if self is served.app else kept(self, *args)),
+            type(served.app).__call__,
+        )
         try:
             raw = served.client()
             raw.send(frame(TEXT, b"x"))

@@ -7,7 +7,10 @@ import zlib
 from typing import Any
 
 from compat.apart import apart
+
 from websocket.peers import BINARY, PING, PONG, TEXT, Raw, elsewhere, foreign_server, frame, raises, raw_server, served
+
+needs = ["websockets"]
 
 OFFER = "Sec-WebSocket-Extensions: permessage-deflate"
 
@@ -20,18 +23,28 @@ def messages() -> list[Any]:
 
 def variants() -> list[dict[str, Any]]:
     return [
-        {"server_no_context_takeover": a, "client_no_context_takeover": b, "server_max_window_bits": c, "client_max_window_bits": d}
+        {
+            "server_no_context_takeover": a,
+            "client_no_context_takeover": b,
+            "server_max_window_bits": c,
+            "client_max_window_bits": d,
+        }
         for a, b, c, d in ((0, 0, 15, 15), (1, 0, 9, 15), (0, 1, 12, 9), (1, 1, 10, 11), (0, 0, 9, 9))
     ]
 
 
 @apart
 def test_another_library_as_client() -> None:
-    from greenrt.websocket import Deflate
     from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
     from websockets.sync.client import connect
 
-    for ours in (Deflate(), Deflate(server_max_window_bits=15, client_max_window_bits=15), Deflate(True, True, 9, 9, 1)):
+    from greenrt.websocket import Deflate
+
+    for ours in (
+        Deflate(),
+        Deflate(server_max_window_bits=15, client_max_window_bits=15),
+        Deflate(True, True, 9, 9, 1),
+    ):
         with served(compression=ours) as (host, port):
             for wishes in [*variants(), {"client_max_window_bits": True}]:
                 wishes = {name: value for name, value in wishes.items() if value}
@@ -52,8 +65,9 @@ def test_another_library_as_client() -> None:
 
 @apart
 def test_another_library_as_server() -> None:
-    from greenrt.websocket import Deflate, connect
     from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+
+    from greenrt.websocket import Deflate, connect
 
     def echo(ws: Any) -> None:
         for message in ws:
@@ -64,7 +78,7 @@ def test_another_library_as_server() -> None:
         with foreign_server(echo, extensions=[factory], compression=None) as url:
             for ours in (Deflate(True, False, 9, 9), Deflate(client_no_context_takeover=True), Deflate(level=9)):
                 with connect(url, compression=ours) as ws:
-                    agreed = dict((name.lower(), value) for name, value in ws.response_headers)
+                    agreed = {name.lower(): value for name, value in ws.response_headers}
                     assert "permessage-deflate" in agreed.get("sec-websocket-extensions", ""), agreed
                     for message in messages():
                         ws.send(message)

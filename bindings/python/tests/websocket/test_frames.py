@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compat.apart import apart
+
 from websocket.peers import (
     BINARY,
     CLOSE,
@@ -19,6 +20,8 @@ from websocket.peers import (
     raw_server,
     served,
 )
+
+needs = ["websockets"]
 
 SIZES = (0, 1, 125, 126, 127, 128, 65535, 65536, 65537, 300_000)
 
@@ -186,7 +189,9 @@ def test_text_is_utf8() -> None:
             raw.send(frame(TEXT, wrong))
             assert raw.closed_with() == 1007, wrong
             raw = Raw.connect(address)
-            raw.send(*(frame(0 if at else TEXT, wrong[at : at + 1], last=at + 1 == len(wrong)) for at in range(len(wrong))))
+            raw.send(
+                *(frame(0 if at else TEXT, wrong[at : at + 1], last=at + 1 == len(wrong)) for at in range(len(wrong)))
+            )
             assert raw.closed_with() == 1007, wrong
 
 
@@ -194,7 +199,9 @@ def test_text_is_utf8() -> None:
 def test_text_fails_as_soon_as_it_is_wrong() -> None:
     with served() as address:
         raw = Raw.connect(address)
-        raw.send(frame(TEXT, b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5", last=False), frame(0, b"\xf4\x90", last=False))
+        raw.send(
+            frame(TEXT, b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5", last=False), frame(0, b"\xf4\x90", last=False)
+        )
         assert raw.closed_with() == 1007, "in a later piece"
         raw = Raw.connect(address)
         raw.send(frame(TEXT, b"\xf4\x90" + b"x" * 1000)[:30])

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from compat.apart import apart
+
 from websocket.peers import TEXT, Raw, echo, elsewhere, foreign_server, frame, hello, raises, raw_server, served
+
+needs = ["websockets"]
 
 TLS = Path(__file__).resolve().parent.parent / "tls"
 
@@ -55,7 +58,10 @@ def test_requests_that_get_no_websocket() -> None:
             if status == 426:
                 assert "Sec-WebSocket-Version: 13" in head
         # Case and lists do not matter where they must not.
-        for change in (("Upgrade: websocket", "upgrade: WebSocket"), ("Connection: Upgrade", "connection: keep-alive, upgrade")):
+        for change in (
+            ("Upgrade: websocket", "upgrade: WebSocket"),
+            ("Connection: Upgrade", "connection: keep-alive, upgrade"),
+        ):
             assert answer(address, good.replace(*change).encode()).startswith("HTTP/1.1 101 ")
 
 
@@ -145,12 +151,22 @@ def test_a_client_and_servers_that_are_none() -> None:
 
     greenrt.monkey.patch("socket", "select")
     error = run(b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nX: y\r\n\r\nnope")
-    assert isinstance(error, HandshakeError) and (error.status, error.body, error.headers[1]) == (404, b"nope", ("X", "y"))
+    assert isinstance(error, HandshakeError) and (error.status, error.body, error.headers[1]) == (
+        404,
+        b"nope",
+        ("X", "y"),
+    )
     assert run(b"HTTP/1.1 302 Found\r\nLocation: ws://x/\r\n\r\n").status == 302
     good = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     assert isinstance(run(good + b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"), HandshakeError)
     assert isinstance(run(good + b"\r\n"), HandshakeError)
-    for wrong in (b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.0 101 x\r\n\r\n", b"\r\n\r\n", b"HTTP/1.1 101 x\r\nbad\r\n\r\n", b"x" * 40_000):
+    for wrong in (
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/1.0 101 x\r\n\r\n",
+        b"\r\n\r\n",
+        b"HTTP/1.1 101 x\r\nbad\r\n\r\n",
+        b"x" * 40_000,
+    ):
         assert isinstance(run(wrong), HandshakeError), wrong[:20]
     assert isinstance(run(b"", timeout=0.05), TimeoutError)
     made = socket.create_server(("127.0.0.1", 0))

@@ -6,13 +6,17 @@ import socket
 from typing import Any
 
 from compat.apart import apart
+
 from websocket.peers import BINARY, CLOSE, PING, PONG, TEXT, Raw, echo, elsewhere, frame, raises, raw_server, served
+
+needs = ["websockets"]
 
 
 @apart
 def test_several_tasks_send_at_the_same_time() -> None:
-    import greenrt
     from websockets.sync.client import connect
+
+    import greenrt
 
     size = 200_000  # more than a socket takes at once
 
@@ -54,7 +58,11 @@ def test_a_recv_that_times_out_or_is_killed_loses_nothing() -> None:
     from greenrt.websocket import connect
 
     def script(raw: Raw) -> None:
-        whole = frame(TEXT, b"first", mask=False) + frame(BINARY, b"x" * 70_000, mask=False) + frame(TEXT, b"last", mask=False)
+        whole = (
+            frame(TEXT, b"first", mask=False)
+            + frame(BINARY, b"x" * 70_000, mask=False)
+            + frame(TEXT, b"last", mask=False)
+        )
         for at in range(0, len(whole), 4001):
             raw.send(whole[at : at + 4001])
             greenrt.sleep(0.003)
@@ -86,8 +94,6 @@ def test_a_recv_that_times_out_or_is_killed_loses_nothing() -> None:
 
 @apart
 def test_a_message_that_is_there_needs_no_time() -> None:
-    import greenrt
-
     got = []
 
     def handler(ws: Any) -> None:
