@@ -45,10 +45,25 @@ def test_the_names_of_the_front_door() -> None:
     names = (
         "sleep spawn spawn_n spawn_after kill getcurrent GreenPool GreenPile Queue Event Semaphore CappedSemaphore BoundedSemaphore "
         "Timeout with_timeout is_timeout wrap_is_timeout import_patched monkey_patch __version__ EventletDeprecationWarning greenlet "
-        "TimeoutError exc_after call_after_global greenthread greenpool event queue semaphore timeout patcher hubs support corolocal"
+        "connect listen serve StopServe wrap_ssl TimeoutError exc_after call_after_global greenthread greenpool event queue semaphore timeout patcher hubs support corolocal"
     )
     assert [name for name in names.split() if not hasattr(eventlet, name)] == []
+    assert set(names.split()) <= {*dir(eventlet), "corolocal"}
     assert eventlet.greenlet.GreenletExit and eventlet.greenlet.getcurrent is eventlet.getcurrent
+
+
+def test_every_module_is_there() -> None:
+    import importlib
+
+    modules = (
+        "asyncio backdoor convenience corolocal coros dagpool db_pool debug event green green.BaseHTTPServer green.Queue green.SocketServer "
+        "green.builtin green.ftplib green.http.client green.httplib green.os green.profile green.select green.selectors green.socket "
+        "green.ssl green.subprocess green.thread green.threading green.time green.urllib.request greenio greenpool greenthread hubs "
+        "hubs.asyncio hubs.epolls hubs.hub hubs.kqueue hubs.poll hubs.pyevent hubs.selects hubs.timer lock patcher pools queue semaphore "
+        "support support.greenlets timeout tpool websocket wsgi"
+    )
+    for name in modules.split():
+        assert importlib.import_module(f"eventlet.{name}") is importlib.import_module(f"greenrt.compat.eventlet.{name}")
 
 
 def test_the_version_is_one_that_checks_accept_and_says_whose_it_is() -> None:

@@ -9,12 +9,13 @@ from typing import Any, Optional
 from greenrt._ffi import native
 
 from . import timeout as _timeout
-from ._task import Green, HubGreen, Switched, getcurrent, park, report, thrown
+from ._task import Green, GreenletExit, HubGreen, Switched, getcurrent, park, report, thrown
 from .event import Event
 from .support import wrap_deprecated
 
 __all__ = [
     "GreenThread",
+    "GreenletExit",
     "getcurrent",
     "kill",
     "sleep",

@@ -121,6 +121,27 @@ def _belongs(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
+class SysModulesSaver:
+    """Remembers what sys.modules has under some names, and puts it back."""
+
+    def __init__(self, module_names: Any = ()) -> None:
+        self._saved: dict[str, Any] = {}
+        self.save(*module_names)
+
+    def save(self, *module_names: str) -> None:
+        """Remembers some more."""
+        for name in module_names:
+            self._saved[name] = sys.modules.get(name)
+
+    def restore(self) -> None:
+        """Puts back what was there; what was not is taken out."""
+        for name, module in self._saved.items():
+            if module is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module
+
+
 class _Replaced:
     """Other modules under some names, for a while."""
 
@@ -128,15 +149,11 @@ class _Replaced:
         self.modules = dict(modules)
 
     def __enter__(self) -> None:
-        self.before = {name: sys.modules.get(name) for name in self.modules}
+        self.saver = SysModulesSaver(self.modules)
         sys.modules.update(self.modules)
 
     def __exit__(self, *_: object) -> None:
-        for name, module in self.before.items():
-            if module is None:
-                sys.modules.pop(name, None)
-            else:
-                sys.modules[name] = module
+        self.saver.restore()
 
 
 def import_patched(module_name: str, *additional_modules: tuple[str, Any], **kw_additional_modules: Any) -> ModuleType:

@@ -38,6 +38,14 @@ class HubError(Exception):
     """A hub that cannot be had."""
 
 
+def __getattr__(name: str) -> Any:
+    if name == "builtin_hub_modules":
+        return tuple(importlib.import_module(f"{__name__}.{hub}") for hub in builtin_hub_names)
+    if name in (*builtin_hub_names, "asyncio", "pyevent", "timer"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def get_default_hub() -> Any:
     """The module of the hub that is used when nobody asks for another one."""
     for name in builtin_hub_names:

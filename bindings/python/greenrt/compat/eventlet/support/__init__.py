@@ -9,7 +9,14 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["capture_stderr", "get_errno", "wrap_deprecated"]
+__all__ = ["PY33", "bytes_to_str", "capture_stderr", "get_errno", "wrap_deprecated"]
+
+PY33 = False
+
+
+def bytes_to_str(data: bytes, encoding: str = "ascii") -> str:
+    """Bytes as text."""
+    return data.decode(encoding)
 
 
 def get_errno(error: Exception) -> Any:
