@@ -213,6 +213,7 @@ class HttpProtocol(BaseHTTPRequestHandler):
                     return
             finally:
                 self.rfile = original
+            self._check_length()
             if self.reject_bad_requests:
                 self._check()
             self.environ = self.get_environ()
@@ -232,12 +233,17 @@ class HttpProtocol(BaseHTTPRequestHandler):
             if error.errno not in BROKEN_SOCK and not isinstance(error, (_socket.timeout, _ssl.SSLError)):
                 raise
 
+    def _check_length(self) -> None:
+        """A length that is none cannot be served by any means."""
+        for length in self.headers.get_all("content-length", []):
+            if not (length.strip().isascii() and length.strip().isdecimal()):
+                raise _Refused("400 Bad Request")
+
     def _check(self) -> None:
         """Requests whose end is not certain are refused: what follows could be taken for a request of somebody else."""
         lengths = {length.strip() for length in self.headers.get_all("content-length", [])}
         codings = self.headers.get_all("transfer-encoding", [])
         bad = bool(self.headers.defects) or len(lengths) > 1 or bool(lengths and codings)
-        bad = bad or any(not (length.isascii() and length.isdecimal()) for length in lengths)
         bad = bad or any(name != name.strip() for name in self.headers)
         bad = bad or (bool(codings) and [coding.strip().lower() for coding in codings] != ["chunked"])
         if bad:
