@@ -206,6 +206,10 @@ api! {
     fn PyUnicode_FSConverter(Obj, *mut c_void) -> c_int;
     fn PyUnicode_DecodeFSDefault(*const c_char) -> New;
     fn PyUnicode_CompareWithASCIIString(Obj, *const c_char) -> c_int;
+    /// (bytes, count, errors or NULL)
+    fn PyUnicode_DecodeLatin1(*const c_char, Ssize, *const c_char) -> New;
+    fn PyUnicode_AsLatin1String(Obj) -> New;
+    fn PyUnicode_Concat(Obj, Obj) -> New;
     fn PyBytes_FromStringAndSize(*const c_char, Ssize) -> New;
     fn PyBytes_AsString(Obj) -> *mut c_char;
 
@@ -221,6 +225,7 @@ api! {
     fn PyList_Append(Obj, Obj) -> c_int;
     fn PyList_SetSlice(Obj, Ssize, Ssize, Obj) -> c_int;
     fn PyDict_New() -> New;
+    fn PyDict_Copy(Obj) -> New;
     /// A list of the values.
     fn PyDict_Values(Obj) -> New;
     fn PyDict_Clear(Obj);
@@ -308,6 +313,12 @@ api! {
         static false_ = "_Py_FalseStruct";
         /// The type of tuples.
         static tuple_type = "PyTuple_Type";
+        /// The type of lists.
+        static list_type = "PyList_Type";
+        /// The type of str.
+        static unicode_type = "PyUnicode_Type";
+        /// The type of bytes.
+        static bytes_type = "PyBytes_Type";
         /// The type of types.
         static type_type = "PyType_Type";
         /// The type `object`.

@@ -293,7 +293,7 @@ pub unsafe fn make() -> bool {
             null_mut(),
         );
         let name = (api.PyUnicode_InternFromString)(c"__name__".as_ptr());
-        if exit.is_null() || name.is_null() || !residue::make() {
+        if exit.is_null() || name.is_null() || !residue::make() || !super::http::prepare() {
             return false;
         }
         task::keep(kind, exit, name);

@@ -24,6 +24,7 @@
 //! | boundary.rs | is the running task between two bytecodes? |
 //! | preempt.rs | tasks that compute give way at bytecode boundaries, when asked for |
 //! | trace.rs | what Python does in a task, told to who looks from outside |
+//! | http/ | the type of HTTP connections, for the WSGI server |
 //! | tools/ | the types that greenrt's own tools stand on: wait queue, semaphore, queue |
 //!
 //! Rules of the room:
@@ -41,6 +42,7 @@ pub(crate) mod greenlet;
 pub(crate) mod gt;
 pub(crate) mod hand;
 pub(crate) mod host;
+mod http;
 pub(crate) mod patch;
 mod preempt;
 pub(crate) mod residue;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .http_stand_in import Connection
+from greenrt._ffi.native import Connection
 
 __all__ = ["Connection", "Limits", "Settled"]
 

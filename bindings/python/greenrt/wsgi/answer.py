@@ -23,12 +23,17 @@ Headers = list[tuple[str, str]]
 
 
 class Answer:
-    """The answer to one request after the other of a connection."""
+    """The answer to one request after the other of a connection, when it is not the usual one.
 
-    __slots__ = ("_left", "complete", "connection", "headers", "is_head", "lost", "plain", "status")
+    The usual one is a list of one bytes object and headers without anything special. That is the connection's own business: its
+    start_response() and answer() do it, and come here, by way of start_response() and send(), for all that is different.
+    """
+
+    __slots__ = ("_left", "complete", "connection", "headers", "is_head", "plain", "status")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        connection.use(self.start_response, self.write)
         self.begin(False)
 
     def begin(self, is_head: bool) -> None:
@@ -37,12 +42,19 @@ class Answer:
         self.headers: Headers = []
         self.is_head = is_head
         self.complete = False
-        self.lost = False
         self.plain = True
         self._left: Optional[int] = None
 
+    def _take(self) -> None:
+        """What the connection's own start_response() has kept."""
+        kept = self.connection.take()
+        if kept is not None:
+            self.status, headers = kept
+            self.headers = self._checked(self.status, headers)
+
     def start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], None]:
-        """What the application is given under this name. ValueError and TypeError for what cannot be sent."""
+        """What the connection's own passes on. ValueError and TypeError for what cannot be sent."""
+        self._take()
         if exc_info is not None:
             try:
                 if self.connection.started:
@@ -98,6 +110,7 @@ class Answer:
 
     def write(self, data: bytes) -> None:
         """What start_response() returns: sends a piece of the body, with the head before it."""
+        self._take()
         self.plain = False
         if not isinstance(data, bytes):
             raise TypeError(f"the body of an answer is bytes, not {type(data).__name__}")
@@ -108,7 +121,7 @@ class Answer:
         if self.status is None:
             raise AssertionError("the application did not call start_response() before its body")
         if not self.connection.started:
-            self._try(self.connection.start, self.status, self.headers)
+            self.connection.start(self.status, self.headers)
 
     def _piece(self, data: bytes) -> None:
         self._began()
@@ -116,7 +129,7 @@ class Answer:
             if len(data) > self._left:
                 self._piece_of_too_much(data)
             self._left -= len(data)
-        self._try(self.connection.write, data)
+        self.connection.write(data)
 
     def _piece_of_too_much(self, data: bytes) -> None:
         """What was announced is sent, and no byte more."""
@@ -124,21 +137,14 @@ class Answer:
         allowed, self._left = self._left, 0
         self.connection.keep_alive = False
         if allowed:
-            self._try(self.connection.write, data[:allowed])
-        self._try(self.connection.finish)
+            self.connection.write(data[:allowed])
+        self.connection.finish()
         self.complete = True
         raise ValueError("the application sent more than its Content-Length says")
 
-    def _try(self, verb: Callable[..., Any], *args: Any) -> Any:
-        """A step of the connection. An OSError means that the client is gone."""
-        try:
-            return verb(*args)
-        except OSError:
-            self.lost = True
-            raise
-
     def send(self, result: Any) -> None:
         """Sends what the application returned."""
+        self._take()
         kind = type(result)
         if kind is list or kind is tuple:
             self._whole(result)
@@ -165,7 +171,7 @@ class Answer:
             raise AssertionError("the application did not call start_response()")
         if self._left is not None and not self._bodyless and len(body) != self._left:
             raise ValueError(f"the application returned {len(body)} bytes, and its Content-Length says {self._left}")
-        self._try(self.connection.respond, self.status, self.headers, body)
+        self.connection.respond(self.status, self.headers, body)
         self.complete = True
 
     def _stream(self, result: Iterable[bytes]) -> None:
@@ -177,6 +183,7 @@ class Answer:
         for piece in result:
             if not isinstance(piece, bytes):
                 raise TypeError(f"the body of an answer is bytes, not {type(piece).__name__}")
+            self._take()  # a generator says it when it is asked for its first piece
             if alone and self.plain:
                 self._whole([piece])
                 return
@@ -185,7 +192,7 @@ class Answer:
 
     def _file(self, wrapper: FileWrapper) -> bool:
         """A regular file by sendfile(2). False: it has to be read."""
-        extent = wrapper.extent() if self.connection.can_sendfile else None
+        extent = wrapper.extent()
         if extent is None or self._bodyless:
             return False
         if self.status is None:
@@ -195,19 +202,20 @@ class Answer:
             self.headers.append(("Content-Length", str(size)))
             self._left = size
         self._began()
-        self._left -= self._try(self.connection.sendfile, number, offset, min(size, self._left))
+        self._left -= self.connection.sendfile(number, offset, min(size, self._left))
         return True
 
     def _end(self) -> None:
         """The application is done with it."""
+        self._take()
         if self.status is None:
             raise AssertionError("the application did not call start_response()")
         if not self.connection.started:
             if self._left and not self._bodyless:
                 raise ValueError(f"the application returned no body, and its Content-Length says {self._left}")
-            self._try(self.connection.respond, self.status, self.headers, b"")
+            self.connection.respond(self.status, self.headers, b"")
         elif self._left and not self._bodyless:
             raise ValueError(f"the application sent {self._left} bytes less than its Content-Length says")
         else:
-            self._try(self.connection.finish)
+            self.connection.finish()
         self.complete = True

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Handler"]
 
 _log = logging.getLogger("greenrt.wsgi")
-# How long, and for how much, a client that is still sending is listened to after its last answer: a connection that is closed
-# with bytes unread is reset, and the answer may be lost with it.
-_LINGER = 1.0
-_LINGER_BYTES = 1 << 20
 _ENDS = (KeyboardInterrupt, SystemExit)
 
 
@@ -40,18 +36,24 @@ class Handler:
         self.answer = Answer(connection)
         self.task = current()
         self.busy = False
-        self._linger = False
 
     def serve(self) -> None:
         """Until the connection is done with HTTP."""
         server, connection, answer = self.server, self.connection, self.answer
-        request, app = connection.request, server.app
-        finished = self.finished if server.wants_finished or type(self).finished is not Handler.finished else None
+        request, start_response, answered, app = (
+            connection.request,
+            connection.start_response,
+            connection.answer,
+            server.app,
+        )
+        kind = type(self)
+        prepare = self.prepare if server.trusted is not None or kind.prepare is not Handler.prepare else None
+        finished = self.finished if server.wants_finished or kind.finished is not Handler.finished else None
         while True:
             self.busy = False
             environ = request()
             if environ is None:
-                if connection.status:
+                if connection.refused:
                     self._refused()
                 return
             self.busy = True
@@ -62,27 +64,27 @@ class Handler:
             body: Optional[Input] = None
             if connection.has_body:
                 environ["wsgi.input"] = body = Input(connection)
-            self.prepare(environ)
+            if prepare is not None:
+                prepare(environ)
             answer.begin(environ["REQUEST_METHOD"] == "HEAD")
             try:
-                self._run(app, environ)
+                result = app(environ, start_response)
+                if not answered(result):
+                    self._send(result)
             except BaseException as error:
                 self._failed(error, environ)
             if body is not None:
                 body.close()
-                self._linger = not connection.keep_alive
             if finished is not None:
                 finished(environ, began)
-            if not connection.keep_alive:
+            if connection.detached:
                 return
 
-    def _run(self, app: Any, environ: dict[str, Any]) -> None:
-        """The application, its answer, and close() in any case."""
-        answer = self.answer
-        result = app(environ, answer.start_response)
+    def _send(self, result: Any) -> None:
+        """An answer that is not the usual one, and close() in any case."""
         try:
             if not self.connection.detached:
-                answer.send(result)
+                self.answer.send(result)
             elif not isinstance(result, (list, tuple)):
                 for _ in result or ():
                     pass
@@ -105,9 +107,9 @@ class Handler:
 
     def _failed(self, error: BaseException, environ: dict[str, Any]) -> None:
         """The application raised, or what it answered could not be sent."""
-        connection, answer = self.connection, self.answer
+        connection = self.connection
         if isinstance(error, (TaskExit, *_ENDS)):
-            if not answer.complete and not connection.detached:
+            if not self._is_complete() and not connection.detached:
                 connection.abort()
             if isinstance(error, _ENDS):
                 self.server.leave(error)
@@ -115,13 +117,13 @@ class Handler:
             raise error
         self.server.errors += 1
         bad_body = error if isinstance(error, BadBody) else None
-        if bad_body is None and not answer.lost and not (connection.detached and isinstance(error, OSError)):
+        if bad_body is None and not connection.lost and not (connection.detached and isinstance(error, OSError)):
             where = f"{environ['REQUEST_METHOD']} {environ['SCRIPT_NAME']}{environ['PATH_INFO']}"
             _log.error("error in the application, at %s", ascii(where)[1:-1], exc_info=error)
-        if answer.complete or connection.detached:
+        if self._is_complete() or connection.detached:
             return
         connection.keep_alive = False
-        if answer.lost or connection.started:
+        if connection.lost or connection.started:
             connection.abort()
             return
         status = "500 Internal Server Error" if bad_body is None else _BODIES.get(bad_body.status, _BODIES[400])
@@ -130,34 +132,17 @@ class Handler:
         except OSError:
             connection.abort()
 
+    def _is_complete(self) -> bool:
+        """Was the answer sent as a whole?"""
+        return self.answer.complete
+
     def _refused(self) -> None:
         """The engine has answered a request that it could not take."""
-        self._linger = True
         self.server.errors += 1
         log = self.server.access_log
         if log is not None:
             base = {"REMOTE_ADDR": self.address[0] if isinstance(self.address, tuple) else ""}
             log.write(base, time.time(), self.connection.status, self.connection.sent)
-
-    def linger(self) -> None:
-        """Before the socket is closed: lets the client read the last answer although it is still sending."""
-        if not self._linger or self.connection.detached:
-            return
-        try:
-            socket.socket.shutdown(self.socket, socket.SHUT_WR)
-            until = time.monotonic() + _LINGER
-            taken = 0
-            while taken < _LINGER_BYTES:
-                left = until - time.monotonic()
-                if left <= 0:
-                    break
-                self.socket.settimeout(left)
-                piece = socket.socket.recv(self.socket, 65536)
-                if not piece:
-                    break
-                taken += len(piece)
-        except (OSError, ValueError):
-            pass
 
 
 _BODIES = {400: "400 Bad Request", 408: "408 Request Timeout", 413: "413 Content Too Large"}

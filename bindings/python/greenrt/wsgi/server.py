@@ -186,18 +186,17 @@ class Server:
             connection = Connection(sock.fileno(), self.limits, base)
         else:
             connection = Connection(None, self.limits, base, sock.recv, sock.send)
-        connection.can_sendfile = self._ssl_context is None
         base["greenrt.connection"] = connection
         handler = self.handler(self, sock, address, connection)
         self._handlers.add(handler)
         try:
             handler.serve()
-            handler.linger()
         finally:
             self._handlers.discard(handler)
+            whole = not connection.aborted
             base.clear()
             connection.close()
-            if isinstance(sock, _ssl.SSLSocket):
+            if whole and isinstance(sock, _ssl.SSLSocket):
                 _say_goodbye(sock)
 
     def leave(self, error: BaseException) -> None:

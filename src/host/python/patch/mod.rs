@@ -62,7 +62,7 @@ mod semlock;
 mod shapes;
 mod sigmask;
 mod sigwait;
-mod socket;
+pub mod socket;
 mod ssl;
 mod system;
 mod table;

@@ -41,6 +41,11 @@ pub unsafe fn prepare() -> Result<(), String> {
     }
 }
 
+/// `socket.timeout`; NULL before [`prepare`].
+pub fn timeout_type() -> Obj {
+    TIMEOUT.load(Ordering::Acquire)
+}
+
 /// Raises what CPython raises when a socket's timeout is over.
 ///
 /// # Safety

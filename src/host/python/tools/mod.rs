@@ -62,6 +62,16 @@ impl GetSet {
         GetSet { name: name.as_ptr(), get: get as *const c_void, set: nothing, doc: doc.as_ptr(), closure: nothing }
     }
 
+    /// An attribute that can be changed.
+    pub const fn changing(
+        name: &'static core::ffi::CStr,
+        get: unsafe extern "C" fn(Obj, *mut c_void) -> New,
+        set: unsafe extern "C" fn(Obj, Obj, *mut c_void) -> c_int,
+        doc: &'static core::ffi::CStr,
+    ) -> GetSet {
+        GetSet { set: set as *const c_void, ..GetSet::new(name, get, doc) }
+    }
+
     /// The end of a table.
     pub const END: GetSet = GetSet {
         name: core::ptr::null(),
@@ -104,14 +114,20 @@ const FLAG_DEFAULT: u32 = 1 << 18;
 
 /// What differs between the types.
 pub struct Kind {
-    name: &'static core::ffi::CStr,
-    doc: &'static core::ffi::CStr,
-    size: usize,
-    init: unsafe extern "C" fn(Obj, Obj, Obj) -> c_int,
-    methods: &'static [MethodDef],
-    attributes: &'static [GetSet],
+    /// "greenrt.Name"
+    pub name: &'static core::ffi::CStr,
+    /// Its documentation.
+    pub doc: &'static core::ffi::CStr,
+    /// Of an instance.
+    pub size: usize,
+    /// `__init__`
+    pub init: unsafe extern "C" fn(Obj, Obj, Obj) -> c_int,
+    /// Ended by an empty one.
+    pub methods: &'static [MethodDef],
+    /// Ended by an empty one.
+    pub attributes: &'static [GetSet],
     /// For one that holds references: traverse and clear.
-    collect: Option<(*const c_void, unsafe extern "C" fn(Obj) -> c_int)>,
+    pub collect: Option<(*const c_void, unsafe extern "C" fn(Obj) -> c_int)>,
 }
 
 // SAFETY: constants.
@@ -274,6 +290,7 @@ pub unsafe fn fill(dict: Obj) -> bool {
             (c"Semaphore", &semaphore::KIND),
             (c"Queue", &queue::KIND),
             (c"WebSocketEngine", &websocket::KIND),
+            (c"Connection", &super::http::KIND),
         ]
         .iter()
         .all(|(name, kind)| {

@@ -173,7 +173,7 @@ class Native:
 
         server = self.server
         began = time.time()
-        raw = tuple(connection.headers())  # type: ignore[attr-defined]
+        raw = tuple(connection.headers())
         if wsgi.MAX_HEADER_LINE < _HEADER_LINE and any(len(n) + len(v) + 4 > wsgi.MAX_HEADER_LINE for n, v in raw):
             connection.keep_alive = False
             connection.respond("400 Header Line Too Long", [], b"")
