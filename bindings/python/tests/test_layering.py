@@ -18,7 +18,7 @@ FLOORS = {
     "server": 4,
     **dict.fromkeys(("__init__", "wsgi", "websocket"), 5),
     **dict.fromkeys(("compat", "workers"), 6),
-    "__main__": 7,
+    **dict.fromkeys(("__main__", "gunicorn"), 7),
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

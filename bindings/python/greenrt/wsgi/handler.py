@@ -25,7 +25,8 @@ _ENDS = (KeyboardInterrupt, SystemExit)
 class Handler:
     """One connection of a server.
 
-    A subclass may override prepare(), which sees the environ before the application, and finished(), which is told of each answer.
+    A subclass may override prepare(), which sees the environ before the application, finished(), which is told of each answer, and
+    complain().
     """
 
     def __init__(self, server: Server, sock: socket.socket, address: Any, connection: Connection) -> None:
@@ -105,6 +106,10 @@ class Handler:
         if log is not None:
             log.write(environ, began, self.connection.status, self.connection.sent)
 
+    def complain(self, error: BaseException, where: str) -> None:
+        """Tells people of an error of the application."""
+        _log.error("error in the application, at %s", where, exc_info=error)
+
     def _failed(self, error: BaseException, environ: dict[str, Any]) -> None:
         """The application raised, or what it answered could not be sent."""
         connection = self.connection
@@ -119,7 +124,7 @@ class Handler:
         bad_body = error if isinstance(error, BadBody) else None
         if bad_body is None and not connection.lost and not (connection.detached and isinstance(error, OSError)):
             where = f"{environ['REQUEST_METHOD']} {environ['SCRIPT_NAME']}{environ['PATH_INFO']}"
-            _log.error("error in the application, at %s", ascii(where)[1:-1], exc_info=error)
+            self.complain(error, ascii(where)[1:-1])
         if self._is_complete() or connection.detached:
             return
         connection.keep_alive = False

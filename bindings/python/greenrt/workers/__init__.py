@@ -1,0 +1,1 @@
+"""Workers for servers that start processes themselves."""
