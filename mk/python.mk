@@ -8,7 +8,7 @@ PY_VENV     = build/venv-$(PY_VERSION)
 LINT_VENV   = build/venv-lint-$(PY_VERSION)
 PYTEST_ARGS ?=
 # Packages that some tests run with; those that cannot be had are left out, and their tests skip.
-PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket
+PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket gunicorn django psycopg
 
 # Those that bring an eventlet, or a plugin for pytest, along: in a folder of their own, which only the programs that need it see.
 PY_APART    ?= celery[redis] oslo.service nameko
