@@ -144,7 +144,7 @@ class PythonRows(unittest.TestCase):
 
     def test_servers_leave_both_cores_alone(self):
         for known in ROWS:
-            both = known.both_cores or "echo" in known.name
+            both = known.both_cores or known.served
             with mock.patch.object(run, "core", lambda wanted: wanted):
                 self.assertEqual(len(run.cores_of(known)), 2 if both else 1, known.name)
 

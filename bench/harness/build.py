@@ -18,7 +18,9 @@ OUT = ROOT / "build" / "bench"
 LIBRARIES = ROOT / "build" / "lib"
 VENV = OUT / "venv"
 RUST_OUT = OUT / "rust" / "release"
-PYTHON_PEERS = ("eventlet", "gevent", "greenlet", "uvloop")
+PYTHON_PEERS = ("eventlet", "gevent", "greenlet", "uvloop", "websockets", "geventwebsocket")
+# The package of a module, where its name is another.
+PACKAGES = {"geventwebsocket": "gevent-websocket"}
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror"]
 # What the static library needs beside libc, on Linux.
 STATIC_LIBS = ["-lpthread", "-ldl", "-lm", "-lrt", "-lutil", "-lgcc_s"]
@@ -96,7 +98,7 @@ class Programs:
         for name in PYTHON_PEERS:
             probe = subprocess.run([self.python, "-W", "ignore", "-c", f"import {name}"], capture_output=True)
             if probe.returncode != 0:
-                self.attempt([name], [str(self.python), "-m", "pip", "install", "-q", name])
+                self.attempt([name], [str(self.python), "-m", "pip", "install", "-q", PACKAGES.get(name, name)])
         if not (ROOT / "bindings" / "python" / "greenrt" / "__init__.py").exists():
             self.missing["greenrt (Python)"] = "bindings/python/greenrt is not there"
         elif "greenrt" in self.missing:

@@ -64,9 +64,10 @@ class Load:
         warm_up: float,
         pid: int,
         both_cores: bool = False,
+        words: tuple[str, ...] = (),
     ):
         self.process = subprocess.Popen(
-            [program, str(port), str(connections), str(seconds), str(warm_up), str(pid)],
+            [program, str(port), str(connections), str(seconds), str(warm_up), str(pid), *words],
             preexec_fn=settle(*BOTH_CORES) if both_cores else settle(CLIENT_CORE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -101,13 +102,20 @@ class Load:
 
 
 def run(
-    load: str, command: list[str], extra: dict[str, str], connections: int, seconds: float, both_cores: bool = False
+    load: str,
+    command: list[str],
+    extra: dict[str, str],
+    connections: int,
+    seconds: float,
+    both_cores: bool = False,
+    words: tuple[str, ...] = (),
 ) -> dict[str, float]:
-    """Requests a second and the server's CPU time for each. With `both_cores` the server and the load share them."""
+    """Requests a second and the server's CPU time for each. With `both_cores` the server and the load share them; the load generator
+    gets `words` beside the rest."""
     server, port = server_start(command, extra, both_cores)
     client = None
     try:
-        client = Load(load, port, connections, seconds, seconds / 5, server.pid, both_cores)
+        client = Load(load, port, connections, seconds, seconds / 5, server.pid, both_cores, words)
         found = client.go()
         client.end()
     finally:

@@ -7,7 +7,7 @@ ratios: a peer's figure of this run takes the place of the one it had then.
 
 from __future__ import annotations
 
-from . import echo
+from . import echo, websocket
 from .build import BENCH, Programs
 from .process import run
 from .row import MEMORY, OURS, OURS_PYTHON, Row, Target, ahead, memory_figures
@@ -129,6 +129,7 @@ ROWS = (
     sleepers("py-sleepers-100k", 100_000),
     served("py-echo-50", 50),
     served("py-echo-1000", 1000),
+    *websocket.ROWS,
 )
 
 # What python/rows.py calls the work of a row.
@@ -154,6 +155,8 @@ LIBRARIES = {OURS_PYTHON: "greenrt", GREENLET: "greenlet"}
 
 def missing(subject: str, programs: Programs) -> str | None:
     """Why a subject cannot run here, or None."""
+    if subject in websocket.KINDS and subject not in SERVERS:
+        return websocket.missing(subject, programs)
     if subject == OURS:
         return programs.missing.get(OURS) or programs.missing.get(f"{OURS}: echo")
     name = SERVERS[subject][0] if subject in SERVERS else LIBRARIES.get(subject, subject)
@@ -162,6 +165,8 @@ def missing(subject: str, programs: Programs) -> str | None:
 
 def turn(row: Row, subject: str, programs: Programs, quick: bool) -> dict[str, float]:
     """One turn of one subject; raises process.Failed."""
+    if row in websocket.ROWS:
+        return websocket.turn(row, subject, programs, 0.5 if quick else 1.2)
     if row.served:
         return served_turn(row, subject, programs, 0.5 if quick else 1.2)
     line = [str(programs.python), str(BENCH / "python" / "rows.py"), LIBRARIES.get(subject, subject)]

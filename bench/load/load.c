@@ -2,7 +2,8 @@
  * Every answer is compared with what was sent, and each message differs from the one before it. The CPU time of the server,
  * and of this program, is read from /proc at both ends of the measured window.
  *
- * usage: load PORT CONNECTIONS SECONDS WARM_UP_SECONDS SERVER_PID
+ * usage: load PORT CONNECTIONS SECONDS WARM_UP_SECONDS SERVER_PID [ws]
+ * With "ws" the connections are WebSockets, and each message is a binary one.
  * It connects, says "ready" and waits for a line on stdin; runs; prints "name value" lines and "done"; and waits for a second
  * line before it hangs up, so that whoever counts the server's system calls can attach and detach in between. */
 #define _GNU_SOURCE
@@ -20,15 +21,40 @@
 
 enum { SIZE = 64, WORDS = SIZE / 8, EVENTS = 512 };
 
+/* What stands before a message: nothing, or the head of a frame, with a mask on the way there. */
+enum { HEAD = 2, MASK = 4 };
+static unsigned there, back;
+
 struct connection {
 	int fd;
 	uint32_t have; /* bytes of the current answer */
 	uint64_t number;
 	uint64_t sent[WORDS];
-	uint64_t got[WORDS];
+	unsigned char got[HEAD + SIZE];
 };
 
 static uint64_t answered, wrong;
+
+/* The handshake of a WebSocket. */
+static void upgrade(int fd)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+	                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+	char answer[4096];
+	size_t have = 0;
+
+	if (send(fd, request, sizeof request - 1, MSG_NOSIGNAL) != (ssize_t)sizeof request - 1)
+		bench_fail("send", errno);
+	do {
+		ssize_t length = recv(fd, answer + have, sizeof answer - 1 - have, 0);
+		if (length <= 0)
+			bench_fail("recv: no answer to the handshake", errno);
+		have += (size_t)length;
+		answer[have] = 0;
+	} while (strstr(answer, "\r\n\r\n") == NULL);
+	if (strncmp(answer, "HTTP/1.1 101", 12) != 0)
+		bench_fail("the server refuses the handshake", 0);
+}
 
 static int dial(uint16_t port)
 {
@@ -40,6 +66,8 @@ static int dial(uint16_t port)
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
 		bench_fail("connect", errno);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (there)
+		upgrade(fd);
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
 		bench_fail("fcntl", errno);
 	return fd;
@@ -47,11 +75,17 @@ static int dial(uint16_t port)
 
 static void ask(struct connection *connection)
 {
+	unsigned char frame[HEAD + MASK + SIZE] = {0x82, 0x80 | SIZE};
+
 	connection->number++;
 	for (unsigned index = 0; index < WORDS; index++)
 		connection->sent[index] = connection->number * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)connection->fd + index;
 	connection->have = 0;
-	if (send(connection->fd, connection->sent, SIZE, MSG_NOSIGNAL) != SIZE)
+	memcpy(frame + HEAD, connection->sent, MASK); /* any four bytes will do */
+	for (unsigned index = 0; index < SIZE; index++)
+		frame[HEAD + MASK + index] = ((unsigned char *)connection->sent)[index] ^ frame[HEAD + index % MASK];
+	const void *message = there ? (const void *)frame : connection->sent;
+	if (send(connection->fd, message, there + SIZE, MSG_NOSIGNAL) != (ssize_t)(there + SIZE))
 		bench_fail("send", errno);
 }
 
@@ -59,16 +93,16 @@ static void ask(struct connection *connection)
 static void answer(struct connection *connection, int go)
 {
 	ssize_t length =
-	    recv(connection->fd, (char *)connection->got + connection->have, SIZE - connection->have, 0);
+	    recv(connection->fd, connection->got + connection->have, back + SIZE - connection->have, 0);
 	if (length < 0 && errno == EAGAIN)
 		return;
 	if (length <= 0)
 		bench_fail("recv: the server hung up", errno);
 	connection->have += (uint32_t)length;
-	if (connection->have < SIZE)
+	if (connection->have < back + SIZE)
 		return;
 	answered++;
-	if (memcmp(connection->sent, connection->got, SIZE) != 0)
+	if (memcmp(connection->sent, connection->got + back, SIZE) != 0 || (back && memcmp(connection->got, "\x82\x40", HEAD) != 0))
 		wrong++;
 	if (go)
 		ask(connection);
@@ -123,13 +157,15 @@ static void run(int poller, struct connection *connections, int go, int64_t end,
 
 int main(int argc, char **argv)
 {
-	if (argc != 6)
-		bench_fail("usage: load PORT CONNECTIONS SECONDS WARM_UP PID", argc);
+	if (argc != 6 && (argc != 7 || strcmp(argv[6], "ws") != 0))
+		bench_fail("usage: load PORT CONNECTIONS SECONDS WARM_UP PID [ws]", argc);
 	uint16_t port = (uint16_t)atoi(argv[1]);
 	unsigned count = (unsigned)atoi(argv[2]);
 	int64_t window = (int64_t)(atof(argv[3]) * 1e9);
 	int64_t warm_up = (int64_t)(atof(argv[4]) * 1e9);
 	int pid = atoi(argv[5]);
+	there = argc == 7 ? HEAD + MASK : 0;
+	back = argc == 7 ? HEAD : 0;
 	int poller = epoll_create1(EPOLL_CLOEXEC);
 	struct connection *connections = calloc(count, sizeof *connections);
 
