@@ -6,6 +6,7 @@ The application sees what HttpProtocol would show it; requests are parsed, answe
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl as _ssl
 import time
 import traceback
@@ -39,6 +40,15 @@ _HEADER_LINE = 8192
 # How names of headers are sent; no more of them are remembered than a program is likely to have.
 _NAMES: dict[str, str] = {}
 
+_plain = re.compile(r"[A-Za-z0-9/._~-]*").fullmatch
+
+
+def _line(environ: dict[str, Any]) -> str:
+    """The request line, for the log."""
+    query = environ["QUERY_STRING"]
+    target = f"{environ['RAW_PATH_INFO']}?{query}" if query else environ["RAW_PATH_INFO"]
+    return f"{environ['REQUEST_METHOD']} {target} {environ['SERVER_PROTOCOL']}"
+
 
 def _name(name: str) -> str:
     found = _NAMES.get(name)
@@ -52,11 +62,21 @@ def _name(name: str) -> str:
 class _Input(Input):
     """`wsgi.input` over the engine."""
 
+    rfile = wfile = wfile_line = content_length = hundred_continue_headers = None
+    position = 0
+    chunk_length = -1
+    chunked_input = is_hundred_continue_response_sent = _expects = False
+    _body: Any = None
+
     def __init__(self, connection: Connection, sock: Any, environ: dict[str, Any]) -> None:
-        super().__init__(None, environ.get("CONTENT_LENGTH"), sock)
-        self.chunked_input = "HTTP_TRANSFER_ENCODING" in environ
-        self._expects = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
-        self._body = _Body(connection) if connection.has_body else None
+        # Most requests have no body: what there is to say of one is said by the class.
+        self._sock = sock
+        if connection.has_body:
+            self._body = _Body(connection)
+            self.chunked_input = "HTTP_TRANSFER_ENCODING" in environ
+            length = environ.get("CONTENT_LENGTH")
+            self.content_length = None if length is None else int(length)
+            self._expects = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
 
     def should_send_hundred_continue(self) -> bool:
         """Does the client wait for it still?"""
@@ -113,6 +133,10 @@ class Native:
         self.sock = conn_state[1]
         self.address = conn_state[0]
         self.host, self.port = addr_to_host_port(self.address)
+        # A program may set the limits there at any time.
+        from greenrt.compat.eventlet import wsgi
+
+        self.public = wsgi
 
     def serve(self) -> None:
         """One request after the other."""
@@ -151,15 +175,13 @@ class Native:
             greenio.shutdown_safe(sock)
 
     def _limits(self) -> Limits:
-        from greenrt.compat.eventlet import wsgi
-
         server = self.server
         step = server.socket_timeout or _NEVER
         keepalive = server.keepalive
         idle = step if isinstance(keepalive, bool) or not keepalive else float(keepalive)
         return Limits(
             max_line=server.url_length_limit,
-            max_header_bytes=wsgi.MAX_TOTAL_HEADER_SIZE,
+            max_header_bytes=self.public.MAX_TOTAL_HEADER_SIZE,
             first_byte=idle,
             idle=idle,
             head=server.socket_timeout or 0,
@@ -167,11 +189,9 @@ class Native:
             write=step,
         )
 
-    def _one(self, connection: Connection, environ: dict[str, Any]) -> bool:
+    def _one(self, connection: Any, environ: dict[str, Any]) -> bool:
         """A request. May another one follow?"""
-        from greenrt.compat.eventlet import wsgi
-
-        server = self.server
+        server, wsgi = self.server, self.public
         began = time.time()
         raw = tuple(connection.headers())
         if wsgi.MAX_HEADER_LINE < _HEADER_LINE and any(len(n) + len(v) + 4 > wsgi.MAX_HEADER_LINE for n, v in raw):
@@ -186,11 +206,9 @@ class Native:
         environ["eventlet.set_idle"] = self._set_idle
         environ["headers_raw"] = raw
         path = environ["PATH_INFO"]
-        environ["RAW_PATH_INFO"] = path if path.isalnum() else quote(path, "/:@!$&'()*+,;=~-._", "latin-1")
-        line = f"{environ['REQUEST_METHOD']} {environ['RAW_PATH_INFO']}"
-        if environ["QUERY_STRING"]:
-            line = f"{line}?{environ['QUERY_STRING']}"
-        line = f"{line} {environ['SERVER_PROTOCOL']}"
+        environ["RAW_PATH_INFO"] = path if _plain(path) else quote(path, "/:@!$&'()*+,;=~-._", "latin-1")
+        # The application may change its environ.
+        line = _line(environ) if server.log_output else ""
         answer = _Answer(connection, environ, server)
         WSGI_LOCAL.already_handled = False
         try:
