@@ -47,9 +47,7 @@ def eventlet():
     app = importlib.import_module("eventlet.websocket").WebSocketWSGI(handler)
     listener = eventlet.listen(("127.0.0.1", 0), backlog=BACKLOG)
     print("port", listener.getsockname()[1], flush=True)
-    importlib.import_module("eventlet.wsgi").server(
-        listener, app, log=open(os.devnull, "w"), log_output=False, max_size=20_000
-    )
+    importlib.import_module("eventlet.wsgi").server(listener, app, log_output=False, max_size=20_000)
 
 
 def gevent():

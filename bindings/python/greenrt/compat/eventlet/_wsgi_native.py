@@ -62,7 +62,9 @@ def _name(name: str) -> str:
 class _Input(Input):
     """`wsgi.input` over the engine."""
 
-    rfile = wfile = wfile_line = content_length = hundred_continue_headers = None
+    rfile = wfile = wfile_line = None
+    content_length: Optional[int] = None
+    hundred_continue_headers: Optional[list[tuple[str, str]]] = None
     position = 0
     chunk_length = -1
     chunked_input = is_hundred_continue_response_sent = _expects = False
