@@ -9,7 +9,6 @@ Each is used as its own documentation says; compression is off, which the load g
 
 import asyncio
 import importlib
-import os
 import socket
 import sys
 
