@@ -25,7 +25,7 @@ from typing import Any
 from harness import echo, quiet, report
 from harness.build import BENCH, Programs
 from harness.process import CLIENT_CORE, NICENESS, SERVER_CORE, Failed, core
-from harness.rows import ROWS, Row, command, missing, turn
+from harness.rows import ROWS, Row, command, missing, row_word, turn, words
 
 CALL_ROUNDS = 3
 # Seconds that each row may spend on quiet moments and repeated turns.
@@ -72,7 +72,7 @@ def measure(row: Row, programs: Programs, quick: bool, rounds: int) -> dict[str,
             for metric, value in found.items():
                 record["subjects"][subject].setdefault(metric, []).append(value)
         say(f"  {row.name}: round {number + 1} of {rounds}")
-    if row.name.startswith("echo-"):
+    if row.name.startswith(("echo-", "http-")):
         count_calls(row, alive, programs, quick, record)
     return record
 
@@ -83,10 +83,11 @@ def count_calls(row: Row, alive: list[str], programs: Programs, quick: bool, rec
         if tool is None:
             record["reasons"][f"{subject} calls_per_req"] = "no perf, no strace"
             continue
-        line, extra = command(subject, "echo", programs)
+        line, extra = command(subject, row_word(row), programs)
         for _ in range(1 if quick else CALL_ROUNDS):
             try:
-                found = echo.count_calls(tool, programs.path("load"), line, extra, row.size, 0.5 if quick else 1.0)
+                seconds = 0.5 if quick else 1.0
+                found = echo.count_calls(tool, programs.path("load"), line, extra, row.size, seconds, words(row))
             except Failed as failure:
                 record["reasons"][f"{subject} calls_per_req"] = f"failed: {failure}"
                 break

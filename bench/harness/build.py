@@ -84,7 +84,7 @@ class Programs:
         cc = os.environ.get("CC", "cc")
         include = ["-I", str(ROOT / "include")]
         shared = ["-L", str(LIBRARIES), f"-Wl,-rpath,{LIBRARIES}", "-lgreenrt"]
-        for program in ("tasks", "echo", "chan", "locks", "timers", "offload"):
+        for program in ("tasks", "echo", "chan", "locks", "timers", "offload", "http"):
             line = [cc, *FLAGS, *include, f"c/{program}.c", "-o"]
             archive = [str(LIBRARIES / "libgreenrt.a"), *STATIC_LIBS]
             self.attempt([f"greenrt: {program}"], [*line, self.path(program), *shared])

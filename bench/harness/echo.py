@@ -150,13 +150,19 @@ def strace_count(text: str) -> int:
 
 
 def count_calls(
-    tool: str, load: str, command: list[str], extra: dict[str, str], connections: int, seconds: float
+    tool: str,
+    load: str,
+    command: list[str],
+    extra: dict[str, str],
+    connections: int,
+    seconds: float,
+    words: tuple[str, ...] = (),
 ) -> dict[str, float]:
     """System calls of the server for each request, over every request made while the counter was attached."""
     server, port = server_start(command, extra)
     client = counter = None
     try:
-        client = Load(load, port, connections, seconds, 0, server.pid)
+        client = Load(load, port, connections, seconds, 0, server.pid, words=words)
         with tempfile.NamedTemporaryFile(mode="r", suffix=".calls") as output:
             if tool == "perf":
                 options = ["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", str(server.pid), "-o", output.name]

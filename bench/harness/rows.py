@@ -64,6 +64,31 @@ def echo_row(name: str, connections: int, throughput: float) -> Row:
     )
 
 
+def http_row(name: str, connections: int) -> Row:
+    return Row(
+        name,
+        f"HTTP hello, {connections:,} connections",
+        ("cpu_ns_per_req", "req_per_s", "calls_per_req"),
+        (RAW, OURS),
+        (
+            Target("calls_per_req", 2.05, subject=RAW),
+            Target("calls_per_req", 2.1),
+            Target("cpu_ns_per_req", 1.2, RAW),
+            Target("req_per_s", 0.85, RAW, at_least=True),
+        ),
+        RAW,
+        rounds=5,
+        size=connections,
+        note="A request of 78 bytes, an answer of 13 in 144. The raw loop does not look at what came and says the same each time; "
+        "greenrt reads the head, and writes one with a date.",
+    )
+
+
+# The last word of the load generator of a row.
+def words(row: Row) -> tuple[str, ...]:
+    return ("http",) if row.name.startswith("http-") else ()
+
+
 # What a server of the workers rows computes for each request, in rounds of some 1.5 nanoseconds: so much that the load
 # generator's own work hardly counts.
 ROUNDS_OF_WORK = 100_000
@@ -105,6 +130,7 @@ ROWS = (
     memory_row("memory-1m", 1_000_000),
     echo_row("echo-50", 50, 0.97),
     echo_row("echo-1000", 1000, 1.0),
+    http_row("http-50", 50),
     *waits.ROWS,
     workers_row("workers-echo", "echo 64 B", (Target("cpu_ns_per_req", 1.25, f"{OURS}, 1", subject=f"{OURS}, 2"),), 0),
     workers_row(
@@ -137,6 +163,7 @@ OUR_PROGRAMS = {
     "timers": ("sleepers", "timer-cancel"),
     "offload": ("offload", "pread"),
     "echo": ("echo",),
+    "http": ("http",),
 }
 PROGRAM_OF = {row: program for program, rows in OUR_PROGRAMS.items() for row in rows}
 KINDS_OF_RING = {waits.RING: "calls", waits.INLINED: "inlined"}
@@ -149,6 +176,8 @@ def library(subject: str) -> str:
 
 def row_word(row: Row) -> str:
     """What a program calls the row."""
+    if row.name.startswith("http-"):
+        return "http"
     return "echo" if row.name.startswith(("echo-", "workers-")) else row.name
 
 
@@ -179,9 +208,9 @@ def command(subject: str, row: str, programs: Programs) -> tuple[list[str], dict
         return [str(RUST_OUT / "ring"), KINDS_OF_RING[subject]], {}
     if subject in (OURS, STATIC):
         program = PROGRAM_OF.get(row, "tasks") + ("-static" if subject == STATIC else "")
-        return [programs.path(program), *([] if row == "echo" else [row])], {}
+        return [programs.path(program), *([] if row in ("echo", "http") else [row])], {}
     if subject == RAW:
-        return [programs.path("raw-echo")], {}
+        return [programs.path("raw-echo"), *(["http"] if row == "http" else [])], {}
     if subject in ("tokio", "may"):
         return [str(RUST_OUT / subject), row], {}
     if subject == waits.CROSSBEAM:
@@ -192,9 +221,9 @@ def command(subject: str, row: str, programs: Programs) -> tuple[list[str], dict
 
 def turn(row: Row, subject: str, programs: Programs, quick: bool) -> dict[str, float]:
     """One turn of one subject; raises process.Failed."""
-    if row.name.startswith("echo-"):
-        line, extra = command(subject, "echo", programs)
-        return echo.run(programs.path("load"), line, extra, row.size, 0.5 if quick else 1.6)
+    if row.name.startswith(("echo-", "http-")):
+        line, extra = command(subject, row_word(row), programs)
+        return echo.run(programs.path("load"), line, extra, row.size, 0.5 if quick else 1.6, words=words(row))
     if row.name.startswith("workers-"):
         return workers_turn(row, subject, programs, 0.5 if quick else 1.5)
     if row in python.ROWS:

@@ -1,9 +1,10 @@
-/* The load generator of the echo rows: N connections, each with one message of SIZE bytes under way, on one core.
+/* The load generator of the echo and HTTP rows: N connections, each with one message of SIZE bytes under way, on one core.
  * Every answer is compared with what was sent, and each message differs from the one before it. The CPU time of the server,
  * and of this program, is read from /proc at both ends of the measured window.
  *
- * usage: load PORT CONNECTIONS SECONDS WARM_UP_SECONDS SERVER_PID [ws]
- * With "ws" the connections are WebSockets, and each message is a binary one.
+ * usage: load PORT CONNECTIONS SECONDS WARM_UP_SECONDS SERVER_PID [ws | http]
+ * With "ws" the connections are WebSockets, and each message is a binary one. With "http" the messages are requests of HTTP, and
+ * the answers are looked at instead: status and body.
  * It connects, says "ready" and waits for a line on stdin; runs; prints "name value" lines and "done"; and waits for a second
  * line before it hangs up, so that whoever counts the server's system calls can attach and detach in between. */
 #define _GNU_SOURCE
@@ -19,7 +20,11 @@
 
 #include "../c/bench.h"
 
-enum { SIZE = 64, WORDS = SIZE / 8, EVENTS = 512 };
+enum { SIZE = 64, WORDS = SIZE / 8, EVENTS = 512, ANSWER = 512 };
+
+static const char request[] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nUser-Agent: load\r\n\r\n";
+static const char status[] = "HTTP/1.1 200 OK\r\n", body[] = "\r\n\r\nHello, world!";
+static int http;
 
 /* What stands before a message: nothing, or the head of a frame, with a mask on the way there. */
 enum { HEAD = 2, MASK = 4 };
@@ -31,6 +36,7 @@ struct connection {
 	uint64_t number;
 	uint64_t sent[WORDS];
 	unsigned char got[HEAD + SIZE];
+	char text[ANSWER];
 };
 
 static uint64_t answered, wrong;
@@ -78,6 +84,12 @@ static void ask(struct connection *connection)
 	unsigned char frame[HEAD + MASK + SIZE] = {0x82, 0x80 | SIZE};
 
 	connection->number++;
+	if (http) {
+		connection->have = 0;
+		if (send(connection->fd, request, sizeof request - 1, MSG_NOSIGNAL) != (ssize_t)sizeof request - 1)
+			bench_fail("send", errno);
+		return;
+	}
 	for (unsigned index = 0; index < WORDS; index++)
 		connection->sent[index] = connection->number * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)connection->fd + index;
 	connection->have = 0;
@@ -87,6 +99,25 @@ static void ask(struct connection *connection)
 	const void *message = there ? (const void *)frame : connection->sent;
 	if (send(connection->fd, message, there + SIZE, MSG_NOSIGNAL) != (ssize_t)(there + SIZE))
 		bench_fail("send", errno);
+}
+
+/* Takes what has come of an answer of HTTP, which ends with the body. */
+static void read_answer(struct connection *connection, int go)
+{
+	ssize_t length = recv(connection->fd, connection->text + connection->have, ANSWER - connection->have, 0);
+	if (length < 0 && errno == EAGAIN)
+		return;
+	if (length <= 0)
+		bench_fail("recv: the server hung up, or says too much", errno);
+	connection->have += (uint32_t)length;
+	if (connection->have < sizeof body - 1 ||
+	    memcmp(connection->text + connection->have - (sizeof body - 1), body, sizeof body - 1) != 0)
+		return;
+	answered++;
+	if (memcmp(connection->text, status, sizeof status - 1) != 0)
+		wrong++;
+	if (go)
+		ask(connection);
 }
 
 /* Takes what has come; a whole answer is checked and, while `go` is set, followed by the next message. */
@@ -151,21 +182,23 @@ static void run(int poller, struct connection *connections, int go, int64_t end,
 		if (count == 0)
 			bench_fail("epoll_wait: no answer for 5 s", 0);
 		for (int index = 0; index < count; index++)
-			answer(&connections[events[index].data.u32], go);
+			(http ? read_answer : answer)(&connections[events[index].data.u32], go);
 	}
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 6 && (argc != 7 || strcmp(argv[6], "ws") != 0))
-		bench_fail("usage: load PORT CONNECTIONS SECONDS WARM_UP PID [ws]", argc);
+	const char *how = argc == 7 ? argv[6] : "";
+	if (argc != 6 && strcmp(how, "ws") != 0 && strcmp(how, "http") != 0)
+		bench_fail("usage: load PORT CONNECTIONS SECONDS WARM_UP PID [ws | http]", argc);
+	http = strcmp(how, "http") == 0;
 	uint16_t port = (uint16_t)atoi(argv[1]);
 	unsigned count = (unsigned)atoi(argv[2]);
 	int64_t window = (int64_t)(atof(argv[3]) * 1e9);
 	int64_t warm_up = (int64_t)(atof(argv[4]) * 1e9);
 	int pid = atoi(argv[5]);
-	there = argc == 7 ? HEAD + MASK : 0;
-	back = argc == 7 ? HEAD : 0;
+	there = *how == 'w' ? HEAD + MASK : 0;
+	back = *how == 'w' ? HEAD : 0;
 	int poller = epoll_create1(EPOLL_CLOEXEC);
 	struct connection *connections = calloc(count, sizeof *connections);
 

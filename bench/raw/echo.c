@@ -1,6 +1,7 @@
-/* The yardstick of the echo rows: an epoll loop with nothing on top. Each connection is registered once,
+/* The yardstick of the echo and HTTP rows: an epoll loop with nothing on top. Each connection is registered once,
  * edge-triggered; a short read says that the socket is empty, so no read is made only to be told EAGAIN.
- * Two system calls a request (recv, send) and a share of one epoll_wait. Prints "port N", serves until killed. */
+ * Two system calls a request (recv, send) and a share of one epoll_wait. Prints "port N", serves until killed.
+ * usage: raw-echo [http]: with a word it does not look at what came and says the same thing each time: an answer of HTTP. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,6 +14,10 @@
 
 enum { EVENTS = 512 };
 
+static const char hello[] = "HTTP/1.1 200 OK\r\nDate: Fri, 27 Nov 2026 08:25:24 GMT\r\nServer: greenrt\r\n"
+			    "Content-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!";
+static int http;
+
 /* Reads until a short read, and sends back what came. 64-byte requests never fill a socket's send buffer; a peer
  * that does not read its answers is closed. Returns 0 when the connection is over. */
 static int serve(int fd)
@@ -24,7 +29,9 @@ static int serve(int fd)
 			return errno == EAGAIN;
 		if (length == 0)
 			return 0;
-		if (send(fd, buffer, (size_t)length, MSG_NOSIGNAL) != length)
+		const char *answer = http ? hello : buffer;
+		size_t size = http ? sizeof hello - 1 : (size_t)length;
+		if (send(fd, answer, size, MSG_NOSIGNAL) != (ssize_t)size)
 			return 0;
 		if ((size_t)length < sizeof buffer)
 			return 1;
@@ -43,7 +50,7 @@ static void accept_all(int poller, int listener)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct epoll_event events[EVENTS];
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -51,6 +58,8 @@ int main(void)
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int poller = epoll_create1(EPOLL_CLOEXEC);
 
+	(void)argv;
+	http = argc > 1;
 	if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 1024) != 0 ||
 	    getsockname(listener, (struct sockaddr *)&address, &length) != 0)
 		bench_fail("listen", errno);

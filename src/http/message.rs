@@ -81,7 +81,8 @@ pub enum Stays {
     Upgraded,
 }
 
-const fn table(more: &[u8]) -> [bool; 256] {
+/// Letters, digits, and those.
+pub(super) const fn table(more: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut b = 0;
     while b < 256 {

@@ -6,7 +6,7 @@ use httparse::{Header, Request, Status};
 
 use super::body::Length;
 use super::limits::Limits;
-use super::{bad, Refusal, Stop};
+use super::{bad, message, Refusal, Stop};
 use crate::error::Error;
 
 /// So many headers find room on the stack.
@@ -365,9 +365,11 @@ fn aim(head: &mut Head, method: &[u8], target: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
+const HOST: [bool; 256] = message::table(b"-._~%!$&'()*+,;=:[]");
+
 /// Whether all characters may stand in a host and port (RFC 3986, 3.2.2). No host at all is one (RFC 9112, 3.2).
 fn is_host(host: &[u8]) -> bool {
-    host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(b))
+    host.iter().all(|&b| HOST[b as usize])
 }
 
 #[cfg(test)]
