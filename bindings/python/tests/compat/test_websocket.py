@@ -7,7 +7,7 @@ import io
 import struct
 from typing import Any
 
-from websocket.peers import BINARY, CLOSE, PING, PONG, TEXT, Raw, frame, raises
+from ws.peers import BINARY, CLOSE, PING, PONG, TEXT, Raw, frame, raises
 
 from compat.apart import apart
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from compat.apart import apart
 
-from websocket.peers import CLOSE, TEXT, Raw, echo, elsewhere, foreign_server, frame, raises, raw_server, served
+from ws.peers import CLOSE, TEXT, Raw, echo, elsewhere, foreign_server, frame, raises, raw_server, served
 
 needs = ["websockets"]
 

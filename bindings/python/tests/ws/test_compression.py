@@ -8,7 +8,7 @@ from typing import Any
 
 from compat.apart import apart
 
-from websocket.peers import BINARY, PING, PONG, TEXT, Raw, elsewhere, foreign_server, frame, raises, raw_server, served
+from ws.peers import BINARY, PING, PONG, TEXT, Raw, elsewhere, foreign_server, frame, raises, raw_server, served
 
 needs = ["websockets"]
 

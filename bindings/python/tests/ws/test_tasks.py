@@ -7,7 +7,7 @@ from typing import Any
 
 from compat.apart import apart
 
-from websocket.peers import BINARY, CLOSE, PING, PONG, TEXT, Raw, echo, elsewhere, frame, raises, raw_server, served
+from ws.peers import BINARY, CLOSE, PING, PONG, TEXT, Raw, echo, elsewhere, frame, raises, raw_server, served
 
 needs = ["websockets"]
 

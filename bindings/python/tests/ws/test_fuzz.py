@@ -9,7 +9,7 @@ from typing import Any
 from compat.apart import apart
 from conftest import once
 
-from websocket.peers import BINARY, CLOSE, PING, PONG, TEXT, Raw, frame, served
+from ws.peers import BINARY, CLOSE, PING, PONG, TEXT, Raw, frame, served
 
 needs = ["websockets"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from compat.apart import apart
 
-from websocket.peers import TEXT, Raw, echo, elsewhere, foreign_server, frame, hello, raises, raw_server, served
+from ws.peers import TEXT, Raw, echo, elsewhere, foreign_server, frame, hello, raises, raw_server, served
 
 needs = ["websockets"]
 

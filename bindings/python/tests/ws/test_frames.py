@@ -6,7 +6,7 @@ from typing import Any
 
 from compat.apart import apart
 
-from websocket.peers import (
+from ws.peers import (
     BINARY,
     CLOSE,
     PING,
