@@ -209,6 +209,30 @@ def test_a_pile_gives_results_in_the_order_of_spawning() -> None:
         assert pile.next() == 7
 
 
+def test_piles_that_share_a_pool_wait_for_what_is_not_begun() -> None:
+    pool = eventlet.GreenPool(2)
+    piles = [eventlet.GreenPile(pool), eventlet.GreenPile(pool)]
+
+    def fill(pile: Any, first: int) -> None:
+        for number in range(10):
+            pile.spawn(lambda x: (eventlet.sleep(0), x)[1], first + number)
+
+    for pile, first in zip(piles, (0, 100)):
+        eventlet.spawn(fill, pile, first)
+    eventlet.sleep(0)
+    assert list(piles[1]) == list(range(100, 110)) and list(piles[0]) == list(range(10))
+
+
+def test_waitall_waits_for_those_that_wait_for_a_place() -> None:
+    pool = eventlet.GreenPool(1)
+    done: list[int] = []
+    pool.spawn_n(eventlet.sleep, 0.001)
+    eventlet.spawn_n(lambda: pool.spawn_n(done.append, 1))
+    eventlet.sleep(0)
+    pool.waitall()
+    assert done == [1]
+
+
 def test_a_pile_raises_what_a_piece_raised() -> None:
     eventlet.hubs.get_hub().set_timer_exceptions(False)
     try:

@@ -229,6 +229,23 @@ def test_cancel_ends_what_has_not_begun() -> None:
     assert green.wait() is None and not called
 
 
+def test_what_was_spawned_after_nothing_has_begun_when_others_had_their_turn() -> None:
+    green = eventlet.spawn_after(0, lambda: (eventlet.sleep(0.001), 22)[1])
+    eventlet.sleep(0)
+    green.cancel()
+    assert green.wait() == 22
+
+
+def test_whom_the_hub_wakes_runs_before_who_gave_way() -> None:
+    order: list[str] = []
+    green = eventlet.spawn(lambda: (hubs.get_hub().switch(), order.append("woken")))
+    eventlet.sleep(0)
+    hubs.get_hub().schedule_call_global(0, green.switch)
+    eventlet.sleep(0)
+    order.append("main")
+    assert order == ["woken", "main"]
+
+
 def test_spawn_after_waits_and_its_local_kind_ends_with_who_made_it() -> None:
     called: list[int] = []
     before = time.monotonic()

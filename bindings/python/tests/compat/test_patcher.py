@@ -143,7 +143,10 @@ def test_a_module_imported_with_others_in_the_place_of_its_own(python: Any, tmp_
         "del sys.modules['__patched_module_user']\n"
         "green = patcher.import_patched('user')\nassert green.word == 'real' and greenrt.monkey.is_patched('time')\n"
         "import xml.sax as before\nassert patcher.import_patched('xml.sax').parse and sys.modules['xml.sax'] is before\n"
-        "import xml; assert xml.sax is before",
+        "import xml; assert xml.sax is before\n"
+        "from greenrt.compat.eventlet.green import socket as green_socket\n"
+        "copy = patcher.import_patched('socketserver')\nassert copy.socket is green_socket\n"
+        "import socketserver, socket; assert socketserver.socket is socket and copy is not socketserver",
     )
 
 

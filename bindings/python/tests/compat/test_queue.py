@@ -92,6 +92,47 @@ def test_a_queue_of_none_is_a_rendezvous() -> None:
     assert (made.putting(), made.getting(), made.qsize()) == (0, 0, 0)
 
 
+def test_at_a_rendezvous_put_returns_after_get() -> None:
+    made = queue.Queue(0)
+    order: list[str] = []
+
+    def take() -> None:
+        for _ in range(2):
+            order.append(made.get())
+
+    eventlet.spawn_n(take)
+    for item in ("hello", "world"):
+        made.put(item)
+        order.append(f"put {item}")
+    assert order == ["hello", "put hello", "world", "put world"]
+    order.clear()
+
+    def give() -> None:
+        for item in ("hello", "world"):
+            order.append(f"putting {item}")
+            made.put(item)
+
+    eventlet.spawn_n(give)
+    for _ in range(2):
+        order.append(made.get())
+    assert order == ["putting hello", "hello", "putting world", "world"]
+
+
+def test_put_and_get_in_a_callback_of_the_hub() -> None:
+    hub, made = eventlet.hubs.get_hub(), queue.Queue(0)
+    got: list[int] = []
+    putter = eventlet.spawn(made.put, 5)
+    eventlet.sleep(0)
+    hub.schedule_call_global(0, lambda: got.append(made.get_nowait()))
+    eventlet.sleep(0)
+    assert got == [5] and putter.dead
+    getter = eventlet.spawn(made.get)
+    eventlet.sleep(0)
+    hub.schedule_call_global(0, made.put_nowait, 6)
+    eventlet.sleep(0)
+    assert getter.dead and getter.wait() == 6
+
+
 def test_a_putter_that_is_killed_takes_its_item_along() -> None:
     made = queue.Queue(0)
     green = eventlet.spawn(made.put, 1)

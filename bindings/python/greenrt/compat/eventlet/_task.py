@@ -252,13 +252,22 @@ def getcurrent() -> Any:
     return found() if found.__class__ is ref else found
 
 
+# The tasks in park(), and how often callbacks of hubs have run.
+parked: set[Task[Any]] = set()
+called = [0]
+
+
 def park() -> Any:
     """Waits until somebody switches here; what they bring."""
+    task = current()
+    parked.add(task)
     try:
         while True:
             _nobody.wait()
     except Switched as switched:
         return switched.value
+    finally:
+        parked.discard(task)
 
 
 def away() -> Any:

@@ -13,6 +13,7 @@ from greenrt._ffi import native
 from ._task import Green, GreenletExit, getcurrent
 from .event import Event
 from .greenthread import GreenThread, spawn, spawn_n
+from .queue import LightQueue
 
 __all__ = ["GreenMap", "GreenPile", "GreenPool"]
 
@@ -180,7 +181,7 @@ class GreenPile:
     def __init__(self, size_or_pool: Union[int, GreenPool] = 1000) -> None:
         self.pool = size_or_pool if isinstance(size_or_pool, GreenPool) else GreenPool(size_or_pool)
         self.counter = 0
-        self._results: deque[_Result] = deque()
+        self._results = LightQueue()
 
     def spawn(self, func: Callable[..., Any], *args: Any, **kw: Any) -> None:
         """Begins a piece of work; waits for a place first."""
@@ -191,7 +192,7 @@ class GreenPile:
         except BaseException:
             self.counter -= 1
             raise
-        self._results.append(result)
+        self._results.put(result)
         made.link(result.settle)
 
     def __iter__(self) -> Iterator[Any]:
@@ -201,9 +202,8 @@ class GreenPile:
         """Waits for the next result; its exception is raised."""
         if not self.counter:
             raise StopIteration
-        result = self._results.popleft()
         try:
-            return result.event.wait()
+            return self._results.get().event.wait()
         finally:
             self.counter -= 1
 

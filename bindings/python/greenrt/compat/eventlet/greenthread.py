@@ -9,7 +9,7 @@ from typing import Any, Optional
 from greenrt._ffi import native
 
 from . import timeout as _timeout
-from ._task import Green, GreenletExit, HubGreen, Switched, getcurrent, park, report, thrown
+from ._task import Green, GreenletExit, HubGreen, Switched, called, getcurrent, park, report, thrown
 from .event import Event
 from .support import wrap_deprecated
 
@@ -30,8 +30,14 @@ _native_sleep = native.sleep
 
 def sleep(seconds: float = 0) -> None:
     """Lets others run, and comes back after so many seconds at the earliest; 0: when they had their turn."""
-    try:  # noqa: SIM105 - it costs nothing so
-        _native_sleep(seconds if seconds > 0 else 0)
+    try:
+        if seconds > 0:
+            _native_sleep(seconds)
+            return
+        before = called[0]
+        _native_sleep(0)
+        if called[0] != before:
+            _native_sleep(0)  # whom the hub has woken meanwhile comes first
     except Switched:
         pass
 
@@ -162,6 +168,9 @@ def _later(
     from .hubs import get_hub
 
     made = GreenThread()
+    if seconds <= 0 and how == "schedule_call_global":
+        made.start(func, args, kwargs)
+        return made
     made._timer = getattr(get_hub(), how)(seconds, _begin, made, func, args, kwargs)
     return made
 

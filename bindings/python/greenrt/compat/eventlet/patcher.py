@@ -1,7 +1,6 @@
 """monkey_patch() and its kin, on greenrt's patching in place.
 
-The C functions of the standard library are replaced, so it does not matter when it is called, nor what was imported or made before, and
-nothing is left to do for modules that were imported by import_patched(): their copies call the same functions.
+The C functions of the standard library are replaced, so it does not matter when it is called, nor what was imported or made before.
 """
 
 from __future__ import annotations
@@ -90,14 +89,12 @@ def original(modname: str) -> ModuleType:
 def inject(module_name: str, new_globals: Optional[dict[str, Any]], *additional_modules: tuple[str, Any]) -> ModuleType:
     """A copy of a module, imported while additional_modules (name, module) stand in the place of those names. new_globals gets its names.
 
-    Without additional modules everything is patched, which is all that is needed. The copy is kept: the second time it is the same.
+    Without additional modules it is eventlet's green ones. The copy is kept: the second time it is the same.
     """
     kept = f"__patched_module_{module_name}"
     if kept in sys.modules:
         return sys.modules[kept]
-    if not additional_modules:
-        monkey.patch_all()
-    with _Replaced(additional_modules):
+    with _Replaced(additional_modules or _green_modules()):
         own = {name: sys.modules.pop(name) for name in tuple(sys.modules) if _belongs(name, module_name)}
         parent, _, child = module_name.rpartition(".")
         package = sys.modules.get(parent)
@@ -115,6 +112,17 @@ def inject(module_name: str, new_globals: Optional[dict[str, Any]], *additional_
     if new_globals is not None:
         slurp_properties(made, new_globals, ("__builtins__", "__file__", "__name__"), dir(made), dunders=True)
     return made
+
+
+_TWINS = {"_thread": "thread", "queue": "Queue"}
+
+
+def _green_modules() -> tuple[tuple[str, Any], ...]:
+    """Green modules under the names of the standard ones. To import them patches what they stand for."""
+    names = ("os", "select", "selectors", "socket", "ssl", "_thread", "threading", "queue", "time")
+    return tuple(
+        (name, importlib.import_module(f"greenrt.compat.eventlet.green.{_TWINS.get(name, name)}")) for name in names
+    )
 
 
 def _belongs(name: str, package: str) -> bool:
@@ -162,13 +170,11 @@ def import_patched(module_name: str, *additional_modules: tuple[str, Any], **kw_
 
 
 def patch_function(func: Callable[..., Any], *additional_modules: tuple[str, Any]) -> Callable[..., Any]:
-    """The function, called while additional_modules (name, module) stand in the place of those names; without any, everything is patched."""
+    """The function, called while additional_modules (name, module), or eventlet's green ones, stand in the place of those names."""
 
     @functools.wraps(func)
     def patched(*args: Any, **kw: Any) -> Any:
-        if not additional_modules:
-            monkey.patch_all()
-        with _Replaced(additional_modules):
+        with _Replaced(additional_modules or _green_modules()):
             return func(*args, **kw)
 
     return patched

@@ -99,11 +99,10 @@ class LightQueue:
         return self.maxsize is not None and self.qsize() >= self.maxsize
 
     def _room(self) -> bool:
-        # With no room at all an item needs somebody who waits for it.
-        return self.maxsize is None or self.qsize() < self.maxsize or (self.maxsize == 0 and self.getting() > 0)
+        return self.maxsize is None or self.qsize() < self.maxsize
 
     def _fill(self) -> None:
-        """Takes in what is offered, as far as there is room."""
+        """Takes in what is offered, as far as there is room. With no room at all somebody who waits is told of it."""
         while self._offers and self._room():
             try:
                 offer = self._offers.popleft()
@@ -111,6 +110,8 @@ class LightQueue:
                 return
             self._take(offer)
             self._getters.notify()
+        if self._offers and self.maxsize == 0:
+            self._getters.notify(len(self._offers))
 
     def _take(self, offer: _Offer) -> None:
         self._enter(offer.item)
@@ -125,6 +126,11 @@ class LightQueue:
                 self._getters.notify()
             return
         if not block:
+            # With no room at all an item needs somebody who waits for it.
+            if self.maxsize == 0 and self.getting() > len(self._offers):
+                self._enter(item)
+                self._getters.notify()
+                return
             raise Full
         offer = _Offer(item)
         self._offers.append(offer)

@@ -21,7 +21,7 @@ from greenrt._ffi._bindings import GT_NEVER
 from greenrt._ffi.errors import check
 from greenrt._ffi.load import library
 
-from .._task import HubGreen, getcurrent, park, root
+from .._task import HubGreen, Switched, called, getcurrent, park, parked, root
 from .timer import LocalTimer, Timer
 
 __all__ = ["READ", "WRITE", "BaseHub", "DebugListener", "FdListener", "IOClosed"]
@@ -101,7 +101,7 @@ def _nothing(*_: Any) -> None:
 
 
 class BaseHub:
-    """One for each OS thread. It exists as long as somebody asks for it; it is always running."""
+    """One for each OS thread."""
 
     SYSTEM_EXCEPTIONS = (KeyboardInterrupt, SystemExit)
     READ = READ
@@ -140,6 +140,7 @@ class BaseHub:
 
     def add_timer(self, timer: Timer) -> None:
         """Calls a timer when its time has come."""
+        self.running = True
         now = self.clock()
         timer.scheduled_time = now + timer.seconds
         if timer.seconds <= 0:
@@ -185,6 +186,7 @@ class BaseHub:
     def _call(self, timer: Timer) -> None:
         native.current().greenlet = self.greenlet  # type: ignore[attr-defined]
         self._soon.discard(timer)
+        called[0] += 1
         try:
             timer()
         except self.SYSTEM_EXCEPTIONS as error:
@@ -201,10 +203,8 @@ class BaseHub:
         return 60.0
 
     def get_timers_count(self) -> int:
-        """How many timers are pending."""
-        return len([entry for entry in self.timers if not entry[2].called]) + len(
-            [timer for timer in self._soon if not timer.called]
-        )
+        """How many timers there are; those that were cancelled and not yet forgotten (timers_canceled) are among them."""
+        return len(self.timers) + len(self._soon)
 
     def set_timer_exceptions(self, value: bool) -> None:
         """Are the tracebacks of what nobody caught printed?"""
@@ -221,6 +221,7 @@ class BaseHub:
         mark_as_closed: Any = None,
     ) -> FdListener:
         """Calls cb(fileno) whenever a descriptor can be read (READ) or written (WRITE), until remove(); tb(exception) when it was closed."""
+        self.running = True
         listener = self._note(self.lclass(evtype, fileno, cb, tb, mark_as_closed))
         listener.task = native.spawn(self._listen, listener)
         return listener
@@ -303,13 +304,17 @@ class BaseHub:
     def switch(self) -> Any:
         """Waits until somebody switches to the running greenthread: what they bring."""
         assert not isinstance(getcurrent(), HubGreen), "Cannot switch to MAINLOOP from MAINLOOP"
+        self.running = True
         return park()
 
     def ensure_greenlet(self) -> None:
         """It is always there."""
 
     def abort(self, wait: bool = False) -> None:
-        """Forgets timers and listeners; the hub goes on. With wait, others run once before it returns."""
+        """Forgets timers and listeners, and ends a hub.switch() of the root task. With wait, others run once before it returns.
+
+        The hub begins anew when it is used again.
+        """
         self.timers.clear()
         self.timers_canceled = 0
         for timer in tuple(self._soon):
@@ -317,6 +322,9 @@ class BaseHub:
         for listener in (*self.get_readers(), *self.get_writers()):
             if listener.task is not None:
                 self.remove(listener)
+        self.running = False
+        if root() in parked:
+            root().kill(Switched(()), block=False)
         if wait:
             assert getcurrent() is not self.greenlet, "Can't abort with wait from inside the hub's greenlet."
             native.sleep(0)
