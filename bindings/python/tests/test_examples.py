@@ -79,3 +79,39 @@ def test_echo_server() -> None:
     finally:
         server.kill()
         server.communicate()
+
+
+def test_websocket_chat() -> None:
+    path = str(EXAMPLES / "websocket_chat.py")
+    pipes: Any = {"env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    server = subprocess.Popen([sys.executable, path], **pipes)
+    clients = []
+    try:
+        assert server.stdout is not None
+        port = server.stdout.readline().split()[1]
+
+        def enter(name: str, room: str) -> subprocess.Popen[str]:
+            command = [sys.executable, path, name, f"ws://127.0.0.1:{port}/{room}"]
+            clients.append(subprocess.Popen(command, stdin=subprocess.PIPE, **pipes))
+            assert clients[-1].stdout.readline() == f"* {name} came in\n"
+            return clients[-1]
+
+        ann, eve, bob = enter("ann", "a"), enter("eve", "b"), enter("bob", "a")
+        for client in (ann, eve, bob):
+            assert client.stdin is not None and client.stdout is not None
+        assert ann.stdout.readline() == "* bob came in\n"
+        bob.stdin.write("grüße\n")
+        bob.stdin.flush()
+        assert [ann.stdout.readline(), bob.stdout.readline()] == ["bob: grüße\n"] * 2
+        output, errors = bob.communicate(timeout=30)
+        assert (output, errors, bob.returncode) == ("", "", 0)
+        assert ann.stdout.readline() == "* bob went away\n"
+        server.send_signal(signal.SIGTERM)
+        output, errors = server.communicate(timeout=30)
+        assert (output, errors, server.returncode) == ("", "", 0)
+        output, errors = eve.communicate(timeout=30)
+        assert (output, errors, eve.returncode) == ("", "", 0), "the room was another one"
+    finally:
+        for process in [server, *clients]:
+            process.kill()
+            process.communicate()
