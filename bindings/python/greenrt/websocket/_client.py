@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional, Union
 from urllib.parse import unquote, urlsplit
 
-import greenrt.monkey as monkey
 from greenrt._core.clock import Countdown
 from greenrt.timeout import Timeout
 
-from ._connection import CLOSE_TIMEOUT, MAX_SIZE, WebSocket
+from ._connection import CLOSE_TIMEOUT, MAX_SIZE, WebSocket, turn_green
 from ._errors import HandshakeError
 from ._handshake import Compression, check_answer, offer_text, wanted
 from ._head import joined, read_head, written
@@ -77,7 +76,7 @@ def connect(
     request += headers.items() if isinstance(headers, Mapping) else headers
     hello = written(f"GET {target} HTTP/1.1", request)
 
-    monkey.patch("socket", "select", *(["ssl"] if parts.scheme == "wss" else []))
+    turn_green(parts.scheme == "wss")
     left = Countdown(timeout)
     answer: list[tuple[str, str]] = []
     early = b""

@@ -11,6 +11,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Optional, Union
 
+import greenrt.monkey as monkey
 from greenrt._core.clock import Countdown
 from greenrt._ffi import native
 from greenrt.sync import Event
@@ -89,6 +90,7 @@ class WebSocket:
         keep: bool = False,
     ) -> None:
         agreed = agreed or Agreed(None, None)
+        turn_green(isinstance(sock, _ssl.SSLSocket))
         self._socket = sock
         self._server = server
         self._engine = native.WebSocketEngine(server, max_size, agree(agreed.deflate, server))
@@ -276,6 +278,11 @@ class WebSocket:
         except OSError as error:
             self._end(1006, "the connection was lost")
             raise ConnectionClosed(1006, "the connection was lost") from error
+        except BaseException:
+            # A socket of another kind does not say how much it has sent. The engine knows of its own, and TLS goes on with the record.
+            if self._descriptor is None and not isinstance(self._socket, _ssl.SSLSocket):
+                self._end(1006, "a send was given up in the middle")
+            raise
 
     def _refusal(self) -> ConnectionClosed:
         if self.close_code is not None:
@@ -420,6 +427,19 @@ class WebSocket:
     def __repr__(self) -> str:
         state = "open" if self.close_code is None else f"closed {self.close_code}"
         return f"<WebSocket {'from' if self._server else 'to'} {self.path} {state}>"
+
+
+_turned: set[str] = set()
+
+
+def turn_green(tls: bool = False) -> None:
+    """Patches what a WebSocket waits in, once."""
+    if "socket" not in _turned:
+        monkey.patch("socket", "select")
+        _turned.add("socket")
+    if tls and "ssl" not in _turned:
+        monkey.patch("ssl")
+        _turned.add("ssl")
 
 
 def close_payload(code: int, reason: str) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Optional, Union
 
+from greenrt._core.task import spawn as spawn_task
 from greenrt.pool import Pool
 from greenrt.server import StreamServer
 from greenrt.timeout import Timeout
@@ -175,6 +176,15 @@ class WebSocketServer(StreamServer):
         )
         self.handler = handler
         self.options = options
+        self._open: set[WebSocket] = set()
+
+    def stop(self, timeout: Optional[float] = None) -> None:
+        """Takes no more, closes what is open with 1001, and waits until the handlers have ended; after timeout seconds they are killed."""
+        if self._loop is not None:
+            self._loop.kill()
+        for ws in self._open:
+            spawn_task(ws.close, 1001)
+        super().stop(timeout)
 
     def _welcome(self, sock: Any, _address: Any) -> None:
         try:
@@ -183,7 +193,11 @@ class WebSocketServer(StreamServer):
             return  # a client that is gone, slow, or speaks something else
         if ws is None:
             return
-        _handle(self.handler, ws)
+        self._open.add(ws)
+        try:
+            _handle(self.handler, ws)
+        finally:
+            self._open.discard(ws)
 
     def _shake_hands(self, sock: Any) -> Optional[WebSocket]:
         options = dict(self.options)

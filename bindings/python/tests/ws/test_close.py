@@ -182,16 +182,44 @@ def test_a_client_hears_the_close_although_it_still_sends() -> None:
 def test_a_handler_that_is_killed_says_1001_and_does_not_wait_long() -> None:
     from time import monotonic
 
-    from greenrt.websocket import WebSocketServer
+    import greenrt
 
-    server = WebSocketServer(("127.0.0.1", 0), echo)
+    tasks = []
+
+    def handler(ws: Any) -> None:
+        tasks.append(greenrt.current())
+        echo(ws)
+
+    with served(handler) as address:
+        raw = Raw.connect(address)
+        raw.send(frame(TEXT, b"x"))
+        raw.next()
+        begun = monotonic()
+        tasks[0].kill()
+        assert monotonic() - begun < 5, "close_timeout is 10 seconds"
+        assert raw.next() == (0x80 | CLOSE, b"\x03\xe9")
+        raw.ended()
+
+
+@apart
+def test_a_server_that_stops_says_1001() -> None:
+    import greenrt
+    from greenrt.websocket import ConnectionClosed, WebSocketServer, connect
+
+    ends = []
+
+    def handler(ws: Any) -> None:
+        try:
+            echo(ws)
+        finally:
+            ends.append(ws.close_code)
+
+    server = WebSocketServer(("127.0.0.1", 0), handler)
     server.start()
-    raw = Raw.connect(server.address)
-    begun = monotonic()
-    server.stop(timeout=0)
-    assert monotonic() - begun < 5, "close_timeout is 10 seconds"
-    assert raw.next() == (0x80 | CLOSE, b"\x03\xe9")
-    raw.ended()
+    clients = [connect(f"ws://127.0.0.1:{server.address[1]}/") for _ in range(3)]
+    waits = [greenrt.spawn(lambda ws=ws: raises(ConnectionClosed, ws.recv)) for ws in clients]
+    server.stop()
+    assert [task.wait(10).code for task in waits] == [1001] * 3 and ends == [1001] * 3
 
 
 @apart
