@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! 4  ffi/ (the C face)   host/python/ (a room for CPython, entered only when Python asks)
-//! -  http/ (on io/ alone, by what has a public name there)
+//!    http/ (requests and answers, on what of io/ and offload/ has a public name)
 //! 3  io/ (descriptors)   offload/ (blocking calls on other threads)   sync/ (locks, channels)   select/
 //!    structure/ (scopes, generators)   fleet/ (workers)   process/ (children, signals)   debug/ (dumps, watchdog)
 //! 2  sched/ (tasks, park and wake, hooks, fork)
