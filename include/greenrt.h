@@ -4198,7 +4198,7 @@ struct gt_http_conn_t *gt_http_new_io(const struct gt_http_io_t *io,
  *   -EINVAL     no connection; request is NULL or its size too small; the request before has no answer yet; the connection has
  *               left HTTP
  *   -EBUSY      another task uses the connection
- * Also -ECANCELED, -EINTR (ask again after both, and after -ETIMEDOUT of a scope), -ENOMEM, and what gt_recv() says. May switch.
+ * Also -ECANCELED, -EINTR (ask again after both, and after -ETIMEDOUT of a scope), -ENOMEM, and errors of gt_recv(). May switch.
  */
 int gt_http_next(struct gt_http_conn_t *conn,
                  struct gt_http_request_t *request);
@@ -4214,7 +4214,7 @@ int gt_http_next(struct gt_http_conn_t *conn,
  *   -ECONNRESET the other end has gone away
  *   -EINVAL     no connection, or no request; buf is NULL and len is not 0
  *   -EBUSY      another task uses the connection
- * Also -ECANCELED, -EINTR, -ENOMEM, and what gt_recv() says. May switch.
+ * Also -ECANCELED, -EINTR, -ENOMEM, and errors of gt_recv(). May switch.
  */
 ssize_t gt_http_read(struct gt_http_conn_t *conn,
                      void *buf,
@@ -4234,7 +4234,7 @@ ssize_t gt_http_read(struct gt_http_conn_t *conn,
  *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
  *   -EBUSY      another task uses the connection
  *   -ENOMEM     nothing was sent: try again, with less
- * Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and what gt_send() says. After -EINVAL nothing has happened. May
+ * Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and errors of gt_send(). After -EINVAL nothing has happened. May
  * switch.
  */
 int gt_http_respond(struct gt_http_conn_t *conn,
@@ -4271,7 +4271,7 @@ int gt_http_start(struct gt_http_conn_t *conn,
  *   -EPIPE, -ECONNRESET  the other end has gone away
  *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
  *   -EBUSY      another task uses the connection
- * Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and what gt_send() says. May switch.
+ * Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and errors of gt_send(). May switch.
  */
 ssize_t gt_http_write(struct gt_http_conn_t *conn,
                       const void *buf,
@@ -4288,7 +4288,7 @@ ssize_t gt_http_write(struct gt_http_conn_t *conn,
  *   -EPIPE, -ECONNRESET  the other end has gone away
  *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
  *   -EBUSY      another task uses the connection
- * Also -ECANCELED, -EINTR, -EIO (the file became shorter meanwhile), -ENOMEM, and what gt_sendfile() says; the connection is over once
+ * Also -ECANCELED, -EINTR, -EIO (the file became shorter meanwhile), -ENOMEM, and errors of gt_sendfile(); the connection is over once
  * bytes were sent. May switch.
  */
 ssize_t gt_http_sendfile(struct gt_http_conn_t *conn,
@@ -4305,7 +4305,7 @@ ssize_t gt_http_sendfile(struct gt_http_conn_t *conn,
  *   -EPIPE, -ECONNRESET  the other end has gone away
  *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
  *   -EBUSY      another task uses the connection
- * Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and what gt_send() says. May switch.
+ * Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and errors of gt_send(). May switch.
  */
 int gt_http_finish(struct gt_http_conn_t *conn);
 
@@ -4321,7 +4321,7 @@ int gt_http_finish(struct gt_http_conn_t *conn);
  *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
  *   -EBUSY      another task uses the connection
  *   -ENOMEM     nothing was sent
- * Also -ECANCELED, -EINTR, and what gt_send() says. May switch.
+ * Also -ECANCELED, -EINTR, and errors of gt_send(). May switch.
  */
 int gt_http_upgrade(struct gt_http_conn_t *conn,
                     int status,

@@ -273,7 +273,7 @@ pub unsafe extern "C" fn gt_http_new_io(
 ///   -EINVAL     no connection; request is NULL or its size too small; the request before has no answer yet; the connection has
 ///               left HTTP
 ///   -EBUSY      another task uses the connection
-/// Also -ECANCELED, -EINTR (ask again after both, and after -ETIMEDOUT of a scope), -ENOMEM, and what gt_recv() says. May switch.
+/// Also -ECANCELED, -EINTR (ask again after both, and after -ETIMEDOUT of a scope), -ENOMEM, and errors of gt_recv(). May switch.
 ///
 /// # Safety
 /// `conn` is NULL or came from gt_http_new(); `request` is NULL or writable for the bytes its first member says.
@@ -335,7 +335,7 @@ fn told(conn: &Conn) -> gt_http_request_t {
 ///   -ECONNRESET the other end has gone away
 ///   -EINVAL     no connection, or no request; buf is NULL and len is not 0
 ///   -EBUSY      another task uses the connection
-/// Also -ECANCELED, -EINTR, -ENOMEM, and what gt_recv() says. May switch.
+/// Also -ECANCELED, -EINTR, -ENOMEM, and errors of gt_recv(). May switch.
 ///
 /// # Safety
 /// `conn` is NULL or came from gt_http_new(); `buf` is writable for `len` bytes.
@@ -414,7 +414,7 @@ unsafe fn data<'a>(buf: *const c_void, len: usize) -> Result<&'a [u8]> {
 ///   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
 ///   -EBUSY      another task uses the connection
 ///   -ENOMEM     nothing was sent: try again, with less
-/// Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and what gt_send() says. After -EINVAL nothing has happened. May
+/// Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and errors of gt_send(). After -EINVAL nothing has happened. May
 /// switch.
 ///
 /// # Safety
@@ -477,7 +477,7 @@ pub unsafe extern "C" fn gt_http_start(
 ///   -EPIPE, -ECONNRESET  the other end has gone away
 ///   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
 ///   -EBUSY      another task uses the connection
-/// Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and what gt_send() says. May switch.
+/// Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and errors of gt_send(). May switch.
 ///
 /// # Safety
 /// `conn` is NULL or came from gt_http_new(); `buf` is readable for `len` bytes.
@@ -502,7 +502,7 @@ pub unsafe extern "C" fn gt_http_write(conn: *mut gt_http_conn_t, buf: *const c_
 ///   -EPIPE, -ECONNRESET  the other end has gone away
 ///   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
 ///   -EBUSY      another task uses the connection
-/// Also -ECANCELED, -EINTR, -EIO (the file became shorter meanwhile), -ENOMEM, and what gt_sendfile() says; the connection is over once
+/// Also -ECANCELED, -EINTR, -EIO (the file became shorter meanwhile), -ENOMEM, and errors of gt_sendfile(); the connection is over once
 /// bytes were sent. May switch.
 ///
 /// # Safety
@@ -532,7 +532,7 @@ pub unsafe extern "C" fn gt_http_sendfile(
 ///   -EPIPE, -ECONNRESET  the other end has gone away
 ///   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
 ///   -EBUSY      another task uses the connection
-/// Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and what gt_send() says. May switch.
+/// Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and errors of gt_send(). May switch.
 ///
 /// # Safety
 /// `conn` is NULL or came from gt_http_new().
@@ -556,7 +556,7 @@ pub unsafe extern "C" fn gt_http_finish(conn: *mut gt_http_conn_t) -> libc::c_in
 ///   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
 ///   -EBUSY      another task uses the connection
 ///   -ENOMEM     nothing was sent
-/// Also -ECANCELED, -EINTR, and what gt_send() says. May switch.
+/// Also -ECANCELED, -EINTR, and errors of gt_send(). May switch.
 ///
 /// # Safety
 /// As for gt_http_respond(); `early` and `early_len` are NULL or writable.
