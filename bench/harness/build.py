@@ -18,9 +18,9 @@ OUT = ROOT / "build" / "bench"
 LIBRARIES = ROOT / "build" / "lib"
 VENV = OUT / "venv"
 RUST_OUT = OUT / "rust" / "release"
-PYTHON_PEERS = ("eventlet", "gevent", "greenlet", "uvloop", "websockets", "geventwebsocket")
+PYTHON_PEERS = ("eventlet", "gevent", "greenlet", "uvloop", "websockets", "geventwebsocket", "flask_socketio")
 # The package of a module, where its name is another.
-PACKAGES = {"geventwebsocket": "gevent-websocket"}
+PACKAGES = {"geventwebsocket": "gevent-websocket", "flask_socketio": "flask-socketio"}
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror"]
 # What the static library needs beside libc, on Linux.
 STATIC_LIBS = ["-lpthread", "-ldl", "-lm", "-lrt", "-lutil", "-lgcc_s"]
@@ -59,6 +59,7 @@ class Programs:
         cc = os.environ.get("CC", "cc")
         self.attempt(["raw epoll"], [cc, *FLAGS, "raw/echo.c", "-o", self.path("raw-echo")])
         self.attempt(["load"], [cc, *FLAGS, "load/load.c", "-o", self.path("load")])
+        self.attempt(["events"], [cc, *FLAGS, "load/events.c", "-o", self.path("events")])
         self.attempt(
             ["state-threads"], [cc, *FLAGS, "peers/st/main.c", "peers/st/channel.c", "-o", self.path("st"), "-lst"]
         )

@@ -6,7 +6,7 @@ figure that has a target is a ratio between two programs in the same turn; the r
 
 from __future__ import annotations
 
-from . import echo, python, waits
+from . import echo, events, python, waits
 from .build import RUST_OUT, Programs
 from .process import run
 from .row import BASE, MEMORY, OURS, RAW, STATIC, Row, Target, ahead, memory_figures
@@ -144,6 +144,7 @@ ROWS = (
         ROUNDS_OF_WORK,
     ),
     *python.ROWS,
+    *events.ROWS,
 )
 
 # Operations of one turn, chosen so that a turn takes about half a second on the machine of RESULTS.md.
@@ -185,6 +186,8 @@ def missing(subject: str, programs: Programs, row: Row) -> str | None:
     """Why a subject cannot run here, or None."""
     if row.served and "load" in programs.missing:
         return programs.missing["load"]
+    if row in events.ROWS:
+        return events.missing(subject, programs)
     if row in python.ROWS:
         return python.missing(subject, programs)
     name = library(subject)
@@ -226,6 +229,8 @@ def turn(row: Row, subject: str, programs: Programs, quick: bool) -> dict[str, f
         return echo.run(programs.path("load"), line, extra, row.size, 0.5 if quick else 1.6, words=words(row))
     if row.name.startswith("workers-"):
         return workers_turn(row, subject, programs, 0.5 if quick else 1.5)
+    if row in events.ROWS:
+        return events.turn(row, subject, programs, 0.5 if quick else 1.5)
     if row in python.ROWS:
         return python.turn(row, subject, programs, quick)
     if row.name.startswith("memory-"):
