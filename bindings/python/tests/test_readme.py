@@ -6,13 +6,11 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, environment, run_python
+from conftest import ROOT, run_python
 
 README = ROOT / "README.md"
 pytestmark = pytest.mark.skipif(not README.is_file(), reason="not in an installed package")
@@ -69,21 +67,9 @@ def test_the_c_program_echoes(tmp_path: Path) -> None:
             server.kill()
 
 
-def test_the_python_program_answers(tmp_path: Path) -> None:
-    port = free_port()
-    source = tmp_path / "hello.py"
-    source.write_text(block("python").replace("8000", str(port)), encoding="utf-8")
-    command = [sys.executable, "-m", "greenrt", str(source)]
-    with subprocess.Popen(command, env=environment(), text=True, stderr=subprocess.DEVNULL) as server:
-        try:
-            connect(port, server).close()
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
-                assert answer.read() == b"hello\n"
-            threads = Path(f"/proc/{server.pid}/status").read_text(encoding="ascii")
-            # One for everything, and the one that looked up the name of the host for http.server.
-            assert "Threads:\t2\n" in threads
-        finally:
-            server.kill()
+def test_the_python_program_is_the_one_that_is_tested() -> None:
+    mission = Path(__file__).parent / "ecosystem" / "mission.py"
+    assert block("python") == mission.read_text(encoding="utf-8")
 
 
 def test_the_program_of_your_own_runs() -> None:
