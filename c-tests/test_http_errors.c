@@ -15,12 +15,13 @@
 struct script {
   const char *in; /* what is still to be read */
   int no_read, no_write; /* an error of the next read, of the next write */
-  int writes;
+  int reads, writes;
   size_t out;
 };
 
 static ssize_t script_read(void *ctx, void *buf, size_t len) {
   struct script *s = ctx;
+  s->reads++;
   size_t n = strlen(s->in) < len ? strlen(s->in) : len;
   if (n == 0 && s->no_read) return s->no_read;
   memcpy(buf, s->in, n);
@@ -173,6 +174,9 @@ TEST(http_calls_have_their_order) {
   CHECK_EQ(len, 0);
   CHECK_EQ(next(conn), -EINVAL);
   CHECK_EQ(gt_http_respond(conn, 200, NULL, NULL, 0, "", 0), -EINVAL);
+  CHECK_EQ(gt_http_free(conn), 0);
+  conn = asked(&script, "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+  CHECK_EQ(gt_http_upgrade(conn, 101, NULL, 0, &early, &len), -EINVAL);
   CHECK_EQ(gt_http_free(conn), 0);
   /* What may be in the middle of a tunnel is no answer. */
   conn = asked(&script, "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -368,9 +372,11 @@ TEST(http_files_that_fail) {
 /* -- no memory: an allocator that has none left */
 
 static int none_left;
+static long given;
 
 static void *give(size_t size, size_t align, void *arg) {
   (void)arg;
+  given++;
   return none_left ? NULL : aligned_alloc(align, (size + align - 1) / align * align);
 }
 static void *give_more(void *old, size_t old_size, size_t size, size_t align, void *arg) {
@@ -421,6 +427,26 @@ TEST(http_without_memory_loses_nothing) {
   script.in = "\r\n\r\n";
   CHECK_EQ(next(conn), 1);
   CHECK_EQ(gt_http_respond(conn, 200, NULL, NULL, 0, "x", 1), 0);
+  CHECK_EQ(gt_http_free(conn), 0);
+}
+
+TEST(http_request_costs_a_read_a_write_and_no_memory) {
+  gt_config_t config = {.size = sizeof config, .alloc = give, .realloc = give_more, .dealloc = take};
+  struct script script = {.in = PLAIN};
+  char buf[16];
+  CHECK_EQ(gt_config(&config), 0);
+  gt_http_conn_t *conn = play(&script);
+  for (int i = 0; i < 100; i++) {
+    long before = given;
+    int with_body = i % 2;
+    script.in = with_body ? REQUEST "12345" : PLAIN;
+    CHECK_EQ(next(conn), 1);
+    if (with_body) CHECK_EQ(gt_http_read(conn, buf, sizeof buf), 5);
+    CHECK_EQ(gt_http_respond(conn, 200, NULL, NULL, 0, "hello", 5), 0);
+    CHECK_EQ(script.reads, i + 1);
+    CHECK_EQ(script.writes, i + 1);
+    if (i > 1) CHECK_EQ(given, before);
+  }
   CHECK_EQ(gt_http_free(conn), 0);
 }
 

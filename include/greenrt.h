@@ -4315,7 +4315,7 @@ int gt_http_finish(struct gt_http_conn_t *conn);
  * behind the request already is at `*early`, until gt_http_free().
  *
  * Returns 0, or
- *   -EINVAL     no connection; no request, or its answer has begun, or it has a body that was not read; another status;
+ *   -EINVAL     no connection; no request, or its answer has begun, or it has a body that was not read; another status, or 101 to HTTP/1.0;
  *               headers as for gt_http_respond(); early or early_len is NULL
  *   -EPIPE, -ECONNRESET  the other end has gone away
  *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over

@@ -293,8 +293,9 @@ impl Conn {
     /// Leaves HTTP. `status` 0: nothing is sent, the program will do it.
     pub fn upgrade(&mut self, s: &'static Scheduler, status: u16, fields: Fields<'_>) -> Result<&[u8]> {
         let tunnel = self.head.is_connect && (200..300).contains(&status);
-        // RFC 9110, 7.8: what was sent before counts as HTTP.
-        if self.phase != Phase::Asked || !(status == 0 || status == 101 || tunnel) || !self.body.is_done() {
+        // RFC 9110, 7.8: not from HTTP/1.0, and what was sent before counts as HTTP.
+        let switch = status == 101 && self.head.minor > 0;
+        if self.phase != Phase::Asked || !(status == 0 || switch || tunnel) || !self.body.is_done() {
             return Err(invalid());
         }
         if status > 0 {
