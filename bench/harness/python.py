@@ -7,7 +7,7 @@ ratios: a peer's figure of this run takes the place of the one it had then.
 
 from __future__ import annotations
 
-from . import echo, websocket
+from . import echo, websocket, wsgi
 from .build import BENCH, Programs
 from .process import run
 from .row import MEMORY, OURS, OURS_PYTHON, Row, Target, ahead, memory_figures
@@ -130,6 +130,7 @@ ROWS = (
     served("py-echo-50", 50),
     served("py-echo-1000", 1000),
     *websocket.ROWS,
+    *wsgi.ROWS,
 )
 
 # What python/rows.py calls the work of a row.
@@ -153,8 +154,10 @@ SERVERS = {
 LIBRARIES = {OURS_PYTHON: "greenrt", GREENLET: "greenlet"}
 
 
-def missing(subject: str, programs: Programs) -> str | None:
+def missing(subject: str, programs: Programs, row: Row) -> str | None:
     """Why a subject cannot run here, or None."""
+    if row in wsgi.ROWS:
+        return wsgi.missing(row, subject, programs)
     if subject in websocket.KINDS and subject not in SERVERS:
         return websocket.missing(subject, programs)
     if subject == OURS:
@@ -165,6 +168,8 @@ def missing(subject: str, programs: Programs) -> str | None:
 
 def turn(row: Row, subject: str, programs: Programs, quick: bool) -> dict[str, float]:
     """One turn of one subject; raises process.Failed."""
+    if row in wsgi.ROWS:
+        return wsgi.turn(row, subject, programs, 0.5 if quick else 1.2)
     if row in websocket.ROWS:
         return websocket.turn(row, subject, programs, 0.5 if quick else 1.2)
     if row.served:

@@ -49,7 +49,7 @@ class Row:
     @property
     def served(self) -> bool:
         """Whether the subjects are servers, under the load generator."""
-        return self.name.removeprefix("py-").startswith(("echo-", "http-", "workers-", "ws-"))
+        return self.name.removeprefix("py-").startswith(("echo-", "http-", "workers-", "ws-", "wsgi-"))
 
 
 def ahead(metric: str, peers: tuple[str, ...], subject: str = OURS, at_least: bool = False) -> tuple[Target, ...]:

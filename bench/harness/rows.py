@@ -189,7 +189,7 @@ def missing(subject: str, programs: Programs, row: Row) -> str | None:
     if row in events.ROWS:
         return events.missing(subject, programs)
     if row in python.ROWS:
-        return python.missing(subject, programs)
+        return python.missing(subject, programs, row)
     name = library(subject)
     if name == waits.BY_POOL:
         name = OURS

@@ -18,6 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # About this connection, not about the answer: the server's own business.
 _HOPS = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 _NO_BODY = {"204", "304"}
+_TOO_MUCH = "the application sent more than its Content-Length says"
 
 Headers = list[tuple[str, str]]
 
@@ -140,10 +141,10 @@ class Answer:
             self.connection.write(data[:allowed])
         self.connection.finish()
         self.complete = True
-        raise ValueError("the application sent more than its Content-Length says")
+        raise ValueError(_TOO_MUCH)
 
-    def send(self, result: Any) -> None:
-        """Sends what the application returned."""
+    def send(self, result: Any, alone: bool = False) -> None:
+        """Sends what the application returned. alone: it says that it has one piece."""
         self._take()
         kind = type(result)
         if kind is list or kind is tuple:
@@ -153,7 +154,7 @@ class Answer:
         elif result is None or isinstance(result, (str, bytes, bytearray, memoryview)):
             raise TypeError(f"the application returned {kind.__name__}, not an iterable of bytes")
         else:
-            self._stream(result)
+            self._stream(result, alone)
         if not self.complete:
             self._end()
 
@@ -174,12 +175,15 @@ class Answer:
         self.connection.respond(self.status, self.headers, body)
         self.complete = True
 
-    def _stream(self, result: Iterable[bytes]) -> None:
-        """Anything else: each piece is sent when it is there. One that says to have one piece is as a list of one."""
-        try:
-            alone = len(result) == 1  # type: ignore[arg-type]
-        except TypeError:
-            alone = False
+    def sent_whole(self, rest: Iterable[bytes]) -> None:
+        """All that was announced is sent; nothing more may come."""
+        for piece in rest:
+            if piece:
+                self.connection.keep_alive = False
+                raise ValueError(_TOO_MUCH)
+
+    def _stream(self, result: Iterable[bytes], alone: bool) -> None:
+        """Anything else: each piece is sent when it is there. One that is alone is as a list of one."""
         for piece in result:
             if not isinstance(piece, bytes):
                 raise TypeError(f"the body of an answer is bytes, not {type(piece).__name__}")

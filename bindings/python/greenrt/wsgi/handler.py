@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Optional
 
 from greenrt._core.http import Connection
 from greenrt._core.task import TaskExit, current
 
 from .answer import Answer
-from .body import BadBody, Input
+from .body import BadBody, FileWrapper, Input
 
 if TYPE_CHECKING:
     from .server import Server
@@ -20,6 +21,8 @@ __all__ = ["Handler"]
 
 _log = logging.getLogger("greenrt.wsgi")
 _ENDS = (KeyboardInterrupt, SystemExit)
+# What an Answer has a way of its own for, or an error.
+_KNOWN = (list, tuple, FileWrapper, type(None), str, bytes, bytearray, memoryview)
 
 
 class Handler:
@@ -83,12 +86,25 @@ class Handler:
 
     def _send(self, result: Any) -> None:
         """An answer that is not the usual one, and close() in any case."""
+        connection = self.connection
         try:
-            if not self.connection.detached:
-                self.answer.send(result)
-            elif not isinstance(result, (list, tuple)):
-                for _ in result or ():
-                    pass
+            if connection.detached:
+                if not isinstance(result, (list, tuple)):
+                    for _ in result or ():
+                        pass
+                return
+            if type(result) not in _KNOWN:
+                # What frameworks return: an iterable whose first piece is all that was announced.
+                pieces = iter(result)
+                first = next(pieces, b"")
+                if type(first) is bytes and len(first) == connection.announced and connection.answer((first,)):
+                    self.answer.complete = True
+                    self.answer.sent_whole(pieces)
+                else:
+                    alone = hasattr(result, "__len__") and len(result) == 1
+                    self.answer.send(chain((first,), pieces), alone)
+                return
+            self.answer.send(result)
         finally:
             close = getattr(result, "close", None)
             if close is not None:

@@ -145,6 +145,16 @@ pub unsafe extern "C" fn answer(this: Obj, result: Obj) -> New {
     }
 }
 
+/// `announced`: the Content-Length that start_response() was told of and keeps; -1: none.
+pub unsafe extern "C" fn announced(this: Obj, _closure: *mut core::ffi::c_void) -> New {
+    let me: *mut Connection = this.cast();
+    // SAFETY: see above.
+    unsafe {
+        let length = (*me).prepared.as_ref().and_then(|prepared| prepared.length());
+        (api().PyLong_FromLongLong)(length.map_or(-1, |length| length as i64))
+    }
+}
+
 /// Puts the memory of something prepared back, for the next time.
 unsafe fn give_back(me: *mut Connection, mut prepared: Prepared) {
     prepared.forget();

@@ -424,7 +424,7 @@ static METHODS: [MethodDef; 16] = [
     END,
 ];
 
-static ATTRIBUTES: [GetSet; 12] = [
+static ATTRIBUTES: [GetSet; 13] = [
     GetSet::new(
         c"status",
         get_status,
@@ -444,6 +444,7 @@ static ATTRIBUTES: [GetSet; 12] = [
     GetSet::new(c"detached", get_detached, c"Has the connection left HTTP?"),
     GetSet::new(c"lost", get_lost, c"Did an answer find no way to the client?"),
     GetSet::new(c"aborted", get_aborted, c"Was an answer given up?"),
+    GetSet::new(c"announced", answer::announced, c"The Content-Length that start_response() has kept; -1: none."),
     GetSet::new(c"refused", get_refused, c"Was a request refused? `status` says how, and nothing more comes."),
     GetSet::END,
 ];

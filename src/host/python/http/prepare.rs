@@ -16,6 +16,8 @@ pub struct Prepared {
     held: Vec<Obj>,
     /// The two arguments, while they have not been looked at in general.
     given: Option<(Obj, Obj)>,
+    /// What the header Content-Length says, plus one; 0: it is not there, or says nothing that can be true.
+    length: u64,
 }
 
 /// As `gt_http_header_t`, and of the same form in memory.
@@ -77,6 +79,7 @@ impl Prepared {
     /// Nothing is prepared any more.
     pub fn forget(&mut self) {
         self.code = 0;
+        self.length = 0;
         self.fields.clear();
         // SAFETY: owned references; GIL held, as wherever this room runs. The list was emptied before: what is dropped may run code.
         unsafe {
@@ -101,6 +104,11 @@ impl Prepared {
     /// The list that start_response() was given, for the collector; NULL for none.
     pub fn headers(&self) -> Obj {
         self.given.map_or(null_mut(), |(_, headers)| headers)
+    }
+
+    /// What Content-Length says, of what start_response() was given.
+    pub fn length(&self) -> Option<u64> {
+        self.length.checked_sub(1)
     }
 
     /// What start_response() was given, without the list of what was made of it. The references are the caller's.
@@ -144,6 +152,9 @@ impl Prepared {
                 let token = !name.is_empty() && name.iter().all(|byte| TOKEN[*byte as usize]);
                 if !token || needs_a_look(name) || !plain(value) {
                     return self.unusual();
+                }
+                if name.len() == 14 && name.eq_ignore_ascii_case(b"content-length") {
+                    self.length = number(value).map_or(0, |length| length + 1);
                 }
                 self.held.push(new_ref(pair));
                 self.fields.push(field(name, value));
@@ -243,6 +254,14 @@ unsafe fn text<'a>(object: Obj) -> Option<&'a [u8]> {
         }
         Some(core::slice::from_raw_parts(start.cast(), length as usize))
     }
+}
+
+/// A number of at most 18 digits, and nothing else.
+fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 18 {
+        return None;
+    }
+    text.iter().try_fold(0, |sum: u64, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
 }
 
 /// The number of a status line "200 OK", of a final answer and of printable ASCII. Its reason begins at the fifth byte, and ends in NUL.
