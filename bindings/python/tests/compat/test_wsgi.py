@@ -20,12 +20,17 @@ TLS = Path(__file__).resolve().parent.parent / "tls"
 class Served:
     """A server around an application, and what a client hears of it."""
 
+    # With a protocol of its own, so that the requests do not go through the engine?
+    own = False
+
     def __init__(self, app: Any, **options: Any) -> None:
         import eventlet
         from eventlet import wsgi
 
         self.log = io.StringIO()
         options.setdefault("log", self.log)
+        if self.own:
+            options.setdefault("protocol", type("Own", (wsgi.HttpProtocol,), {}))
         self.listener = options.pop("listener", None) or eventlet.listen(("127.0.0.1", 0))
         self.address = self.listener.getsockname()
         self.thread = eventlet.spawn(wsgi.server, self.listener, app, **options)
@@ -625,3 +630,15 @@ def test_the_server_object_and_the_pieces() -> None:
         assert isinstance(error, ValueError)
     else:
         raise AssertionError("it is no chunk")
+
+
+@apart
+def test_a_protocol_keeps_the_same_promises() -> None:
+    Served.own = True
+    tests = {name: test for name, test in globals().items() if name.startswith("test_") and "same_promises" not in name}
+    assert len(tests) > 20
+    for name, test in tests.items():
+        try:
+            test()
+        except Exception as error:
+            raise AssertionError(f"{name}, with a protocol") from error
