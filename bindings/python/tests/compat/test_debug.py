@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import sys
+from typing import Any
 
 from compat.apart import apart
 
@@ -134,20 +135,21 @@ def test_exceptions_of_green_threads_are_printed_or_not() -> None:
     def fail() -> None:
         raise ValueError("of a green thread")
 
-    def printed() -> str:
+    def printed(start: Any) -> str:
         text, before = io.StringIO(), sys.stderr
         sys.stderr = text
         try:
-            eventlet.spawn_n(fail)
+            start(fail)
             eventlet.sleep(0.001)
         finally:
             sys.stderr = before
         return text.getvalue()
 
-    debug.hub_exceptions(False)
-    assert printed() == ""
-    debug.hub_exceptions(True)
-    assert "of a green thread" in printed()
+    for start in (eventlet.spawn_n, eventlet.GreenPool().spawn_n):
+        debug.hub_exceptions(False)
+        assert printed(start) == ""
+        debug.hub_exceptions(True)
+        assert "of a green thread" in printed(start)
 
 
 @apart

@@ -239,8 +239,9 @@ def test_bodies_of_requests() -> None:
 def test_expect_100_continue() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         given = environ["wsgi.input"]
-        if environ["PATH_INFO"] == "/headers":
+        if environ["PATH_INFO"] in ("/headers", "/sent"):
             given.set_hundred_continue_response_headers([("x-mine", "1")])
+        if environ["PATH_INFO"] == "/sent":
             given.send_hundred_continue_response()
         if environ["PATH_INFO"] == "/never":
             start_response("403 Forbidden", [])
@@ -264,8 +265,9 @@ def test_expect_100_continue() -> None:
         before, after = asked(served, "/", b"abc")
         assert before == b"HTTP/1.1 100 Continue\r\n\r\n"
         assert after.startswith(b"HTTP/1.1 200 OK\r\n") and after.endswith(b"\r\n\r\nabc")
-        before, after = asked(served, "/headers", b"abc")
-        assert before == b"HTTP/1.1 100 Continue\r\nX-Mine: 1\r\n\r\n" and after.endswith(b"\r\n\r\nabc")
+        for path in ("/headers", "/sent"):
+            before, after = asked(served, path, b"abc")
+            assert before == b"HTTP/1.1 100 Continue\r\nX-Mine: 1\r\n\r\n" and after.endswith(b"\r\n\r\nabc")
         before, after = asked(served, "/never", b"")
         assert before.startswith(b"HTTP/1.1 403 Forbidden\r\n") and b"Connection: close\r\n" in before
 
@@ -382,9 +384,11 @@ def test_the_log() -> None:
 def test_the_log_as_one_wants_it() -> None:
     form = "%(client_ip)s|%(request_line)s|%(status_code)s"
     with Served(hello, log_format=form, log_x_forwarded_for=False, debug=False) as served:
-        served.get("/\x1b[1mlog", "X-Forwarded-For: 1.2.3.4")
+        served.get("/log", "X-Forwarded-For: 1.2.3.4")
+        served.raw(b"GET /\x1b[1mlog HTTP/1.1\r\nHost: a\r\n\r\n")
     lines = served.log.getvalue().splitlines()
-    assert "127.0.0.1|GET /\x1b[1mlog HTTP/1.1|200" not in lines and "\x1b" not in served.log.getvalue()
+    assert "127.0.0.1|GET /log HTTP/1.1|200" in lines, lines
+    assert "\x1b" not in served.log.getvalue()
     assert not any("accepted" in line for line in lines)
 
     with Served(hello, log_output=False) as served:
@@ -622,14 +626,15 @@ def test_the_server_object_and_the_pieces() -> None:
             assert served.get().startswith("HTTP/1.0 200 OK")
     assert wsgi.format_date_time(0) == "Thu, 01 Jan 1970 00:00:00 GMT"
     assert (wsgi.STATE_IDLE, wsgi.STATE_REQUEST, wsgi.STATE_CLOSE) == ("idle", "request", "close")
-    given = wsgi.Input(io.BytesIO(b"3\r\nabc\r\nzz\r\n"), None, None, chunked_input=True)
-    assert given.read(3) == b"abc"
-    try:
-        given.read()
-    except wsgi.ChunkReadError as error:
-        assert isinstance(error, ValueError)
-    else:
-        raise AssertionError("it is no chunk")
+    for follows in (b"zz\r\n", b"", b"-1\r\na\r\n", b"1\r\nab\r\n0\r\n\r\n", b"5\r\nab"):
+        given = wsgi.Input(io.BytesIO(b"3\r\nabc\r\n" + follows), None, None, chunked_input=True)
+        assert given.read(3) == b"abc"
+        try:
+            given.read()
+        except wsgi.ChunkReadError as error:
+            assert isinstance(error, ValueError)
+        else:
+            raise AssertionError(follows)
 
 
 @apart
