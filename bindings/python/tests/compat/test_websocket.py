@@ -285,3 +285,32 @@ def test_exceptions() -> None:
     failed = websocket.FailedConnectionError(1002, "no")
     assert (failed.status, failed.message) == (1002, "no")
     assert issubclass(websocket.ProtocolError, ValueError) and issubclass(websocket.ConnectionClosedError, Exception)
+
+
+@apart
+def test_a_server_is_told_that_nothing_of_wsgi_is_to_come() -> None:
+    import eventlet
+    from eventlet import websocket, wsgi
+
+    eventlet.monkey_patch()
+    import socket
+
+    class Input:
+        def get_socket(self) -> Any:
+            return theirs
+
+    ours, theirs = socket.socketpair()
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade"}
+    environ.update(HTTP_SEC_WEBSOCKET_VERSION="13", HTTP_SEC_WEBSOCKET_KEY="dGhlIHNhbXBsZSBub25jZQ==")
+    app = websocket.WebSocketWSGI(lambda ws: None)
+
+    def server() -> Any:
+        wsgi.WSGI_LOCAL.already_handled = False
+        return app({**environ, "eventlet.input": Input()}, None), wsgi.WSGI_LOCAL.already_handled
+
+    task = eventlet.spawn(server)
+    raw = Raw(ours)
+    assert raw.head().startswith("HTTP/1.1 101 ")
+    raw.send(frame(CLOSE))
+    assert task.wait() == ([], True) and app.protocol_version == 13
+    theirs.close()

@@ -218,7 +218,7 @@ def test_a_server_that_stops_says_1001() -> None:
     server.start()
     clients = [connect(f"ws://127.0.0.1:{server.address[1]}/") for _ in range(3)]
     waits = [greenrt.spawn(lambda ws=ws: raises(ConnectionClosed, ws.recv)) for ws in clients]
-    server.stop()
+    server.stop(timeout=10)
     assert [task.wait(10).code for task in waits] == [1001] * 3 and ends == [1001] * 3
 
 
