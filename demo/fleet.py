@@ -22,6 +22,8 @@ import websocket
 ANSWER_WITHIN = 20.0
 INTERVAL = 1.0
 SAY_EVERY = 1.0
+# Without an end, the times in the table are those of so many readings.
+LATEST = 20_000
 # Degrees at the sites, as the dashboard has them in order.
 CLIMATES = (9, 28, 19, 16, 21, 14, 24, 31)
 REPORT_EVERY = 0.5
@@ -185,6 +187,11 @@ def percentile(sorted_values, part):
     return 1000 * sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * part))] if sorted_values else 0.0
 
 
+def latencies(tally):
+    ordered = sorted(tally.latencies)
+    return {"p50": percentile(ordered, 0.5), "p99": percentile(ordered, 0.99)}
+
+
 def say(**facts):
     print(json.dumps(facts), flush=True)
 
@@ -226,8 +233,8 @@ def main():
     if not seconds:
         while True:
             time.sleep(REPORT_EVERY)
-            say(**tally.progress())
-            del tally.latencies[:-20000]
+            del tally.latencies[:-LATEST]
+            say(**tally.progress(), **latencies(tally))
     patience = time.monotonic() + 30 + dial_for
     while tally.connected < devices and time.monotonic() < patience:
         time.sleep(REPORT_EVERY)
@@ -247,15 +254,8 @@ def main():
     if unfinished:
         tally.lost += unfinished
         tally.complaints.append(f"{unfinished} readings were not answered")
-    latencies = sorted(tally.latencies)
     progress = {**tally.progress(), "connected": connected}
-    say(
-        final=True,
-        p50=percentile(latencies, 0.5),
-        p99=percentile(latencies, 0.99),
-        complaints=tally.complaints,
-        **progress,
-    )
+    say(final=True, complaints=tally.complaints, **latencies(tally), **progress)
 
 
 if __name__ == "__main__":

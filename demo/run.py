@@ -195,8 +195,9 @@ def progress(fleet: Fleet, server: Server, start: float) -> str:
     return "  ".join(words)
 
 
-def watch(fleet: Fleet, server: Server) -> int:
-    """The progress line, until the fleet has ended, or something stands still, or Ctrl-C; the most memory seen."""
+def watch(fleet: Fleet, server: Server, every: float) -> int:
+    """The progress line (in a log, one every so many seconds), until the fleet has ended, or something stands still, or Ctrl-C; the
+    most memory seen."""
     live = sys.stdout.isatty()
     start, shown, most = time.monotonic(), -10.0, 0
     while fleet.process.poll() is None and server.process.poll() is None:
@@ -204,7 +205,7 @@ def watch(fleet: Fleet, server: Server) -> int:
         if time.monotonic() - fleet.spoke > GRACE:
             break
         most = max(most, server.look())
-        if live or now - shown >= 2:
+        if live or now - shown >= every:
             shown = now
             line = progress(fleet, server, start)
             print(f"\r{line}\033[K" if live else line, end="" if live else "\n", flush=True)
@@ -271,7 +272,7 @@ def main() -> int:
         processes.insert(0, fleet)
         most = 0
         try:
-            most = watch(fleet, server)
+            most = watch(fleet, server, 2.0 if seconds else 20.0)
         except KeyboardInterrupt:
             most = server.look()
             print()
