@@ -322,3 +322,28 @@ TEST_WITH(http_thousands_of_unfinished_heads_hold_nobody_up, T_ALONE | T_LIMITS,
     CHECK_EQ(gt_close(slow[i].fds[1]), 0);
   }
 }
+
+/* -- an interrupt while the other end is heard at the end */
+
+static void *refused_then_sleeps(void *arg) {
+  gt_http_request_t r = {.size = sizeof r};
+  int rc = gt_http_next(arg, &r);
+  CHECK_EQ(rc, -EBADMSG);
+  return (void *)(intptr_t)gt_sleep(SECONDS(100));
+}
+
+TEST(http_interrupt_at_the_end_is_not_lost) {
+  int fds[2];
+  begin();
+  s_unix_pair(SOCK_STREAM, fds);
+  gt_http_conn_t *conn = gt_http_new(fds[0], NULL);
+  int64_t task = s_spawn(refused_then_sleeps, conn);
+  CHECK_EQ(gt_send_all(fds[1], "nonsense\r\n\r\n", 12, 0, NULL), 0);
+  s_settle();
+  CHECK_EQ(gt_interrupt(task, 7), 0); /* it listens for 2 s more */
+  int64_t before = gt_now();
+  CHECK_EQ((intptr_t)s_join(task), -EINTR);
+  CHECK_LE(gt_now() - before, SECONDS(1));
+  CHECK_EQ(gt_http_free(conn), 0);
+  s_close_pair(fds);
+}

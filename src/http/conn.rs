@@ -402,8 +402,10 @@ impl Conn {
         if written.is_ok() {
             let parts = [&self.out[..], refusal.why.as_bytes(), b"\n"];
             let mut sent = 0;
+            let delivered = s.delivered_interrupts();
             // Whoever sends such things may not listen.
             let _ = self.transport.write(s, &parts, Then::Done, self.limits.write.min(LINGER), &mut sent);
+            s.keep_interrupts(delivered);
             self.sent = sent.saturating_sub(self.out.len()) as u64;
         }
         self.body = Body::new(Length::Chunked, &self.limits); // something may still come
@@ -422,12 +424,15 @@ impl Conn {
         self.transport.half_close(s);
         let until = from_now(LINGER);
         let mut heard = 0;
+        let delivered = s.delivered_interrupts();
         while heard < LINGER_BYTES && coarse() < until {
             match self.transport.read(s, &mut self.buf, until) {
                 Ok(n) if n > 0 => heard += n,
                 _ => break,
             }
         }
+        // What ended this early is for the program's next wait.
+        s.keep_interrupts(delivered);
     }
 
     fn over(&mut self) -> bool {
