@@ -22,7 +22,8 @@ $(PY_VENV)/ready:
 	touch $@
 
 $(PY_VENV)/packages: $(PY_VENV)/ready
-	-for package in $(PY_PACKAGES); do \
+	-timeout 240 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --retries 1 --disable-pip-version-check $(PY_PACKAGES) \
+	  || for package in $(PY_PACKAGES); do \
 	  timeout 120 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --retries 1 --disable-pip-version-check $$package \
 	    || echo "cannot install $$package"; done
 	-[ "$(GREENRT_ONCE)" = no ] || for package in $(PY_APART); do \
