@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket gunicorn django psycopg
 
 # Those that bring an eventlet, or a plugin for pytest, along: in a folder of their own, which only the programs that need it see.
-PY_APART    ?= celery[redis] oslo.service nameko
+PY_APART    ?= celery[redis] oslo.service nameko gunicorn==25.3.0
 
 .PHONY: test-python test-stdlib lint-python
 
@@ -28,7 +28,7 @@ $(PY_VENV)/packages: $(PY_VENV)/ready
 	    || echo "cannot install $$package"; done
 	-[ "$(GREENRT_ONCE)" = no ] || for package in $(PY_APART); do \
 	  timeout 120 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --retries 1 --disable-pip-version-check \
-	    --upgrade --target $(PY_VENV)/apart/$${package%%[*} $$package || echo "cannot install $$package"; done
+	    --upgrade --target $(PY_VENV)/apart/$${package%%[[=]*} $$package || echo "cannot install $$package"; done
 	touch $@
 
 test-python: $(CARGO_LIB).so $(PY_VENV)/packages ## the Python tests; PYTHON=… chooses the interpreter

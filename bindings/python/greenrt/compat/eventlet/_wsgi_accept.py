@@ -26,6 +26,7 @@ class Connections:
 
     def __init__(self, server: Any, sock: Any, pool: Any) -> None:
         self.server = server
+        self.listener = sock
         self.sock = _Securing(sock) if isinstance(sock, _ssl.SSLSocket) else sock
         self.pool = pool
         self.states: dict[int, list[Any]] = {}
@@ -34,6 +35,7 @@ class Connections:
     def accept(self) -> None:
         """Takes connections until there is a reason not to."""
         server, pool = self.server, self.pool
+        greenio.make_shareable(self.listener)
         try:
             while _public().is_accepting:
                 try:

@@ -119,6 +119,7 @@ def serve(sock: Any, handle: Callable[[Any, Any], object], concurrency: int = 10
             connection.close()
 
     def accept() -> None:
+        make_shareable(sock)
         try:
             while True:
                 connection, address = sock.accept()
@@ -128,6 +129,7 @@ def serve(sock: Any, handle: Callable[[Any, Any], object], concurrency: int = 10
                 over.set(error)
 
     from greenrt._core.task import spawn
+    from greenrt.compat.eventlet.greenio import make_shareable
 
     acceptor = spawn(accept)
     try:

@@ -22,6 +22,7 @@ __all__ = [
     "SOCKET_CLOSED",
     "SSL",
     "_GLOBAL_DEFAULT_TIMEOUT",
+    "make_shareable",
     "notify_close",
     "notify_opened",
     "set_nonblocking",
@@ -94,6 +95,7 @@ class GreenSocket(socket.socket):
 
     def accept(self) -> tuple[Any, Any]:
         """The next connection and its address."""
+        make_shareable(self)
         connection, address = super().accept()
         connection.__class__ = type(self)
         return connection, address
@@ -101,6 +103,13 @@ class GreenSocket(socket.socket):
     def makeGreenFile(self, *args: Any, **kwargs: Any) -> Any:
         """makefile(), by its old name."""
         return self.makefile(*args, **kwargs)
+
+
+def make_shareable(listener: Any) -> None:
+    """Makes a listener's descriptor non-blocking, as eventlet does. Processes share one after a fork, and the one that comes too late for a
+    connection would wait for the next one in the kernel, with all that it runs."""
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        os.set_blocking(listener.fileno(), False)
 
 
 def socket_connect(descriptor: Any, address: Any) -> Any:
