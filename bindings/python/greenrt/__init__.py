@@ -13,6 +13,7 @@
     threadpool  offload, ThreadPoolExecutor         server      StreamServer, DatagramServer
     monkey      patch_all, patch, original          debug       print_tasks, watch
     aio         run, wait: asyncio and tasks        greenlet    the greenlet API over tasks
+    wsgi        serve, Server                       websocket   serve, connect, WebSocketApp
 
 A program written for eventlet runs unchanged after `greenrt.install_as_eventlet()`, or by `python -m greenrt --eventlet prog.py`.
 """

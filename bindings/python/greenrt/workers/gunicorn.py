@@ -154,7 +154,8 @@ class _Handler(Handler):
     def finished(self, environ: dict[str, Any], began: float) -> None:
         """After the answer."""
         worker, connection = self.server.worker, self.connection
-        if not (self.server.has_hooks or worker.log.access_log_enabled):
+        # Before gunicorn 26 the log does not say whether it is on.
+        if not (self.server.has_hooks or getattr(worker.log, "access_log_enabled", True)):
             return
         response = SimpleNamespace(status=connection.status, sent=connection.sent, headers=[], response_length=None)
         headers = self._request.headers if self._request is not None else connection.headers()

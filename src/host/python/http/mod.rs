@@ -204,8 +204,7 @@ unsafe extern "C" fn request(this: Obj, _unused: Obj) -> New {
     // SAFETY: see above.
     unsafe {
         let Some(me) = open(this) else { return null_mut() };
-        (*(*me).prepared).forget();
-        if core::mem::replace(&mut (*me).started, false) && (*me).closing && gt::gt_http_keeps_alive((*me).http) == 1 {
+        if (*me).started && (*me).closing && gt::gt_http_keeps_alive((*me).http) == 1 {
             // It was to end after that answer, and it was too late to say so.
             (*me).over = true;
             return none();
@@ -215,21 +214,19 @@ unsafe extern "C" fn request(this: Obj, _unused: Obj) -> New {
         match until_answered(me, || gt::gt_http_next((*me).http, &mut request).into()) {
             Came::Raised => null_mut(),
             Came::Result(1) => {
+                (*(*me).prepared).forget();
+                (*me).started = false;
                 (*me).length = request.content_length;
                 environ::of(me, &request)
             }
+            // Wrong now: nothing has changed.
+            Came::Result(rc) if [libc::EINVAL, libc::EBUSY, libc::ENOMEM].contains(&(-rc as c_int)) => raise_errno(rc),
             Came::Result(rc) => {
                 (*me).length = 0;
                 (*me).over = true;
                 (*(*me).memory).no_request();
-                match -rc as c_int {
-                    libc::EINVAL | libc::EBUSY | libc::ENOMEM => raise_errno(rc),
-                    libc::EBADMSG | libc::EMSGSIZE | libc::ETIMEDOUT => {
-                        (*me).refused = true;
-                        none()
-                    }
-                    _ => none(),
-                }
+                (*me).refused = [libc::EBADMSG, libc::EMSGSIZE, libc::ETIMEDOUT].contains(&(-rc as c_int));
+                none()
             }
         }
     }
