@@ -183,4 +183,4 @@ def raises(kind: Any, func: Callable[[], object]) -> Any:
         got = func()
     except kind as error:
         return error
-    raise AssertionError(f"{kind.__name__} was not raised, but {got!r} came back")
+    raise AssertionError(f"{kind} was not raised, but {got!r} came back")

@@ -267,3 +267,31 @@ def test_what_an_idle_websocket_costs() -> None:
             ws.socket.close()
     assert each < 600_000, f"{each:.0f} bytes for both ends, with the windows of compression"
     assert greenrt
+
+
+@apart
+def test_the_engine_refuses_what_it_cannot_do() -> None:
+    from greenrt._ffi import native
+
+    engine = native.WebSocketEngine(True, 1000)
+    raises(RuntimeError, engine.__init__)  # type: ignore[misc]
+    raises(RuntimeError, native.WebSocketEngine.__new__(native.WebSocketEngine).next)
+    for wrong in (
+        (True, 0),
+        (True, -1),
+        (True, None, (1, 2)),
+        (True, None, (1, 1, 8, 15, 6)),
+        (True, None, (1, 1, 15, 15, 10)),
+    ):
+        raises((ValueError, OSError), lambda wrong=wrong: native.WebSocketEngine(*wrong))
+    for call in (
+        lambda: engine.feed("text"),
+        lambda: engine.put(0, 5),
+        lambda: engine.receive("x"),
+        lambda: engine.send(1, 2),
+    ):
+        raises(TypeError, call)
+    for call in (lambda: engine.put(3, b""), lambda: engine.put(9, b"x" * 126), lambda: engine.put(8, b"\x03\xed")):
+        raises(ValueError, call)
+    raises(OSError, lambda: engine.written(1))
+    raises(OSError, lambda: engine.receive(-1))

@@ -87,7 +87,13 @@ unsafe extern "C" fn init(this: Obj, args: Obj, keywords: Obj) -> c_int {
             return -1;
         }
         let engine: *mut Engine = this.cast();
-        gt::gt_ws_free(core::mem::replace(&mut (*engine).ws, ws));
+        if !(*engine).ws.is_null() {
+            // A task may be in it.
+            gt::gt_ws_free(ws);
+            raise(api.PyExc_RuntimeError, c"__init__() was called before");
+            return -1;
+        }
+        (*engine).ws = ws;
         0
     }
 }
