@@ -16,4 +16,4 @@ def test_the_promise_is_kept(script: Path) -> None:
 
 
 def test_all_are_there() -> None:
-    assert len(SCRIPTS) >= 15
+    assert len(SCRIPTS) >= 17
