@@ -39,6 +39,7 @@ TEST(http_limits_sizes) {
       {.headers = 3, .fits = "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nA: b\r\n\r\n", .too_much = "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nA: b\r\nA: b\r\n\r\n", .status = 431},
       {.bytes = 42, .fits = "GET / HTTP/1.1\r\nHost: a\r\nA: " TEN "\r\n\r\n", .too_much = "GET / HTTP/1.1\r\nHost: a\r\nA: " TEN TEN "\r\n\r\n", .status = 431},
       {.body = 10, .fits = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n" TEN, .too_much = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n" TEN "x", .status = 413},
+      {.body = UINT64_MAX, .fits = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", .too_much = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775808\r\n\r\n", .status = 413},
       {.body = 10, .fits = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n01234\r\n0\r\n\r\n",
        .too_much = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n6\r\n012345\r\n0\r\n\r\n", .status = 413},
       {.bytes = 70, .fits = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: " TEN TEN TEN "\r\n\r\n",
