@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from greenrt._core.task import TaskExit, sleep
 from greenrt.compat.eventlet import greenio
-from greenrt.compat.eventlet._wsgi_protocol import ENDS, STATE_CLOSE, STATE_IDLE
+from greenrt.compat.eventlet._wsgi_common import ENDS, STATE_CLOSE, STATE_IDLE
 from greenrt.result import AsyncResult
 
 __all__ = ["ACCEPT_ERRNO", "Connections"]

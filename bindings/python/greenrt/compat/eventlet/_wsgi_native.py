@@ -17,9 +17,7 @@ from urllib.parse import quote
 from greenrt._core.http import Connection, Limits, Settled
 from greenrt._core.task import TaskExit
 from greenrt.compat.eventlet import greenio
-from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input, capitalized, header_line
-from greenrt.compat.eventlet._wsgi_log import clean
-from greenrt.compat.eventlet._wsgi_protocol import (
+from greenrt.compat.eventlet._wsgi_common import (
     ENDS,
     STATE_CLOSE,
     STATE_IDLE,
@@ -29,6 +27,8 @@ from greenrt.compat.eventlet._wsgi_protocol import (
     as_bytes,
     date_time,
 )
+from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input, capitalized, header_line
+from greenrt.compat.eventlet._wsgi_log import clean
 from greenrt.wsgi.body import BadBody
 from greenrt.wsgi.body import Input as _Body
 

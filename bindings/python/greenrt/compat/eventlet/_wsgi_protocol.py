@@ -3,76 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import socket as _socket
 import ssl as _ssl
 import time
 import traceback
-from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Optional
+from typing import Any
 from urllib.parse import unquote
 
 from greenrt._core.task import TaskExit
-from greenrt.compat.eventlet import corolocal, greenio
-from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input, capitalized, header_line
+from greenrt.compat.eventlet import greenio
+from greenrt.compat.eventlet._wsgi_answer import Answer
+from greenrt.compat.eventlet._wsgi_common import (
+    BROKEN_SOCK,
+    ENDS,
+    STATE_CLOSE,
+    STATE_IDLE,
+    STATE_REQUEST,
+    WSGI_LOCAL,
+    addr_to_host_port,
+)
+from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input
 from greenrt.compat.eventlet._wsgi_log import clean
 
-__all__ = [
-    "BROKEN_SOCK",
-    "ENDS",
-    "FileObjectForHeaders",
-    "HeaderLineTooLong",
-    "HeadersTooLarge",
-    "HttpProtocol",
-    "STATE_CLOSE",
-    "STATE_IDLE",
-    "STATE_REQUEST",
-    "WSGI_LOCAL",
-    "addr_to_host_port",
-    "as_bytes",
-    "date_time",
-    "format_date_time",
-    "untouched",
-]
-
-STATE_IDLE = "idle"
-STATE_REQUEST = "request"
-STATE_CLOSE = "close"
-
-BROKEN_SOCK = {errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN}
-ENDS = (KeyboardInterrupt, SystemExit)
-
-# An application that answered on the socket by itself sets already_handled, and returns an empty list.
-WSGI_LOCAL = corolocal.local()
-WSGI_LOCAL.already_handled = False
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def format_date_time(timestamp: float) -> str:
-    """A time as HTTP writes it."""
-    year, month, day, hour, minute, second, weekday, *_ = time.gmtime(timestamp)
-    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:4} {hour:02}:{minute:02}:{second:02} GMT"
-
-
-_stamp: tuple[int, str] = (-1, "")
-
-
-def date_time() -> str:
-    """Now, as the log has it: local time, made once a second."""
-    global _stamp
-    now = int(time.time())
-    if _stamp[0] != now:
-        year, month, day, hour, minute, second, *_ = time.localtime(now)
-        _stamp = (now, f"{day:02}/{_MONTHS[month - 1]}/{year:04} {hour:02}:{minute:02}:{second:02}")
-    return _stamp[1]
-
-
-def addr_to_host_port(addr: Any) -> tuple[str, str]:
-    """Host and port of an address; "unix" where there is none."""
-    return (addr[0], str(addr[1])) if isinstance(addr, tuple) else ("unix", "")
+__all__ = ["FileObjectForHeaders", "HeaderLineTooLong", "HeadersTooLarge", "HttpProtocol", "untouched"]
 
 
 class _Refused(Exception):
@@ -313,7 +267,7 @@ class HttpProtocol(BaseHTTPRequestHandler):
     def handle_one_response(self) -> None:
         """The application, and its answer."""
         start = time.time()
-        answer = _Answer(self)
+        answer = Answer(self)
         WSGI_LOCAL.already_handled = False
         try:
             try:
@@ -335,7 +289,7 @@ class HttpProtocol(BaseHTTPRequestHandler):
             if self.server.log_output:
                 self._log_answer(answer, start)
 
-    def _failed(self, answer: _Answer, error: BaseException) -> None:
+    def _failed(self, answer: Answer, error: BaseException) -> None:
         """The application raised, or what it answered could not be sent."""
         if isinstance(error, (TaskExit, *ENDS)) or answer.lost:
             if not answer.lost:
@@ -366,7 +320,7 @@ class HttpProtocol(BaseHTTPRequestHandler):
         except (ChunkReadError, OSError, ValueError):
             self.close_connection = True
 
-    def _log_answer(self, answer: _Answer, start: float) -> None:
+    def _log_answer(self, answer: Answer, start: float) -> None:
         host = self.get_client_address()[0]
         forwarded = self.headers.get("X-Forwarded-For", "").replace(" ", "")
         if self.server.log_x_forwarded_for and forwarded:
@@ -397,136 +351,6 @@ class HttpProtocol(BaseHTTPRequestHandler):
                 file.close()
         greenio.shutdown_safe(self.connection)
         self.connection.close()
-
-
-class _Answer:
-    """An answer on its way: what the application said, and what was sent of it."""
-
-    def __init__(self, handler: HttpProtocol) -> None:
-        self.handler = handler
-        self.count = 0
-        self.sent = False
-        self.lost = False
-        self.status: Optional[str] = None
-        self.reset()
-
-    def reset(self) -> None:
-        """Forgets what was said, as long as nothing of it was sent."""
-        self.status = None
-        self.headers: list[tuple[str, str]] = []
-        self.chunked = False
-        self.left: Optional[int] = None
-
-    def start_response(self, status: str, headers: Iterable[tuple[str, str]], exc_info: Any = None) -> Any:
-        """What the application gets under this name."""
-        if exc_info:
-            try:
-                if self.sent:
-                    raise exc_info[1].with_traceback(exc_info[2])
-            finally:
-                exc_info = None
-        if self.handler.server.capitalize_response_headers and self.handler.capitalize_response_headers:
-            headers = [(capitalized(name), value) for name, value in headers]
-        self.status, self.headers = status, list(headers)
-        return self.write
-
-    @property
-    def bodyless(self) -> bool:
-        """Is there never a body?"""
-        assert self.status is not None
-        return self.handler.command == "HEAD" or self.status[:3] in ("204", "304") or self.status.startswith("1")
-
-    def _head(self, length: Optional[int]) -> bytes:
-        """Status and headers; length when the whole body is known."""
-        if self.status is None:
-            raise AssertionError("start_response() was not called before the body")
-        handler = self.handler
-        line = f"{handler.protocol_version} {self.status}"
-        if "\r" in line or "\n" in line:
-            raise ValueError(f"a control character in the status {self.status!r}")
-        lines = [line.encode("latin-1") + b"\r\n", *(header_line(name, value) for name, value in self.headers)]
-        said = {name.lower(): value for name, value in self.headers}
-        if length is not None and "content-length" not in said and self.status[:3] not in ("204", "304"):
-            lines.append(header_line("Content-Length", str(length)))
-            said["content-length"] = str(length)
-        if "date" not in said:
-            lines.append(header_line("Date", format_date_time(time.time())))
-        if said.get("connection", "").lower() == "close" or not handler.server.keepalive:
-            handler.close_connection = True
-        given = handler.input
-        if given.should_send_hundred_continue() and (given.chunked_input or given.content_length):
-            handler.close_connection = True
-        if "content-length" not in said and not self.bodyless:
-            if handler.request_version != "HTTP/1.0" and handler.protocol_version != "HTTP/1.0":
-                self.chunked = True
-                lines.append(b"Transfer-Encoding: chunked\r\n")
-            else:
-                handler.close_connection = True
-        self.left = int(said["content-length"]) if "content-length" in said else None
-        if "connection" not in said:
-            if handler.close_connection:
-                lines.append(b"Connection: close\r\n")
-            elif handler.request_version == "HTTP/1.0":
-                lines.append(b"Connection: keep-alive\r\n")
-        self.sent = True
-        return b"".join(lines) + b"\r\n"
-
-    def write(self, data: bytes, length: Optional[int] = None) -> None:
-        """Sends a piece of the body, with the head before it."""
-        pieces = b"" if self.sent else self._head(length)
-        if data and not self.bodyless:
-            if self.chunked:
-                pieces += b"%x\r\n%s\r\n" % (len(data), data)
-            else:
-                if self.left is not None:
-                    data = data[: self.left]
-                    self.left -= len(data)
-                pieces += data
-        self._put(pieces)
-
-    def _put(self, pieces: bytes) -> None:
-        try:
-            self.handler.wfile.write(pieces)
-            self.handler.wfile.flush()
-        except (OSError, ValueError):
-            self.lost = True
-            raise
-        self.count += len(pieces)
-
-    def send(self, result: Any) -> None:
-        """Sends what the application returned."""
-        handler = self.handler
-        if WSGI_LOCAL.already_handled:
-            # It has answered on the socket by itself, or the socket is not HTTP any more.
-            handler.close_connection = True
-            return
-        if isinstance(result, (list, tuple)):
-            body = b"".join(as_bytes(piece) for piece in result)
-            self.write(body, None if self.sent else len(body))
-        else:
-            least = handler.environ.get("eventlet.minimum_write_chunk_size", handler.minimum_chunk_size)
-            waiting: list[bytes] = []
-            size = 0
-            for piece in map(as_bytes, result):
-                waiting.append(piece)
-                size += len(piece)
-                if size and size >= least:
-                    self.write(b"".join(waiting))
-                    waiting, size = [], 0
-            if WSGI_LOCAL.already_handled:
-                handler.close_connection = True
-                return
-            if size or not self.sent:
-                self.write(b"".join(waiting), None if size else 0)
-        if self.left and not self.bodyless:
-            handler.close_connection = True  # less than was announced: the client has to notice
-        if self.chunked:
-            self._put(b"0\r\n\r\n")
-
-
-def as_bytes(piece: Any) -> bytes:
-    """Pieces of a body are bytes; text is taken as latin-1."""
-    return piece.encode("latin-1") if isinstance(piece, str) else bytes(piece)
 
 
 # Programs set these; they are looked at, or make no difference, wherever a request is served.

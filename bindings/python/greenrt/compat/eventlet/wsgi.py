@@ -23,22 +23,24 @@ from typing import Any, Callable, Optional
 from greenrt import monkey
 from greenrt._core.task import spawn
 from greenrt.compat.eventlet._wsgi_accept import ACCEPT_ERRNO, Connections
-from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input
-from greenrt.compat.eventlet._wsgi_log import LoggerFileWrapper, LoggerNull, get_logger
-from greenrt.compat.eventlet._wsgi_native import Native
-from greenrt.compat.eventlet._wsgi_protocol import (
+from greenrt.compat.eventlet._wsgi_common import (
     BROKEN_SOCK,
     ENDS,
     STATE_CLOSE,
     STATE_IDLE,
     STATE_REQUEST,
     WSGI_LOCAL,
+    addr_to_host_port,
+    format_date_time,
+)
+from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input
+from greenrt.compat.eventlet._wsgi_log import LoggerFileWrapper, LoggerNull, get_logger
+from greenrt.compat.eventlet._wsgi_native import Native
+from greenrt.compat.eventlet._wsgi_protocol import (
     FileObjectForHeaders,
     HeaderLineTooLong,
     HeadersTooLarge,
     HttpProtocol,
-    addr_to_host_port,
-    format_date_time,
     untouched,
 )
 

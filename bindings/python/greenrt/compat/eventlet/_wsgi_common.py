@@ -1,0 +1,65 @@
+"""What the parts of the WSGI server share: states of a connection, times as they are written, and who answered already."""
+
+from __future__ import annotations
+
+import errno
+import time
+from typing import Any
+
+from greenrt.compat.eventlet import corolocal
+
+__all__ = [
+    "BROKEN_SOCK",
+    "ENDS",
+    "STATE_CLOSE",
+    "STATE_IDLE",
+    "STATE_REQUEST",
+    "WSGI_LOCAL",
+    "addr_to_host_port",
+    "as_bytes",
+    "date_time",
+    "format_date_time",
+]
+
+STATE_IDLE = "idle"
+STATE_REQUEST = "request"
+STATE_CLOSE = "close"
+
+BROKEN_SOCK = {errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN}
+ENDS = (KeyboardInterrupt, SystemExit)
+
+# An application that answered on the socket by itself sets already_handled, and returns an empty list.
+WSGI_LOCAL = corolocal.local()
+WSGI_LOCAL.already_handled = False
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def format_date_time(timestamp: float) -> str:
+    """A time as HTTP writes it."""
+    year, month, day, hour, minute, second, weekday, *_ = time.gmtime(timestamp)
+    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:4} {hour:02}:{minute:02}:{second:02} GMT"
+
+
+_stamp: tuple[int, str] = (-1, "")
+
+
+def date_time() -> str:
+    """Now, as the log has it: local time, made once a second."""
+    global _stamp
+    now = int(time.time())
+    if _stamp[0] != now:
+        year, month, day, hour, minute, second, *_ = time.localtime(now)
+        _stamp = (now, f"{day:02}/{_MONTHS[month - 1]}/{year:04} {hour:02}:{minute:02}:{second:02}")
+    return _stamp[1]
+
+
+def addr_to_host_port(addr: Any) -> tuple[str, str]:
+    """Host and port of an address; "unix" where there is none."""
+    return (addr[0], str(addr[1])) if isinstance(addr, tuple) else ("unix", "")
+
+
+def as_bytes(piece: Any) -> bytes:
+    """Pieces of a body are bytes; text is taken as latin-1."""
+    return piece.encode("latin-1") if isinstance(piece, str) else bytes(piece)
