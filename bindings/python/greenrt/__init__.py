@@ -63,6 +63,6 @@ def __getattr__(name: str) -> Any:
         return offload
     if name == "install_as_eventlet":
         return import_module("greenrt.compat").install_as_eventlet
-    if name in ("aio", "compat", "greenlet", "websocket"):
+    if name in ("aio", "compat", "greenlet", "websocket", "wsgi"):
         return import_module(f"greenrt.{name}")
     raise AttributeError(f"module 'greenrt' has no attribute {name!r}")

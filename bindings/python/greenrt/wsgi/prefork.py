@@ -107,7 +107,8 @@ class Master:
                 os.write(self.says, os.getpid().to_bytes(4, "little"))
                 os.kill(master, signal.SIGUSR1)
 
-            code = worker.run(self.options, self.listeners[slot], self.context, ready, master)
+            watches = self.options.reload and slot == 0  # one of them looks for changes
+            code = worker.run(self.options, self.listeners[slot], self.context, ready, master, watches)
         except SystemExit as leave:
             code = leave.code if isinstance(leave.code, int) else 0 if leave.code is None else 1
         except BaseException:
@@ -141,7 +142,7 @@ class Master:
             return
         new.ready = True
         for old in self.workers.values():
-            if (old.slot == new.slot and old.pid < pid) or (old.slot == new.slot and old.began < new.began):
+            if old.slot == new.slot and old.began < new.began:
                 self._tell(old)
         if not self.booted and all(mate.ready for mate in self.workers.values()):
             self.booted = True

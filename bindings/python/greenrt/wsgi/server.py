@@ -200,9 +200,9 @@ class Server:
                 _say_goodbye(sock)
 
     def leave(self, error: BaseException) -> None:
-        """Stops; serve_forever() raises that."""
+        """Stops, with little patience; serve_forever() raises that."""
         self._exit = error
-        spawn(self.stop)
+        spawn(self.stop, _PATIENCE)
 
     def serve_forever(self) -> None:
         """Starts, if need be, and waits until stop() was called and everything has ended. KeyboardInterrupt stops it.

@@ -32,6 +32,7 @@ def run(
     context: Optional[ssl.SSLContext],
     ready: Callable[[], None],
     master: int,
+    watches: bool = False,
 ) -> int:
     """Serves until SIGTERM, or until the master is gone. Returns the exit code."""
     server: Optional[Server] = None
@@ -45,7 +46,8 @@ def run(
         spawn(server.stop, options.graceful_timeout)
 
     signal.signal(signal.SIGTERM, quit_)
-    signal.signal(signal.SIGINT, lambda *_: None)  # the terminal tells the master too, and that tells us
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)  # the terminal tells the master too, and that tells us
     if options.no_patch:
         monkey.patch("socket", "select")
     else:
@@ -72,7 +74,7 @@ def run(
     )
     server.start()
     spawn(_leave_without, master, server, options.graceful_timeout)
-    if options.reload:
+    if watches:
         spawn(reload.watch, master)
     ready()
     server.serve_forever()

@@ -435,6 +435,7 @@ def main() -> None:
         first=Server(route, listener=shared, environ={"who": "first"}),
         second=Server(route, listener=shared, environ={"who": "second"}),
         leaving=Server(route, port=0),
+        crowd=Server(route, port=0, limits=Limits(first_byte=4, head=4), backlog=8000),
     )
     servers["quoted"] = Server(route, port=0, log=combined, log_format=COMBINED)
     for server in servers.values():
