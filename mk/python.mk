@@ -7,6 +7,8 @@ PY_VERSION  = $(shell $(PYTHON) -c 'import sys, sysconfig; d = "-dbg" if sysconf
 PY_VENV     = build/venv-$(PY_VERSION)
 LINT_VENV   = build/venv-lint-$(PY_VERSION)
 PYTEST_ARGS ?=
+# Files of tests that run at the same time, where pytest-xdist can be had: they wait more than they compute.
+PY_JOBS     ?= 3
 # Packages that some tests run with; those that cannot be had are left out, and their tests skip.
 PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket gunicorn django psycopg
 
@@ -19,6 +21,7 @@ $(PY_VENV)/ready:
 	rm -rf $(PY_VENV)
 	$(PYTHON) -m venv $(PY_VENV)
 	$(PY_VENV)/bin/python -m pip install -q --disable-pip-version-check pytest
+	-$(PY_VENV)/bin/python -m pip install -q --disable-pip-version-check pytest-xdist
 	touch $@
 
 $(PY_VENV)/packages: $(PY_VENV)/ready
@@ -33,7 +36,8 @@ $(PY_VENV)/packages: $(PY_VENV)/ready
 
 test-python: $(CARGO_LIB).so $(PY_VENV)/packages ## the Python tests; PYTHON=… chooses the interpreter
 	cd bindings/python && GREENRT_LIBRARY=$(abspath $(CARGO_LIB).so) GREENRT_APART=$(abspath $(PY_VENV))/apart \
-	  $(abspath $(PY_VENV))/bin/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)
+	  $(abspath $(PY_VENV))/bin/python -m pytest -q -p no:cacheprovider \
+	  $$($(abspath $(PY_VENV))/bin/python -c 'import xdist; print("-n $(PY_JOBS) --dist loadfile")' 2>/dev/null) $(PYTEST_ARGS)
 
 test-stdlib: $(CARGO_LIB).so $(PY_VENV)/ready ## CPython's own tests of threads and sockets, patched; some minutes
 	cd bindings/python && GREENRT_STDLIB=1 GREENRT_LIBRARY=$(abspath $(CARGO_LIB).so) \
