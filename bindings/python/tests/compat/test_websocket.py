@@ -137,7 +137,9 @@ def test_the_end_as_a_handler_sees_it() -> None:
         raw.sock.close()
         import eventlet
 
-        eventlet.sleep(0.05)
+        with eventlet.Timeout(10):
+            while len(got) < 4:
+                eventlet.sleep(0.001)
     assert got == [[None, None], 32, [None, None], 32] and served.seen == []
 
 

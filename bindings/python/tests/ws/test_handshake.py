@@ -67,13 +67,14 @@ def test_requests_that_get_no_websocket() -> None:
 
 @apart
 def test_a_slow_and_a_silent_client() -> None:
-    with served(handshake_timeout=0.1) as address:
-        assert answer(address, b"").startswith("HTTP/1.1 408 ")
-        assert answer(address, hello()[:40]).startswith("HTTP/1.1 408 ")
-        raw = Raw.connect(address)  # once it stands, the time does not count
+    with served(handshake_timeout=0.4) as address:
         import greenrt
 
-        greenrt.sleep(0.15)
+        silent = greenrt.spawn(answer, address, b"")
+        slow = greenrt.spawn(answer, address, hello()[:40])
+        assert silent.wait().startswith("HTTP/1.1 408 ") and slow.wait().startswith("HTTP/1.1 408 ")
+        raw = Raw.connect(address)  # once it stands, the time does not count
+        greenrt.sleep(0.5)
         raw.send(frame(TEXT, b"x"))
         assert raw.next()[1] == b"x"
         raw.sock.close()
