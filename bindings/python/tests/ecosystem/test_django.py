@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
+from conftest import once
 
 from .support import HERE, need
 from .wsgi_programs import Served, prepare, serving
@@ -18,6 +19,8 @@ import requests  # noqa: E402
 
 sys.path.insert(0, str(HERE.parent / "libraries"))
 from servers import installed, postgres  # noqa: E402
+
+pytestmark = once
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

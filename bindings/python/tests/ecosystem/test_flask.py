@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from conftest import once
 
 from .support import HERE, need
 from .wsgi_programs import Served, serving
 
 need("flask", "requests")
 import requests  # noqa: E402
+
+pytestmark = once
 
 
 @pytest.fixture(scope="module")

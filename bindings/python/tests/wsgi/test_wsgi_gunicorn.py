@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import environment
+from conftest import environment, once
 from wsgi_client import PATIENCE, TLS, Client
 
-pytestmark = pytest.mark.skipif(find_spec("gunicorn") is None, reason="gunicorn is not installed")
+pytestmark = [once, pytest.mark.skipif(find_spec("gunicorn") is None, reason="gunicorn is not installed")]
 
 APP = """
 import json, os, time
