@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from pathlib import Path
@@ -201,6 +202,14 @@ def test_tls() -> None:
             raises(TimeoutError, lambda: ws.recv(timeout=0.01))
             ws.send(b"y")
             assert ws.recv() == b"y"
+            ws.send(b"z")
+            got = None
+            with greenrt.Timeout(10):
+                while got is None:
+                    greenrt.sleep(0.001)
+                    with contextlib.suppress(TimeoutError):
+                        got = ws.recv(timeout=0)
+            assert got == b"z"
         assert ws.close_code == 1000
 
         def talk() -> str:
