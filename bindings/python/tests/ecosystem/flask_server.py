@@ -12,8 +12,8 @@ from flask_socketio import ConnectionRefusedError, Namespace, SocketIO, emit, jo
 
 app = Flask(__name__)
 app.config["SECRET_KEY"] = "for tests"
-# Short pings: a client that leaves while its poll is under way waits for the answer to it.
-socketio = SocketIO(app, ping_interval=3)
+# Short pings: a client that leaves while its poll is under way waits for the answer to it, and may not say that it leaves.
+socketio = SocketIO(app, ping_interval=3, ping_timeout=8)
 left = []
 notes = {}
 

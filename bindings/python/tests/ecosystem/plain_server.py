@@ -12,7 +12,7 @@ from eventlet import wsgi  # noqa: E402
 
 
 def socketio_app():
-    server = socketio.Server(async_mode="eventlet", ping_interval=3)
+    server = socketio.Server(async_mode="eventlet", ping_interval=3, ping_timeout=8)
 
     @server.event
     def connect(sid, environ, auth):
@@ -36,7 +36,7 @@ def socketio_app():
 
 
 def engineio_app():
-    server = engineio.Server(async_mode="eventlet", ping_interval=3)
+    server = engineio.Server(async_mode="eventlet", ping_interval=3, ping_timeout=8)
     left = []
 
     @server.on("message")
