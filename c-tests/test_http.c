@@ -405,3 +405,33 @@ TEST(http_sends_files_through_functions) {
   close(file);
   s_close_pair(fds);
 }
+
+/* However a head fills the buffer, the lines of chunks behind it find room. */
+TEST(http_reads_chunks_behind_a_head_that_fills_the_buffer) {
+  static char pad[4200];
+  for (size_t len = 2900; len < 4150; len += len < 3900 ? 97 : 1) {
+    struct http http = {0};
+    static char request[8192];
+    memset(pad, 'x', len);
+    pad[len] = 0;
+    int head = snprintf(request, sizeof request, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nPad: %s\r\n\r\n", pad);
+    int all = head + snprintf(request + head, sizeof request - (size_t)head, "5\r\nhello\r\n0\r\n\r\n");
+    http.limits.max_line = 8192;
+    CHECK_STR(s_http_cut(&http, request, (size_t)all, (size_t)head), "HTTP/1.1 200 Yes\r\nServer: greenrt\r\nContent-Length: 5\r\n\r\nhello");
+  }
+}
+
+static void *cancelled_between(void *arg) {
+  struct one *one = arg;
+  CHECK_EQ(gt_cancel(gt_self()), 0);
+  return (void *)(intptr_t)gt_http_next(one->conn, &one->request);
+}
+
+/* That the next request has come already is no way around a cancel. */
+TEST(http_cancel_comes_before_a_request_that_is_there) {
+  struct one one = ask(GET("/") GET("/"));
+  CHECK_EQ(gt_http_respond(one.conn, 200, NULL, NULL, 0, "", 0), 0);
+  CHECK_EQ((intptr_t)s_join(s_spawn(cancelled_between, &one)), -ECANCELED);
+  CHECK_EQ(gt_http_next(one.conn, &one.request), 1); /* and it is still there */
+  end(&one);
+}

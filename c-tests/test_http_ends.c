@@ -248,6 +248,7 @@ TEST(http_refusal_reaches_those_who_are_still_sending) {
   CHECK_EQ(gt_send_all(http.peer, much, sizeof much, 0, NULL), 0);
   CHECK_OK(shutdown(http.peer, SHUT_WR));
   has_status(s_http_answers(&http), 413);
+  CHECK_EQ(http.last, 0); /* and not a reset */
   s_http_end(&http);
 }
 
@@ -262,6 +263,7 @@ TEST(http_answer_reaches_those_whose_body_nobody_reads) {
   CHECK_EQ(gt_send_all(http.peer, much, sizeof much, 0, NULL), 0);
   CHECK_OK(shutdown(http.peer, SHUT_WR));
   has_status(s_http_answers(&http), 200);
+  CHECK_EQ(http.last, 0);
   s_http_end(&http);
 }
 

@@ -159,6 +159,7 @@ static const char *answers(struct http *http, int64_t deadline) {
   size_t got = 0;
   ssize_t n;
   while ((n = gt_recv_until(http->peer, all + got, sizeof all - 1 - got, 0, deadline)) > 0) got += (size_t)n;
+  http->last = n;
   all[got] = 0;
   for (char *date; (date = strstr(all, "Date: "));) memmove(date, strstr(date, "\r\n") + 2, strlen(strstr(date, "\r\n") + 2) + 1);
   return all;

@@ -18,6 +18,7 @@ struct http {
   int status;        /* of the last one */
   int rc;            /* of the last answer */
   int requests;
+  ssize_t last; /* what ended the answers: 0, or an error */
   int64_t head_time; /* of the last request: when it came */
   char seen[16384];  /* the requests */
 };
