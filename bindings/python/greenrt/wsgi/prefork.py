@@ -76,6 +76,8 @@ class Master:
             self._hear(signal.sigtimedwait(_HEARD, self._patience()))
             self._collect()
             self._look_at_the_clock()
+        for listener in self.listeners:
+            listener.close()
         if isinstance(self.options.address, str):
             with contextlib.suppress(OSError):
                 os.unlink(self.options.address)

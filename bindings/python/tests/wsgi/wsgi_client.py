@@ -37,7 +37,11 @@ class Client:
     def __init__(self, address: Any) -> None:
         self.socket: Any = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(address if isinstance(address, str) else tuple(address))
+        try:
+            self.socket.connect(address if isinstance(address, str) else tuple(address))
+        except OSError:
+            self.socket.close()
+            raise
         self.buffer = b""
 
     def __enter__(self) -> Client:

@@ -203,9 +203,8 @@ impl Prepared {
                     raise(api.PyExc_TypeError, c"a header is a pair of str");
                     return Outcome::Raised;
                 }
-                let name = self.latin((api.PyTuple_GetItem)(pair, 0));
-                let value = self.latin((api.PyTuple_GetItem)(pair, 1));
-                let (Some(name), Some(value)) = (name, value) else { return Outcome::Raised };
+                let Some(name) = self.latin((api.PyTuple_GetItem)(pair, 0)) else { return Outcome::Raised };
+                let Some(value) = self.latin((api.PyTuple_GetItem)(pair, 1)) else { return Outcome::Raised };
                 self.fields.push(field(name, value));
             }
             self.code = code;
