@@ -258,7 +258,7 @@ def negotiate(
     if subprotocol is not None:
         answer.append(("Sec-WebSocket-Protocol", subprotocol))
     deflate, ours = None, wanted(compression)
-    offers = list(_parameters(headers.get("sec-websocket-extensions", "")))
+    offers = list(_parameters(headers.get("sec-websocket-extensions", "").lower()))
     if ours is not None:
         met = (_offer(ours, offer) for name, offer in offers if name == "permessage-deflate")
         chosen = next((answered for answered in met if answered is not None), None)

@@ -7,7 +7,7 @@ import io
 import struct
 from typing import Any
 
-from ws.peers import BINARY, CLOSE, PING, PONG, TEXT, Raw, frame, raises
+from ws.peers import BINARY, CLOSE, PING, PONG, TEXT, Raw, frame, hello, raises
 
 from compat.apart import apart
 
@@ -244,6 +244,43 @@ def test_over_a_socket_of_ones_own() -> None:
     assert waits.wait() is None
     ours.close()
     theirs.close()
+
+
+@apart
+def test_a_client_over_a_socket_may_say_what_was_agreed_on() -> None:
+    import eventlet
+    from eventlet import websocket
+
+    eventlet.monkey_patch()
+    import socket
+
+    for alone in (True, False):
+        agreed = {"permessage-deflate": {"client_no_context_takeover": alone, "server_no_context_takeover": not alone}}
+        ours, theirs = socket.socketpair()
+        ws = websocket.RFC6455WebSocket(theirs, {}, extensions=agreed)
+        client = websocket.RFC6455WebSocket(ours, {}, client=True, extensions=agreed)
+        sizes = []
+        for _ in range(2):
+            client.send("hello " * 100)
+            sizes.append(len(theirs.recv(4096, socket.MSG_PEEK)))
+            assert ws.wait() == "hello " * 100
+            ws.send(b"\0" * 1000)
+            assert len(ours.recv(4096, socket.MSG_PEEK)) < 100
+            assert client.wait() == b"\0" * 1000
+        assert sizes[0] < 100 and (sizes[1] == sizes[0]) is alone, sizes
+        ours.close()
+        theirs.close()
+    raises(ValueError, lambda: websocket.RFC6455WebSocket(ours, {}, extensions={"x-other": {}}))
+
+
+@apart
+def test_an_offer_of_compression_in_any_case_of_letters() -> None:
+    import socket
+
+    with Served(echo) as served, socket.create_connection(served.address, timeout=30) as sock:
+        sock.sendall(hello("Sec-WebSocket-Extensions: PerMessage-Deflate; CLIENT_No_Context_Takeover"))
+        head = Raw(sock).head()
+        assert "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover" in head, head
 
 
 @apart

@@ -171,6 +171,17 @@ def test_a_numeric_keepalive_is_how_long_a_connection_may_idle() -> None:
     with Served(hello, keepalive=0.05) as served, served.connect() as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert client.makefile("rb").read().endswith(b"hello")
+    ask = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: %s\r\n\r\n"
+    for keepalive, asked, told in (
+        (7.5, b"keep-alive", "timeout=7"),
+        (7.5, b"close", None),
+        (0.5, b"keep-alive", None),
+        (True, b"keep-alive", None),
+    ):
+        with Served(hello, keepalive=keepalive) as served:
+            _, headers, _ = parts(served.raw(ask % asked))
+            assert headers.get("Keep-Alive") == told, (keepalive, asked, headers)
+            assert told is None or headers["Connection"] == "keep-alive"
 
 
 @apart
@@ -333,6 +344,53 @@ def test_header_names_are_capitalized_unless_told_not_to() -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         with Served(app, capitalize_response_headers=False) as served:
             assert "x-mIne: 1\r\n" in served.get()
+
+
+@apart
+def test_the_raw_path_is_what_the_client_wrote() -> None:
+    seen: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.append((environ["RAW_PATH_INFO"], environ["PATH_INFO"]))
+        return hello(environ, start_response)
+
+    with Served(app) as served:
+        served.get("/%41%2fb%40@%2B+?q=%41?")
+        assert seen == [("/%41%2fb%40@%2B+", "/A/b@@++")]
+        assert '"GET /%41%2fb%40@%2B+?q=%41? HTTP/1.1"' in served.log.getvalue()
+
+
+@apart
+def test_an_application_may_put_a_list_of_its_own_for_the_posthooks() -> None:
+    called: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/none":
+            del environ["eventlet.posthooks"]
+        else:
+            environ["eventlet.posthooks"] = [(lambda env, what: called.append(what), ("mine",), {})]
+        return hello(environ, start_response)
+
+    with Served(app) as served:
+        assert served.get().endswith("hello") and called == ["mine"]
+        assert served.get("/none").endswith("hello") and called == ["mine"]
+        assert "Traceback" not in served.log.getvalue()
+
+
+@apart
+def test_each_server_has_its_own_minimum_chunk_size() -> None:
+    from eventlet import wsgi
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return iter([b"ab", b"cd", b"ef"])
+
+    before = wsgi.HttpProtocol.minimum_chunk_size
+    with Served(app, minimum_chunk_size=1) as small, Served(app, minimum_chunk_size=3) as middle, Served(app) as large:
+        assert small.get().endswith("\r\n\r\n2\r\nab\r\n2\r\ncd\r\n2\r\nef\r\n0\r\n\r\n")
+        assert middle.get().endswith("\r\n\r\n4\r\nabcd\r\n2\r\nef\r\n0\r\n\r\n")
+        assert large.get().endswith("\r\n\r\n6\r\nabcdef\r\n0\r\n\r\n")
+    assert wsgi.HttpProtocol.minimum_chunk_size == before
 
 
 @apart
@@ -579,7 +637,7 @@ def test_a_unix_socket() -> None:
             with eventlet.connect(path, socket.AF_UNIX) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                 assert client.makefile("rb").read().endswith(b"hello")
-            assert f"wsgi starting up on http://unix:{path}" in served.log.getvalue()
+            assert f"wsgi starting up on http:{path}" in served.log.getvalue()
 
 
 @apart

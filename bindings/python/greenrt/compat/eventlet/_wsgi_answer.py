@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Optional
 
-from greenrt.compat.eventlet._wsgi_common import WSGI_LOCAL, as_bytes, format_date_time
+from greenrt.compat.eventlet._wsgi_common import WSGI_LOCAL, as_bytes, format_date_time, idle_seconds
 from greenrt.compat.eventlet._wsgi_input import capitalized, header_line
 
 if TYPE_CHECKING:
@@ -79,9 +79,12 @@ class Answer:
             else:
                 handler.close_connection = True
         self.left = int(said["content-length"]) if "content-length" in said else None
+        seconds = idle_seconds(handler.server.keepalive, handler.environ)
         if "connection" not in said:
             if handler.close_connection:
                 lines.append(b"Connection: close\r\n")
+            elif seconds and "keep-alive" not in said:
+                lines.append(b"Connection: keep-alive\r\nKeep-Alive: timeout=%d\r\n" % seconds)
             elif handler.request_version == "HTTP/1.0":
                 lines.append(b"Connection: keep-alive\r\n")
         self.sent = True

@@ -63,3 +63,10 @@ def addr_to_host_port(addr: Any) -> tuple[str, str]:
 def as_bytes(piece: Any) -> bytes:
     """Pieces of a body are bytes; text is taken as latin-1."""
     return piece.encode("latin-1") if isinstance(piece, str) else bytes(piece)
+
+
+def idle_seconds(keepalive: Any, environ: dict[str, Any]) -> int:
+    """How long a client that asks for keep-alive is told that it may idle: whole seconds; 0: it is told nothing."""
+    if isinstance(keepalive, bool) or not keepalive or environ.get("HTTP_CONNECTION", "").lower() != "keep-alive":
+        return 0
+    return int(keepalive)

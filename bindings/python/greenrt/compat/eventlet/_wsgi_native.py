@@ -6,13 +6,11 @@ The application sees what HttpProtocol would show it; requests are parsed, answe
 from __future__ import annotations
 
 import contextlib
-import re
 import ssl as _ssl
 import time
 import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
-from urllib.parse import quote
 
 from greenrt._core.http import Connection, Limits, Settled
 from greenrt._core.task import TaskExit
@@ -26,6 +24,7 @@ from greenrt.compat.eventlet._wsgi_common import (
     addr_to_host_port,
     as_bytes,
     date_time,
+    idle_seconds,
 )
 from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input, capitalized, header_line
 from greenrt.compat.eventlet._wsgi_log import clean
@@ -37,17 +36,10 @@ __all__ = ["Native"]
 # Seconds: as good as never, where eventlet has no limit.
 _NEVER = 1e9
 _HEADER_LINE = 8192
+# An application that says one of them decides by itself.
+_KEEPING = {"connection", "keep-alive"}
 # How names of headers are sent; no more of them are remembered than a program is likely to have.
 _NAMES: dict[str, str] = {}
-
-_plain = re.compile(r"[A-Za-z0-9/._~-]*").fullmatch
-
-
-def _line(environ: dict[str, Any]) -> str:
-    """The request line, for the log."""
-    query = environ["QUERY_STRING"]
-    target = f"{environ['RAW_PATH_INFO']}?{query}" if query else environ["RAW_PATH_INFO"]
-    return f"{environ['REQUEST_METHOD']} {target} {environ['SERVER_PROTOCOL']}"
 
 
 def _name(name: str) -> str:
@@ -204,13 +196,13 @@ class Native:
             connection.keep_alive = False
         given = _Input(connection, self.sock, environ)
         environ["wsgi.input"] = environ["eventlet.input"] = given
-        environ["eventlet.posthooks"] = hooks = []  # type: ignore[var-annotated]
+        environ["eventlet.posthooks"] = []
         environ["eventlet.set_idle"] = self._set_idle
         environ["headers_raw"] = raw
-        path = environ["PATH_INFO"]
-        environ["RAW_PATH_INFO"] = path if _plain(path) else quote(path, "/:@!$&'()*+,;=~-._", "latin-1")
-        # The application may change its environ.
-        line = _line(environ) if server.log_output else ""
+        target = connection.target
+        environ["RAW_PATH_INFO"] = target.partition("?")[0]
+        # For the log: the application may change its environ.
+        line = f"{environ['REQUEST_METHOD']} {target} {environ['SERVER_PROTOCOL']}" if server.log_output else ""
         answer = _Answer(connection, environ, server)
         WSGI_LOCAL.already_handled = False
         try:
@@ -225,7 +217,7 @@ class Native:
             except BaseException as error:
                 self._failed(connection, answer, error)
         finally:
-            for hook, args, kwargs in hooks:
+            for hook, args, kwargs in environ.get("eventlet.posthooks", ()):
                 hook(environ, *args, **kwargs)
             if server.log_output:
                 self._log(line, environ.get("HTTP_X_FORWARDED_FOR"), answer.status, connection.sent, began)
@@ -304,6 +296,9 @@ class _Answer:
             self.headers = [(_name(name), value) for name, value in headers]
         else:
             self.headers = list(headers)
+        seconds = idle_seconds(self.server.keepalive, self.environ)
+        if seconds and self.connection.keep_alive and not any(name.lower() in _KEEPING for name, _ in self.headers):
+            self.headers += [("Connection", "keep-alive"), ("Keep-Alive", f"timeout={seconds}")]
         return self.write
 
     def write(self, data: bytes) -> None:

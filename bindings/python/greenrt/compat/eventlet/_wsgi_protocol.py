@@ -94,6 +94,9 @@ class HttpProtocol(BaseHTTPRequestHandler):
         self.client_address = conn_state[0]
         self.request = conn_state[1]
         self.server = server
+        least = getattr(server, "own_minimum_chunk_size", None)
+        if least is not None:
+            self.minimum_chunk_size = least
         self.environ: dict[str, Any] = {}
         self.raw_requestline = b""
         self.requestline = ""
@@ -284,7 +287,7 @@ class HttpProtocol(BaseHTTPRequestHandler):
             if answer.status is not None and not self.close_connection:
                 self._finish_input()
         finally:
-            for hook, args, kwargs in self.environ["eventlet.posthooks"]:
+            for hook, args, kwargs in self.environ.get("eventlet.posthooks", ()):
                 hook(self.environ, *args, **kwargs)
             if self.server.log_output:
                 self._log_answer(answer, start)

@@ -20,6 +20,7 @@ from typing import Any, Optional, Union
 
 from greenrt.websocket import ConnectionClosed, Deflate, HandshakeError, accept
 from greenrt.websocket import WebSocket as _Green
+from greenrt.websocket._handshake import Agreed
 
 __all__ = [
     "ACCEPTABLE_CLIENT_ERRORS",
@@ -136,13 +137,32 @@ class RFC6455WebSocket(WebSocket):
         _green: Optional[_Green] = None,
     ) -> None:
         if _green is None:
-            if extensions:
-                raise ValueError("extensions are agreed on by WebSocketWSGI only")
-            _green = _Green(sock, server=not client, max_size=max_frame_length, keep=True)
+            _green = _Green(
+                sock, server=not client, agreed=_agreed(extensions or {}), max_size=max_frame_length, keep=True
+            )
         super().__init__(sock, environ, version, _green=_green)
         self.protocol = protocol
         self.client = client
         self.max_frame_length = max_frame_length
+
+
+def _agreed(extensions: dict[str, Any]) -> Agreed:
+    """What was agreed on, by the parameters of each extension: permessage-deflate is the only one that there is."""
+    given = dict(extensions)
+    deflate = given.pop("permessage-deflate", None)
+    if given:
+        raise ValueError(f"no such extension: {', '.join(given)}")
+    if deflate is None:
+        return Agreed(None, None)
+    return Agreed(
+        None,
+        Deflate(
+            server_no_context_takeover=bool(deflate.get("server_no_context_takeover")),
+            client_no_context_takeover=bool(deflate.get("client_no_context_takeover")),
+            server_max_window_bits=int(deflate.get("server_max_window_bits") or 15),
+            client_max_window_bits=int(deflate.get("client_max_window_bits") or 15),
+        ),
+    )
 
 
 class WebSocketWSGI:

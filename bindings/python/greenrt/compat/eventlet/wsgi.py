@@ -98,7 +98,7 @@ def socket_repr(sock: Any) -> str:
     if sock.family == _socket.AF_INET6:
         return f"{scheme}://[{name[0]}]:{name[1]}"
     if sock.family == _socket.AF_UNIX:
-        return f"{scheme}://unix:{name}"
+        return f"{scheme}:{name}"
     return repr(sock)
 
 
@@ -133,8 +133,8 @@ class Server:
         self.max_http_version = max_http_version
         self.protocol = protocol
         self.pid = os.getpid()
-        if minimum_chunk_size is not None:
-            protocol.minimum_chunk_size = minimum_chunk_size
+        # None: what the protocol's class says when an answer is sent.
+        self.own_minimum_chunk_size = minimum_chunk_size
         # The engine does what HttpProtocol does; a protocol of somebody's own, or a method put into ours, is honoured instead.
         self._native = (
             protocol is HttpProtocol and max_http_version in (None, "", "HTTP/1.1") and untouched() and Native.available
@@ -157,7 +157,8 @@ class Server:
     @property
     def minimum_chunk_size(self) -> int:
         """How many bytes of an iterator are sent together at least."""
-        return int(self.protocol.minimum_chunk_size)
+        own = self.own_minimum_chunk_size
+        return int(self.protocol.minimum_chunk_size if own is None else own)
 
     def get_environ(self) -> dict[str, Any]:
         """What every environ has."""
