@@ -247,6 +247,27 @@ def test_bodies_of_requests() -> None:
 
 
 @apart
+def test_a_body_in_chunks_that_is_none_or_is_cut() -> None:
+    import eventlet
+    from eventlet import wsgi
+
+    heard = eventlet.Queue()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        try:
+            environ["wsgi.input"].read()
+        except Exception as error:
+            heard.put((isinstance(error, wsgi.ChunkReadError), isinstance(error, OSError)))
+        return hello(environ, start_response)
+
+    with Served(app) as served:
+        for body, is_os_error in ((b"ff\r\nnot so many", True), (b"wrong\r\nabc", False)):
+            with served.connect() as client:
+                client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+            assert heard.get(timeout=10) == (True, is_os_error), body
+
+
+@apart
 def test_expect_100_continue() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         given = environ["wsgi.input"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional, Union
 
-__all__ = ["ChunkReadError", "Input", "capitalized", "header_line"]
+__all__ = ["BodyEnded", "ChunkReadError", "Input", "capitalized", "header_line"]
 
 # The length of a chunk in hexadecimal digits, with what may follow it.
 _CHUNK_LINE = 4096
@@ -15,6 +15,10 @@ _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 class ChunkReadError(ValueError):
     """A body in chunks that is none, or that ends too early."""
+
+
+class BodyEnded(ChunkReadError, OSError):
+    """It ends too early: programs expect the one or the other."""
 
 
 def capitalized(name: str) -> str:
@@ -128,7 +132,7 @@ class Input:
         most = min(self.chunk_length, size)
         data: bytes = self.rfile.readline(most) if line else self.rfile.read(most)
         if not data:
-            raise ChunkReadError("the body ends within a chunk")
+            raise BodyEnded("the body ends within a chunk")
         self.position += len(data)
         self.chunk_length -= len(data)
         if not self.chunk_length:

@@ -6,6 +6,7 @@ The application sees what HttpProtocol would show it; requests are parsed, answe
 from __future__ import annotations
 
 import contextlib
+import errno
 import ssl as _ssl
 import time
 import traceback
@@ -26,7 +27,7 @@ from greenrt.compat.eventlet._wsgi_common import (
     date_time,
     idle_seconds,
 )
-from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input, capitalized, header_line
+from greenrt.compat.eventlet._wsgi_input import BodyEnded, ChunkReadError, Input, capitalized, header_line
 from greenrt.compat.eventlet._wsgi_log import clean
 from greenrt.wsgi.body import BadBody
 from greenrt.wsgi.body import Input as _Body
@@ -94,7 +95,8 @@ class _Input(Input):
             return getattr(self._body, name)(size)
         except BadBody as error:
             if self.chunked_input and error.status == 400:
-                raise ChunkReadError(str(error)) from error
+                kind = BodyEnded if error.errno == errno.ECONNRESET else ChunkReadError
+                raise kind(str(error)) from error
             raise
 
     def read(self, length: Optional[int] = None) -> bytes:
