@@ -47,6 +47,34 @@ def test_a_green_socket_is_made_as_a_socket_is() -> None:
 
 
 @apart
+def test_a_program_may_put_attributes_on_its_sockets() -> None:
+    import gc
+
+    import eventlet
+    from eventlet import greenio
+
+    listener = eventlet.listen(("127.0.0.1", 0))
+    client = eventlet.connect(listener.getsockname())
+    server, _ = listener.accept()
+    around = greenio.GreenSocket(socket.socket())
+    for sock in (listener, client, server, around):
+        assert not hasattr(sock, "mine")
+        sock.mine = [sock.fileno()]
+    for sock in (listener, client, server, around):
+        assert sock.mine == [sock.fileno()]
+        sock.close()
+    try:
+        client.recv = None
+    except AttributeError:
+        pass
+    else:
+        raise AssertionError("a method was replaced, and would not be called")
+    del listener, client, server, around, sock
+    gc.collect()
+    assert not greenio.base._more
+
+
+@apart
 def test_reading_lets_others_run() -> None:
     import eventlet.greenthread
     from eventlet import greenio

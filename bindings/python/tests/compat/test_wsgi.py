@@ -305,6 +305,62 @@ def test_expect_100_continue() -> None:
 
 
 @apart
+def test_an_answer_that_has_begun_is_not_interrupted_by_100_continue() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [])
+        yield b"a"
+        yield environ["wsgi.input"].read()
+
+    with Served(app, minimum_chunk_size=1) as served, served.connect() as client, client.makefile("rb") as heard:
+        client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert heard.readline() == b"HTTP/1.1 200 OK\r\n"
+        while heard.readline() != b"\r\n":
+            pass
+        assert heard.read(6) == b"1\r\na\r\n"
+        client.sendall(b"2\r\nbc\r\n0\r\n\r\n")
+        assert heard.read() == b"2\r\nbc\r\n0\r\n\r\n"
+
+
+@apart
+def test_a_protocol_of_ones_own_may_ask_for_one_body_after_the_other() -> None:
+    from eventlet import wsgi
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        given, bodies = environ["wsgi.input"], []
+        for number in ("1", "2"):
+            given.set_hundred_continue_response_headers([("X-Number", number)])
+            given.send_hundred_continue_response()
+            bodies.append(given.read())
+        start_response("200 OK", [])
+        return bodies
+
+    with Served(app, protocol=type("Own", (wsgi.HttpProtocol,), {})) as served:
+        with served.connect() as client, client.makefile("rb") as heard:
+            client.sendall(
+                b"PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n"
+            )
+            for number in (b"1", b"2"):
+                asked = b"HTTP/1.1 100 Continue\r\nX-Number: %s\r\n\r\n" % number
+                assert heard.read(len(asked)) == asked
+                client.sendall(b"3\r\nis%s\r\n0\r\n\r\n" % number)
+            assert heard.read().endswith(b"is1is2")
+
+
+@apart
+def test_bytes_of_a_header_stay_what_they_are() -> None:
+    seen: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.append(environ["HTTP_X"])
+        return hello(environ, start_response)
+
+    with Served(app) as served:
+        served.get("/", "X: \t a\xc2\x85\xa0 \t")
+        assert seen == ["a\xc2\x85\xa0"]
+
+
+@apart
 def test_an_application_that_raises() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         if environ["PATH_INFO"] == "/late":

@@ -72,6 +72,8 @@ class Answer:
         given = handler.input
         if given.should_send_hundred_continue() and (given.chunked_input or given.content_length):
             handler.close_connection = True
+            # Who reads the body now gets what the client sends unasked: nothing may come between the pieces of the answer.
+            given.is_hundred_continue_response_sent = True
         if "content-length" not in said and not self.bodyless:
             if handler.request_version != "HTTP/1.0" and handler.protocol_version != "HTTP/1.0":
                 self.chunked = True

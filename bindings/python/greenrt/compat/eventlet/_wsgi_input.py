@@ -84,6 +84,8 @@ class Input:
         self.wfile.write(line + b"".join(header_line(name, value) for name, value in headers) + b"\r\n")
         self.wfile.flush()
         self.is_hundred_continue_response_sent = True
+        if not self.chunk_length:
+            self.chunk_length = -1  # the client is asked for one more body in chunks
 
     def _ask(self) -> None:
         if self.should_send_hundred_continue():

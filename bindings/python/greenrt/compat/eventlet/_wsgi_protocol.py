@@ -241,7 +241,7 @@ class HttpProtocol(BaseHTTPRequestHandler):
             key = self.formalize_key_naming(name)
             if key and key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
                 key = f"HTTP_{key}"
-                value = value.strip()
+                value = value.strip(" \t")  # not what Unicode takes for a space
                 env[key] = f"{env[key]}{';' if key == 'HTTP_COOKIE' else ','}{value}" if key in env else value
         wfile = self.wfile if env.get("HTTP_EXPECT", "").lower() == "100-continue" else None
         chunked = env.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"

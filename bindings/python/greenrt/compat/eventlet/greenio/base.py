@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from typing import Any, Optional
+from weakref import WeakKeyDictionary
 
 from greenrt import monkey
 from greenrt.compat.eventlet.hubs import IOClosed, notify_close, notify_opened, trampoline
@@ -49,6 +50,10 @@ _GLOBAL_DEFAULT_TIMEOUT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[at
 SSL: Any = sys.modules.get("OpenSSL.SSL")
 
 
+# What programs have put on their sockets.
+_more: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
 class GreenSocket(socket.socket):
     """The standard library's socket, with eventlet's names. GreenSocket(sock) is that socket itself, which becomes a GreenSocket."""
 
@@ -74,6 +79,21 @@ class GreenSocket(socket.socket):
             super().__init__(family.family, family.type, family.proto, family.detach())
         else:
             super().__init__(family, *args, **kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except AttributeError:
+            # Attributes of the program's own, for which a socket has no room. A method cannot be replaced.
+            if hasattr(type(self), name):
+                raise
+            _more.setdefault(self, {})[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return _more[self][name]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") from None
 
     @property
     def fd(self) -> socket.socket:
