@@ -307,18 +307,23 @@ def test_expect_100_continue() -> None:
 @apart
 def test_an_answer_that_has_begun_is_not_interrupted_by_100_continue() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/headers":
+            environ["wsgi.input"].set_hundred_continue_response_headers([("X-A", "1")])
         start_response("200 OK", [])
         yield b"a"
         yield environ["wsgi.input"].read()
 
-    with Served(app, minimum_chunk_size=1) as served, served.connect() as client, client.makefile("rb") as heard:
-        client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
-        assert heard.readline() == b"HTTP/1.1 200 OK\r\n"
-        while heard.readline() != b"\r\n":
-            pass
-        assert heard.read(6) == b"1\r\na\r\n"
-        client.sendall(b"2\r\nbc\r\n0\r\n\r\n")
-        assert heard.read() == b"2\r\nbc\r\n0\r\n\r\n"
+    head = b"PUT %s HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with Served(app, minimum_chunk_size=1) as served:
+        for path in (b"/", b"/headers"):
+            with served.connect() as client, client.makefile("rb") as heard:
+                client.sendall(head % path)
+                assert heard.readline() == b"HTTP/1.1 200 OK\r\n"
+                while heard.readline() != b"\r\n":
+                    pass
+                assert heard.read(6) == b"1\r\na\r\n"
+                client.sendall(b"2\r\nbc\r\n0\r\n\r\n")
+                assert heard.read() == b"2\r\nbc\r\n0\r\n\r\n", path
 
 
 @apart

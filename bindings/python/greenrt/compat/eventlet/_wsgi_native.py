@@ -88,7 +88,8 @@ class _Input(Input):
         if self._body is None:
             return b""
         if self._expects:
-            if self.hundred_continue_headers:
+            # Not between the pieces of an answer that has begun.
+            if self.hundred_continue_headers and not getattr(self._body._connection, "started", True):
                 self.send_hundred_continue_response()
             self.is_hundred_continue_response_sent = True
         try:
