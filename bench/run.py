@@ -114,10 +114,17 @@ def main() -> int:
     parser.add_argument("--only", metavar="ROW", action="append", help="measure this row only (may be repeated)")
     parser.add_argument("--rows", metavar="PART", action="append", help="measure the rows whose name has this in it")
     parser.add_argument("--rounds", type=int, help="turns of each subject, instead of the row's own number")
-    parser.add_argument("--render", metavar="JSON", type=pathlib.Path, help="write RESULTS.md again from a kept run")
+    parser.add_argument(
+        "--render",
+        metavar="JSON",
+        type=pathlib.Path,
+        nargs="+",
+        help="write RESULTS.md again from a kept run, with the rows that later runs have",
+    )
     arguments = parser.parse_args()
     if arguments.render:
-        (BENCH / "RESULTS.md").write_text(report.render(json.loads(arguments.render.read_text())))
+        runs = [json.loads(path.read_text()) for path in arguments.render]
+        (BENCH / "RESULTS.md").write_text(report.render(report.together(runs)))
         return 0
 
     rows = rows_asked(arguments.only, arguments.rows)

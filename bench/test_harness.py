@@ -122,6 +122,17 @@ class Verdicts(unittest.TestCase):
         for known in ROWS:
             self.assertIn(known.title, text)
 
+    def test_a_later_run_replaces_its_rows_and_they_say_so(self):
+        def run(commit, rows):
+            facts = {"commit": commit, "date": "today"}
+            return {"facts": facts, "rows": {name: {"subjects": {}, "reasons": {}, "others": []} for name in rows}}
+
+        one, two = ROWS[0], ROWS[1]
+        text = report.render(report.together([run("aaa", [one.name, two.name]), run("bbb", [two.name])]))
+        self.assertIn("* commit: aaa", text)
+        self.assertEqual(text.count("Measured by a run of its own: commit bbb, today."), 1)
+        self.assertLess(text.index(two.title), text.index("commit bbb"))
+
 
 class PythonRows(unittest.TestCase):
     def test_a_server_that_lacks_its_library_or_the_load_says_so(self):

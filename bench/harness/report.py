@@ -130,7 +130,18 @@ def row_lines(row: Row, record: dict[str, Any]) -> list[str]:
         lines += ["", f"In {disturbed} of {len(record['others'])} turns another program used part of the cores."]
     if row.note:
         lines += ["", row.note]
+    if "origin" in record:
+        lines += ["", f"Measured by a run of its own: {record['origin']}."]
     return [*lines, ""]
+
+
+def together(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several runs as one: the first, with the rows that later ones have; these say which commit they measured, and when."""
+    whole = {"facts": runs[0]["facts"], "rows": dict(runs[0]["rows"])}
+    for run in runs[1:]:
+        origin = f"commit {run['facts']['commit']}, {run['facts']['date']}"
+        whole["rows"] |= {name: {**record, "origin": origin} for name, record in run["rows"].items()}
+    return whole
 
 
 def render(result: dict[str, Any]) -> str:
