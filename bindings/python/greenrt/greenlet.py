@@ -190,9 +190,15 @@ class greenlet:
         # It unwinds here and now, with whoever runs as its parent.
         try:
             here = getcurrent()
+            tree = here._tree
+            # A collection may come in the middle of a switch, when something is on its way to who runs, or from there.
+            on_its_way = tree.current, tree.origin, getattr(here, "_inbox", _EMPTY)
             task.greenlet = self  # type: ignore[attr-defined]  # the weak reference may be gone
-            self._parent, self._tree = here, here._tree
-            _switch(self, True, GreenletExit())
+            self._parent, self._tree = here, tree
+            try:
+                _switch(self, True, GreenletExit())
+            finally:
+                tree.current, tree.origin, here._inbox = on_its_way
         except RuntimeError:
             pass  # the interpreter is ending, and nobody switches
 

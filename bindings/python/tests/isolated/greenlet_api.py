@@ -271,6 +271,21 @@ gc.collect()
 assert [reference() for reference in references] == [None] * len(references)
 assert log == ["unwound"] * 23
 
+# A collection may unwind one in the middle of a switch between others.
+log.clear()
+before = gc.get_threshold()
+gc.set_threshold(1, 1, 1)
+for n in range(300):
+    holder = Thing()
+    holder.cycle, holder.greenlet = holder, greenlet(leaves)
+    holder.greenlet.switch(Thing())
+    del holder
+    g = greenlet(lambda x: x + main.switch(x))
+    assert g.switch(n) == n and g.switch(1) == n + 1 and g.dead and getcurrent() is main
+gc.set_threshold(*before)
+gc.collect()
+assert log == ["unwound"] * 300
+
 # Greenlets park as tasks do: others run meanwhile, other trees switch meanwhile.
 
 
