@@ -62,6 +62,6 @@ for trust, address in ((True, url), (str(CERTIFICATES / "ca.pem"), url.replace("
         raise AssertionError(f"{address} was trusted by {trust}")
     except (requests.exceptions.SSLError, requests.exceptions.ConnectionError) as error:
         assert "refused" in str(error) or "verify failed" in str(error).lower(), error
-assert os_threads() <= 6
+assert os_threads() <= 12, "neither a request nor a connection is an OS thread; names may be looked up on some"
 server.shutdown()
 print("pass")

@@ -227,7 +227,8 @@ def cannot(tmp_path: Path, *arguments: str) -> str:
     """What it says, in one line, with exit code 1."""
     (tmp_path / "prog.py").write_text(APP)
     (tmp_path / "notpem").write_text("no certificate")
-    done = run_python("-m", "greenrt.wsgi", "--chdir", str(tmp_path), *arguments)
+    address = () if "--bind" in arguments else ("--bind", "127.0.0.1:0")
+    done = run_python("-m", "greenrt.wsgi", "--chdir", str(tmp_path), *arguments, *address)
     assert done.returncode == 1, done
     assert done.stdout == ""
     lines = done.stderr.splitlines()
