@@ -1,0 +1,183 @@
+"""eventlet.wsgi: what becomes of what an application answers."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+from compat.apart import apart
+from compat.wsgi_served import Served, hello, parts, with_a_protocol
+
+
+@apart
+def test_an_answer() -> None:
+    with Served(hello) as served:
+        status, headers, body = parts(served.get())
+        assert status == "HTTP/1.1 200 OK" and body == "hello"
+        assert headers["Content-Type"] == "text/plain" and headers["Content-Length"] == "5" and "Date" in headers
+
+
+@apart
+def test_bodies_of_answers() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        path = environ["PATH_INFO"]
+        if path == "/write":
+            write = start_response("200 OK", [("Content-Length", "4")])
+            write(b"wr")
+            write(b"it")
+            return []
+        start_response("200 OK", [])
+        if path == "/chunks":
+            return iter([b"a" * 5000, b"", b"b"])
+        if path == "/small":
+            environ["eventlet.minimum_write_chunk_size"] = int(environ["QUERY_STRING"])
+            return iter([b"a", b"b"])
+        return [b"a", b"bc"]
+
+    with Served(app) as served:
+        _, headers, body = parts(served.get("/chunks"))
+        assert headers["Transfer-Encoding"] == "chunked"
+        assert body == "1388\r\n" + "a" * 5000 + "\r\n1\r\nb\r\n0\r\n\r\n"
+        _, headers, body = parts(served.get("/chunks", version="1.0"))
+        assert "Transfer-Encoding" not in headers and body == "a" * 5000 + "b"
+        assert parts(served.get("/write"))[2] == "writ"
+        assert parts(served.get("/list"))[1]["Content-Length"] == "3"
+        assert parts(served.get("/small?1"))[2] == "1\r\na\r\n1\r\nb\r\n0\r\n\r\n"
+        assert parts(served.get("/small?2"))[2] == "2\r\nab\r\n0\r\n\r\n"
+        _, headers, body = parts(served.get("/list", method="HEAD"))
+        assert headers["Content-Length"] == "3" and body == ""
+
+
+@apart
+def test_each_server_has_its_own_minimum_chunk_size() -> None:
+    from eventlet import wsgi
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return iter([b"ab", b"cd", b"ef"])
+
+    before = wsgi.HttpProtocol.minimum_chunk_size
+    with Served(app, minimum_chunk_size=1) as small, Served(app, minimum_chunk_size=3) as middle, Served(app) as large:
+        assert small.get().endswith("\r\n\r\n2\r\nab\r\n2\r\ncd\r\n2\r\nef\r\n0\r\n\r\n")
+        assert middle.get().endswith("\r\n\r\n4\r\nabcd\r\n2\r\nef\r\n0\r\n\r\n")
+        assert large.get().endswith("\r\n\r\n6\r\nabcdef\r\n0\r\n\r\n")
+    assert wsgi.HttpProtocol.minimum_chunk_size == before
+
+
+@apart
+def test_header_names_are_capitalized_unless_told_not_to() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [("x-mIne", "1")])
+        return [b""]
+
+    with Served(app) as served:
+        assert "X-Mine: 1\r\n" in served.get()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with Served(app, capitalize_response_headers=False) as served:
+            assert "x-mIne: 1\r\n" in served.get()
+
+
+@apart
+def test_headers_that_cannot_be_sent() -> None:
+    bad: list[tuple[str, str]] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", bad[:])
+        return [b"x"]
+
+    with Served(app) as served:
+        for header in (("X", "a\r\nY: b"), ("X\n", "a"), ("X", "\u20ac"), ("X", "a\0")):
+            bad[:] = [header]
+            answer = served.get()
+            assert answer.startswith("HTTP/1.1 500 "), header
+            assert "\r\nY: b\r\n" not in answer.partition("\r\n\r\n")[0]
+
+
+@apart
+def test_an_application_that_raises() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/late":
+
+            def late() -> Any:
+                yield b"a" * 5000
+                raise ValueError("late")
+
+            start_response("200 OK", [])
+            return late()
+        if environ["PATH_INFO"] == "/caught":
+            start_response("200 OK", [])
+            try:
+                raise ValueError("caught")
+            except ValueError:
+                start_response("500 Mine", [("X-A", "b")], sys.exc_info())
+            return [b"sorry"]
+        raise ValueError("at once")
+
+    with Served(app) as served:
+        status, headers, body = parts(served.get())
+        assert status == "HTTP/1.1 500 Internal Server Error" and headers["Connection"] == "close"
+        assert body.rstrip().endswith("ValueError: at once")
+        assert "ValueError: at once" in served.log.getvalue()
+        answer = served.get("/late")
+        assert answer.startswith("HTTP/1.1 200 OK") and not answer.endswith("0\r\n\r\n")
+        status, headers, body = parts(served.get("/caught"))
+        assert status == "HTTP/1.1 500 Mine" and body == "sorry"
+    with Served(app, debug=False) as served:
+        assert parts(served.get())[2] == ""
+
+
+@apart
+def test_an_application_may_answer_on_the_socket() -> None:
+    from eventlet import wsgi
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        environ["eventlet.input"].get_socket().sendall(b"my own words")
+        wsgi.WSGI_LOCAL.already_handled = True
+        return wsgi.ALREADY_HANDLED
+
+    with Served(app) as served:
+        assert served.raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nwhat follows is mine") == "my own words"
+
+
+@apart
+def test_posthooks_and_close_are_called() -> None:
+    called: list[Any] = []
+
+    class Body(list[bytes]):
+        def close(self) -> None:
+            called.append("close")
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        environ["eventlet.posthooks"].append(
+            (lambda env, *a, **k: called.append((env is environ, a, k)), (1,), {"b": 2})
+        )
+        start_response("200 OK", [])
+        return Body([b"x"])
+
+    with Served(app) as served:
+        served.get()
+        assert called == ["close", (True, (1,), {"b": 2})]
+
+
+@apart
+def test_an_application_may_put_a_list_of_its_own_for_the_posthooks() -> None:
+    called: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/none":
+            del environ["eventlet.posthooks"]
+        else:
+            environ["eventlet.posthooks"] = [(lambda env, what: called.append(what), ("mine",), {})]
+        return hello(environ, start_response)
+
+    with Served(app) as served:
+        assert served.get().endswith("hello") and called == ["mine"]
+        assert served.get("/none").endswith("hello") and called == ["mine"]
+        assert "Traceback" not in served.log.getvalue()
+
+
+@apart
+def test_a_protocol_keeps_the_same_promises() -> None:
+    assert with_a_protocol(globals()) == 9
