@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Optional
 
-from greenrt.compat.eventlet._wsgi_common import WSGI_LOCAL, as_bytes, format_date_time, idle_seconds
+from greenrt.compat.eventlet._wsgi_common import WSGI_LOCAL, as_bytes, format_date_time, gathered, idle_seconds
 from greenrt.compat.eventlet._wsgi_input import capitalized, header_line
 
 if TYPE_CHECKING:
@@ -126,19 +126,12 @@ class Answer:
             self.write(body, None if self.sent else len(body))
         else:
             least = handler.environ.get("eventlet.minimum_write_chunk_size", handler.minimum_chunk_size)
-            waiting: list[bytes] = []
-            size = 0
-            for piece in map(as_bytes, result):
-                waiting.append(piece)
-                size += len(piece)
-                if size and size >= least:
-                    self.write(b"".join(waiting))
-                    waiting, size = [], 0
+            rest = gathered(result, least, self.write)
             if WSGI_LOCAL.already_handled:
                 handler.close_connection = True
                 return
-            if size or not self.sent:
-                self.write(b"".join(waiting), None if size else 0)
+            if rest or not self.sent:
+                self.write(rest, None if rest else 0)
         if self.left and not self.bodyless:
             handler.close_connection = True  # less than was announced: the client has to notice
         if self.chunked:

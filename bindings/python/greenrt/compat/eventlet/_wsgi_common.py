@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Callable
 
 from greenrt.compat.eventlet import corolocal
 
@@ -19,6 +20,8 @@ __all__ = [
     "as_bytes",
     "date_time",
     "format_date_time",
+    "gathered",
+    "idle_seconds",
 ]
 
 STATE_IDLE = "idle"
@@ -63,6 +66,19 @@ def addr_to_host_port(addr: Any) -> tuple[str, str]:
 def as_bytes(piece: Any) -> bytes:
     """Pieces of a body are bytes; text is taken as latin-1."""
     return piece.encode("latin-1") if isinstance(piece, str) else bytes(piece)
+
+
+def gathered(pieces: Iterable[Any], least: int, write: Callable[[bytes], None]) -> bytes:
+    """Writes the pieces of a body, at least so many bytes together; what is left in the end is returned."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in map(as_bytes, pieces):
+        waiting.append(piece)
+        size += len(piece)
+        if size and size >= least:
+            write(b"".join(waiting))
+            waiting, size = [], 0
+    return b"".join(waiting)
 
 
 def idle_seconds(keepalive: Any, environ: dict[str, Any]) -> int:

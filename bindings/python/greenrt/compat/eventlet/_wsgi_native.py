@@ -25,6 +25,7 @@ from greenrt.compat.eventlet._wsgi_common import (
     addr_to_host_port,
     as_bytes,
     date_time,
+    gathered,
     idle_seconds,
 )
 from greenrt.compat.eventlet._wsgi_input import BodyEnded, ChunkReadError, Input, capitalized, header_line
@@ -332,19 +333,12 @@ class _Answer:
             self._whole(b"".join([piece if type(piece) is bytes else as_bytes(piece) for piece in result]))
             return
         least = self.environ.get("eventlet.minimum_write_chunk_size", self.server.minimum_chunk_size)
-        waiting: list[bytes] = []
-        size = 0
-        for piece in map(as_bytes, result):
-            waiting.append(piece)
-            size += len(piece)
-            if size and size >= least:
-                self.write(b"".join(waiting))
-                waiting, size = [], 0
+        rest = gathered(result, least, self.write)
         if WSGI_LOCAL.already_handled or connection.detached:
             self.over = True
             return
-        if connection.started or size:
-            self.write(b"".join(waiting))
+        if connection.started or rest:
+            self.write(rest)
             self._try(connection.finish)
         else:
             self._whole(b"")
