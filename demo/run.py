@@ -16,18 +16,17 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import resource
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from typing import IO, Any
+from typing import Any
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from common import ROOT, Failed, build, call, count, output_of, setting
+
 HERE = ROOT / "demo"
 OUT = ROOT / "build" / "demo"
 PYTHON = OUT / "venv" / "bin" / "python"
@@ -37,23 +36,6 @@ PACKAGES = {"flask": "flask", "flask-socketio": "flask_socketio", "websocket-cli
 GRACE = 60.0
 # Descriptors beside those of the devices.
 SPARE = 200
-
-
-class Failed(Exception):
-    """The demo cannot go on; the text says why."""
-
-
-def call(what: str, command: list[str], **extra: str) -> subprocess.CompletedProcess[str]:
-    print(f"  {what} ...", flush=True)
-    if shutil.which(command[0]) is None:
-        raise Failed(f"{what}: {command[0]} is not installed")
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **extra}, capture_output=True, text=True)
-
-
-def build(what: str, command: list[str], **extra: str) -> None:
-    done = call(what, command, **extra)
-    if done.returncode != 0:
-        raise Failed(f"{what}: `{' '.join(command)}` failed\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def set_up() -> None:
@@ -85,25 +67,19 @@ def allow_descriptors(devices: int) -> int:
     return devices
 
 
-def port_for(host: str, measured: bool) -> int:
+def port_for(host: str, wanted: int | None, measured: bool) -> int:
     """The port that was asked for; else 5000, or a free one when that is taken or nobody looks."""
-    wanted = os.environ.get("DEMO_PORT")
-    for port in [int(wanted)] if wanted else [0] if measured else [5000, 0]:
+    for port in [wanted] if wanted is not None else [0] if measured else [5000, 0]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
             except OSError as error:
-                if wanted:
+                if wanted is not None:
                     raise Failed(f"DEMO_PORT={port}: {error.strerror}") from None
                 continue
             return int(probe.getsockname()[1])
     raise Failed(f"no free port on {host}")
-
-
-def output_of(process: subprocess.Popen[str]) -> IO[str]:
-    assert process.stdout is not None, "started with a pipe"
-    return process.stdout
 
 
 class Process:
@@ -252,16 +228,17 @@ def table(fleet: Fleet, server: Server, most: int) -> None:
 
 
 def main() -> int:
-    seconds = float(os.environ.get("DEMO_SECONDS", "0"))
     host = os.environ.get("DEMO_HOST", "127.0.0.1")
-    people = int(os.environ.get("DEMO_PEOPLE", "20")) if seconds else 0
     processes: list[Process] = []
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print("Getting ready:", flush=True)
     try:
-        devices = allow_descriptors(int(os.environ.get("DEMO_DEVICES", "1000")))
+        seconds = setting("DEMO_SECONDS", 0, 0)
+        wanted = count("DEMO_PORT", 0, 0, 65535) if os.environ.get("DEMO_PORT") else None
+        devices, people = count("DEMO_DEVICES", 1000, 1), count("DEMO_PEOPLE", 20, 1) if seconds else 0
+        print("Getting ready:", flush=True)
+        devices = allow_descriptors(devices)
         set_up()
-        port = port_for(host, seconds > 0)
+        port = port_for(host, wanted, seconds > 0)
         server = Server(host, port, devices)
         processes.append(server)
         shown = socket.gethostname() if host == "0.0.0.0" else host

@@ -12,32 +12,21 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import threading
 import time
 from typing import IO, Any
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from common import ROOT, Failed, build, count, output_of, setting
+
 OUT = ROOT / "build" / "demo-core"
 LIBRARIES = ROOT / "build" / "lib"
 PYTHON = OUT / "venv" / "bin" / "python"
 # A driver that says nothing for this long, beyond its planned end, is stuck.
 GRACE = 45.0
-
-
-class Failed(Exception):
-    """The demo cannot go on; the text says why."""
-
-
-def build(what: str, command: list[str], **extra: str) -> None:
-    print(f"  {what} ...", flush=True)
-    if shutil.which(command[0]) is None:
-        raise Failed(f"{what}: {command[0]} is not installed")
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **extra}, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Failed(f"{what}: `{' '.join(command)}` failed\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def build_all() -> None:
@@ -68,11 +57,6 @@ def build_all() -> None:
         CARGO_TARGET_DIR=str(ROOT / "target"),
         PIP_DISABLE_PIP_VERSION_CHECK="1",
     )
-
-
-def output_of(process: subprocess.Popen[str]) -> IO[str]:
-    assert process.stdout is not None, "started with a pipe"
-    return process.stdout
 
 
 class Show:
@@ -207,8 +191,11 @@ def table(shows: list[Show]) -> None:
 
 
 def main() -> int:
-    seconds = float(os.environ.get("DEMO_SECONDS", "20"))
-    clients = int(os.environ.get("DEMO_CLIENTS", "400"))
+    try:
+        seconds, clients = setting("DEMO_SECONDS", 20, 0), count("DEMO_CLIENTS", 400, 2)
+    except Failed as failure:
+        print(f"demo: {failure}", file=sys.stderr)
+        return 1
     print("Getting ready:", flush=True)
     OUT.mkdir(parents=True, exist_ok=True)
     threaded_http = ROOT / "examples" / "python" / "threaded_http.py"
