@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 
-from figures import ANSWER_WITHIN, Latencies, Server, raise_descriptor_limit, report_until, say
+from figures import ANSWER_WITHIN, Latencies, Server, raise_descriptor_limit, report_until, say_final
 
 UNDER_WAY = 4
 DIAL_AT_ONCE = 50
@@ -160,17 +160,8 @@ async def main() -> None:
     for client in room.clients:
         client.transport.close()
     deaf.close()
-    say(
-        final=True,
-        connections=count,
-        messages=room.latencies.count,
-        lost=lost,
-        p50=room.latencies.percentile(0.5),
-        p99=room.latencies.percentile(0.99),
-        memory_each=memory_each,
-        threads=room.server.threads,
-        complaints=room.complaints,
-    )
+    facts = {"connections": count, "lost": lost, "memory_each": memory_each}
+    say_final(room.server, room.latencies, complaints=room.complaints, **facts)
 
 
 if __name__ == "__main__":

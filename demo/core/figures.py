@@ -72,6 +72,18 @@ def say(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
+def say_final(server: Server, latencies: Latencies, **facts: object) -> None:
+    """The last report, which run.py makes its table of."""
+    say(
+        final=True,
+        messages=latencies.count,
+        p50=latencies.percentile(0.5),
+        p99=latencies.percentile(0.99),
+        threads=server.threads,
+        **facts,
+    )
+
+
 async def report_until(done: asyncio.Event, progress: Callable[[], dict[str, object]]) -> None:
     while not done.is_set():
         say(**progress())

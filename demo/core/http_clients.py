@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 
-from figures import ANSWER_WITHIN, Latencies, Server, raise_descriptor_limit, report_until, say
+from figures import ANSWER_WITHIN, Latencies, Server, raise_descriptor_limit, report_until, say_final
 
 DIAL_AT_ONCE = 50
 
@@ -81,17 +81,8 @@ async def main() -> None:
     await asyncio.gather(*clients)
     done.set()
     await reporter
-    say(
-        final=True,
-        connections=crowd.connections,
-        messages=crowd.latencies.count,
-        lost=crowd.lost,
-        p50=crowd.latencies.percentile(0.5),
-        p99=crowd.latencies.percentile(0.99),
-        memory_each=memory_each,
-        threads=crowd.server.threads,
-        complaints=crowd.complaints,
-    )
+    facts = {"connections": crowd.connections, "lost": crowd.lost, "memory_each": memory_each}
+    say_final(crowd.server, crowd.latencies, complaints=crowd.complaints, **facts)
 
 
 if __name__ == "__main__":
