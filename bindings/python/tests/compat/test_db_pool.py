@@ -151,6 +151,49 @@ def test_a_connection_that_takes_too_long() -> None:
 
 
 @apart
+def test_one_that_is_too_many_is_closed() -> None:
+    from eventlet import db_pool
+
+    driver = Driver()
+    pool = db_pool.RawConnectionPool(driver, max_size=2)
+    first, second = pool.get(), pool.get()
+    pool.resize(1)
+    first.close()
+    assert driver.made[0].said == ["close"] and pool.current_size == 1
+    second.close()
+    assert driver.made[1].said == ["rollback"] and pool.free() == 1
+
+
+@apart
+def test_who_is_killed_as_he_gives_one_back_takes_no_place_along() -> None:
+    import eventlet
+    from eventlet import db_pool
+
+    def slow(*_: Any) -> Any:
+        eventlet.sleep(60)
+
+    def broken(connection: Any) -> None:
+        raise AttributeError
+
+    # While it is cleaned, and while a new one is made for somebody who waits.
+    for cleanup, create in ((slow, None), (broken, slow)):
+        pool = db_pool.RawConnectionPool(Driver(), max_size=1, cleanup=cleanup)
+        connection = pool.get()
+        waiter = eventlet.spawn(pool.get)
+        eventlet.sleep(0)
+        if create is not None:
+            pool.create = create
+        giver = eventlet.spawn(pool.put, connection)
+        eventlet.sleep(0)
+        pool.__dict__.pop("create", None)
+        giver.kill()
+        with eventlet.Timeout(10):
+            found = waiter.wait()
+        assert found and pool.current_size == 1, cleanup
+        pool.put(found, cleanup=None)
+
+
+@apart
 def test_pooled_by_tpool() -> None:
     from eventlet import db_pool, tpool
 

@@ -70,6 +70,26 @@ def test_one_that_cannot_be_made_takes_no_place() -> None:
         pools.Pool().get()
 
 
+def test_who_waits_makes_one_when_there_is_a_place_again() -> None:
+    made: list[int] = []
+
+    def make() -> int:
+        made.append(len(made) + 1)
+        if len(made) == 1:
+            eventlet.sleep(60)
+        return made[-1]
+
+    pool = pools.Pool(max_size=1, create=make)
+    maker, waiter, later = (eventlet.spawn(pool.get) for _ in range(3))
+    eventlet.sleep(0)
+    assert pool.waiting() == 2
+    maker.kill()
+    with eventlet.Timeout(10):
+        assert waiter.wait() == 2 and pool.current_size == 1
+        pool.resize(2)
+        assert later.wait() == 3 and pool.current_size == 2 and pool.waiting() == 0
+
+
 def test_tokens() -> None:
     pool: Any = pools.TokenPool(max_size=1)
     with pool.item() as token:

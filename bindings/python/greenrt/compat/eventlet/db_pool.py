@@ -138,7 +138,7 @@ class BaseConnectionPool(Pool):
         created_at = getattr(conn, "_db_pool_created_at", 0)
         now = time()
         base = self._unwrap_connection(conn)
-        if base is not None and self._is_expired(now, now, created_at):
+        if base is not None and (self.current_size > self.max_size or self._is_expired(now, now, created_at)):
             self._safe_close(base, quiet=True)
             base = None
         if base is not None:
@@ -149,8 +149,8 @@ class BaseConnectionPool(Pool):
             # Somebody waits for one: a new one in its place.
             try:
                 fresh = self.create()
-            except Exception:
-                self.current_size -= 1
+            except BaseException:
+                self._lose()
                 raise
             super().put((time(), time(), fresh))
         else:
@@ -169,7 +169,7 @@ class BaseConnectionPool(Pool):
             return None
         except BaseException:
             self._safe_close(base, quiet=True)
-            self.current_size -= 1
+            self._lose()
             raise
         return base
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
 from .queue import Full, LightQueue
 
 __all__ = ["Pool", "TokenPool"]
+
+# What a get() that waits hears when there is none to hand over, but a place for a new one.
+_GONE: Any = object()
 
 
 class Pool:
@@ -40,16 +43,30 @@ class Pool:
 
     def get(self) -> Any:
         """A thing of the pool; waits until there is one."""
-        if self.free_items:
-            return self.free_items.popleft()
-        if self.current_size >= self.max_size:
-            return self.channel.get()
+        while True:
+            if self.free_items:
+                return self.free_items.popleft()
+            if self.current_size < self.max_size:
+                break
+            found = self.channel.get()
+            if found is not _GONE:
+                return found
         self.current_size += 1
         try:
             return self.create()
         except BaseException:
-            self.current_size -= 1
+            self._lose()
             raise
+
+    def _lose(self) -> None:
+        """A thing is gone, or was never made: who waits for one may make another."""
+        self.current_size -= 1
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.waiting():
+            with suppress(Full):
+                self.channel.put(_GONE, block=False)
 
     @contextmanager
     def item(self) -> Iterator[Any]:
@@ -77,8 +94,10 @@ class Pool:
             self.free_items.append(item)
 
     def resize(self, new_size: int) -> None:
-        """Another size. What is out stays out; too many go when they come back."""
+        """Another size. What is out stays out; too many go when they come back. Who waits makes one when there is a place now."""
         self.max_size = new_size
+        for _ in range(min(self.free(), self.waiting())):
+            self._tell()
 
     def free(self) -> int:
         """How many get() calls would not wait; below 0 after the size was made less than what is out."""
