@@ -6,7 +6,6 @@ bench: ## every benchmark beside its peers; writes bench/RESULTS.md
 bench-quick: ## the same in two minutes, into bench/out
 	python3 bench/run.py --quick $(BENCH_ARGS)
 
-# The harness's own promises; nothing is measured.
 .PHONY: test-bench
-test-bench: ## every benchmark beside its peers; writes bench/RESULTS.md
+test-bench: ## the promises of the benchmarks' harness; nothing is measured
 	python3 bench/test_harness.py
