@@ -139,3 +139,22 @@ TEST_WITH(link_installed_library_is_found_by_pkg_config, T_SHIPPED, 60) {
           "$(pkg-config --static --cflags --libs greenrt) -o %1$s/cxx && %1$s/cxx | grep -q 'cleaned up'", root);
   shell("rm -r %s", root);
 }
+
+/* A shell leaves the tilde of PREFIX=~/x alone, and greenrt.pc is read from another folder than `make` was run in. */
+TEST_WITH(link_installed_paths_are_whole, T_SHIPPED, 60) {
+  char root[] = "/tmp/greenrt-install-XXXXXX";
+  if (access("Makefile", R_OK) != 0) SKIP("not run from the top of the tree");
+  CHECK(mkdtemp(root) != NULL);
+  shell("HOME=%1$s make -s install-c PREFIX='~/a' && [ -f %1$s/a/include/greenrt.h ] && cat %1$s/a/lib/pkgconfig/greenrt.pc && "
+        "find %1$s -name '*~*'", root);
+  char line[4096];
+  snprintf(line, sizeof line, "prefix=%s/a\n", root);
+  CHECK_HAS(end.out, line);
+  snprintf(line, sizeof line, "libdir=%s/a/lib\n", root);
+  CHECK_HAS(end.out, line);
+  CHECK(strchr(end.out, '~') == NULL);
+  shell("make -sn install-c PREFIX=b | grep '@PREFIX@|/' %s", "");
+  shell("! make -sn install-c PREFIX='~nobody/c' 2>&1 && ! make -sn install-c PREFIX=/c LIBDIR='~nobody/c' 2>&1 %s", "");
+  CHECK_HAS(end.out, "of the paths with a tilde only ~/... is understood");
+  shell("rm -r %s", root);
+}

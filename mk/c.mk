@@ -165,9 +165,16 @@ soak: $(C_BUILD)/shared/soak ## everything at once on two workers, SOAK_SECONDS=
 
 examples-c: $(addprefix $(C_BUILD)/shared/examples/,$(C_EXAMPLES))
 
-# Writes greenrt.pc for PREFIX; `make install` calls it with DESTDIR and PREFIX set.
+# Writes greenrt.pc for PREFIX; `make install` calls it with DESTDIR and PREFIX set. Shells leave the tilde of PREFIX=~/x alone, and
+# greenrt.pc is read from other folders: the paths in it are whole.
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
+WHOLE    = $(abspath $(patsubst ~/%,$(HOME)/%,$(patsubst ~,$(HOME),$(1))))
+ifneq ($(filter ~%,$(filter-out ~ ~/%,$(PREFIX) $(LIBDIR))),)
+  $(error PREFIX=$(PREFIX) LIBDIR=$(LIBDIR): of the paths with a tilde only ~/... is understood)
+endif
+override PREFIX := $(call WHOLE,$(PREFIX))
+override LIBDIR := $(call WHOLE,$(LIBDIR))
 install-c:
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 $(HEADER) $(DESTDIR)$(PREFIX)/include/greenrt.h
