@@ -77,30 +77,37 @@ class Input:
             while pieces[-1] or len(pieces) == 1:
                 pieces.append(self._more(_PIECE))
             return b"".join(pieces)
-        taken, self._kept = self._kept[:size], self._kept[size:]
-        while len(taken) < size:
-            piece = self._more(size - len(taken))
+        piece, self._kept = self._kept[:size], self._kept[size:]
+        pieces, left = [piece], size - len(piece)
+        while left > 0:
+            piece = self._more(left)
             if not piece:
                 break
-            taken = taken + piece if taken else piece
-        return taken
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
 
     def readline(self, size: Optional[int] = -1) -> bytes:
         """A line with its end, or size bytes of it; b"" at the end."""
         most = -1 if size is None or size < 0 else size
         if most == 0:
             return b""
-        seen = 0
-        while True:
-            end = self._kept.find(b"\n", seen) + 1
-            if end or 0 <= most <= len(self._kept):
-                break
-            seen = len(self._kept)
-            piece = self._more(_LINE)
-            if not piece:
-                end = seen
-                break
-            self._kept += piece
+        piece = self._kept
+        pieces, before = [piece], 0
+        try:
+            while True:
+                end = piece.find(b"\n") + 1
+                if end or 0 <= most <= before + len(piece):
+                    break
+                before += len(piece)
+                piece = self._more(_LINE)
+                if not piece:
+                    break
+                pieces.append(piece)
+        finally:
+            self._kept = b"".join(pieces)
+        if end or not piece:
+            end += before
         if most >= 0 and (not end or end > most):
             end = most
         line, self._kept = self._kept[:end], self._kept[end:]

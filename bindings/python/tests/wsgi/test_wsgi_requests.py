@@ -8,6 +8,7 @@ import struct
 import time
 
 import pytest
+from conftest import run_python
 from wsgi_client import PATIENCE, Client, Servers, servers
 
 assert servers
@@ -180,3 +181,25 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(servers: Servers) -> N
 
 
 assert Client
+
+
+def test_a_body_that_is_one_long_line_is_read_in_proportion_to_its_length() -> None:
+    # Copied once for each piece it would take minutes of processor time.
+    code = """
+import resource
+resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+from greenrt.wsgi.body import Input
+
+class Body:
+    left = 64 << 20
+    def read(self, size):
+        size = min(size, 1 << 13, self.left)
+        self.left -= size
+        return bytes(size)
+
+for read in (Input.readline, lambda body: body.readline(1 << 30), lambda body: body.read(1 << 30)):
+    assert len(read(Input(Body()))) == 64 << 20
+print("pass")
+"""
+    done = run_python("-c", code)
+    assert (done.returncode, done.stdout) == (0, "pass\n"), done.stderr
