@@ -156,7 +156,8 @@ class WebSocket:
         """What comes next: a message, or a control frame that was dealt with."""
         while self.close_code is None:
             seconds = left() if left is not None else None
-            wait = self._patience(seconds) if self._ping_interval is not None else seconds
+            # Who has said goodbye asks for nothing more, and waits as long as close() does.
+            wait = seconds if self._ping_interval is None or self._close_sent else self._patience(seconds)
             try:
                 if self._descriptor is not None:
                     event = self._engine.receive(self._descriptor(), wait)
@@ -183,7 +184,7 @@ class WebSocket:
     def _patience(self, seconds: Optional[float]) -> float:
         """How long to wait for the other side before it is asked whether it is there."""
         assert self._ping_interval is not None
-        due = max(0.0, self._heard + self._ping_interval * (1 + self._pinged) - monotonic())
+        due = max(0.0, self._heard + self._ping_interval - monotonic())
         return due if seconds is None or due < seconds else seconds
 
     def _fill(self, wait: Optional[float]) -> Any:
@@ -206,10 +207,13 @@ class WebSocket:
 
     def _idle(self) -> None:
         """Nothing was heard for a while: a ping; and if that was before, the end."""
+        if self._close_sent is not None:
+            return  # another task's close() waits for the answer
         if self._pinged:
             self._lost("no answer to a ping")
-        self._pinged = True
-        with Timeout(self._ping_interval, False):
+        # The answer has its time from now on: recv() may have been called late.
+        self._heard, self._pinged = monotonic(), True
+        with suppress(ConnectionClosed), Timeout(self._ping_interval, False):  # closed meanwhile: recv() will say so
             self._transmit(PING, b"")
 
     def _control(self, event: tuple[Any, ...]) -> None:

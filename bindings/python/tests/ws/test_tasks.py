@@ -196,6 +196,50 @@ def test_pings_go_on_below_a_recv_with_a_timeout() -> None:
 
 
 @apart
+def test_who_comes_late_to_recv_gives_the_other_side_time_to_answer_a_ping() -> None:
+    from greenrt import sleep
+
+    got = []
+
+    def handler(ws: Any) -> None:
+        sleep(1.5)  # five intervals without a recv()
+        got.append(ws.recv())
+
+    with served(handler, ping_interval=0.3) as address:
+        raw = Raw.connect(address)
+        first, data = raw.next()
+        assert first == 0x80 | PING
+        raw.send(frame(PONG, data), frame(TEXT, b"here"))
+        assert raw.closed_with() == 1000
+    assert got == ["here"]
+
+
+@apart
+def test_a_close_that_waits_for_its_answer_sends_no_ping() -> None:
+    from greenrt import sleep, spawn
+
+    seen: list[Any] = []
+
+    def handler(ws: Any) -> None:
+        late = ws.recv() == "in recv"
+        receiver = spawn(lambda: raises(OSError, ws.recv)) if late else None
+        sleep(0.05)
+        ws.close(1001)
+        seen.append((ws.close_code, receiver and receiver.wait().code))
+
+    with served(handler, ping_interval=0.1, close_timeout=10) as address:
+        for how in (b"in recv", b"alone"):
+            raw = Raw.connect(address)
+            raw.send(frame(TEXT, how))
+            first, data = raw.next()
+            assert (first, data[:2]) == (0x80 | CLOSE, b"\x03\xe9")
+            sleep(0.4)
+            raw.send(frame(CLOSE, data))
+            raw.ended()
+    assert seen == [(1001, 1001), (1001, None)]
+
+
+@apart
 def test_a_pong_answers_the_pings_before_it() -> None:
     from greenrt.websocket import connect
 
