@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import socket
 import ssl as _ssl
@@ -100,6 +101,13 @@ def accept(
     return ws
 
 
+def _check(handler: object, options: Mapping[str, Any]) -> None:
+    """TypeError for what would be noticed when the first client comes."""
+    if not callable(handler):
+        raise TypeError(f"handler is called with each WebSocket, and {handler!r} cannot be called")
+    inspect.signature(accept).bind({}, **options)
+
+
 def _handle(handler: Handler, ws: WebSocket) -> None:
     """Runs a handler. An end that it did not expect is none of its faults."""
     with suppress(ConnectionClosed), ws:
@@ -120,6 +128,9 @@ class WebSocketApp:
         path: Optional[str] = None,
         **options: Any,
     ) -> None:
+        _check(handler, options)
+        if app is not None and not callable(app):
+            raise TypeError(f"app is a WSGI application or None, and {app!r} cannot be called")
         self.handler = handler
         self.app = app
         self.path = path
@@ -166,6 +177,7 @@ class WebSocketServer(StreamServer):
         handshake_timeout: float = 30.0,
         **options: Any,
     ) -> None:
+        _check(handler, options)
         super().__init__(
             listener,
             self._welcome,
@@ -177,12 +189,14 @@ class WebSocketServer(StreamServer):
         self.handler = handler
         self.options = options
         self._open: set[WebSocket] = set()
+        self._stopping = False
 
     def stop(self, timeout: Optional[float] = None) -> None:
         """Takes no more, closes what is open with 1001, and waits until the handlers have ended; after timeout seconds they are killed."""
         if self._loop is not None:
             self._loop.kill()
-        for ws in self._open:
+        self._stopping = True
+        for ws in tuple(self._open):
             spawn_task(ws.close, 1001)
         super().stop(timeout)
 
@@ -192,6 +206,9 @@ class WebSocketServer(StreamServer):
         except (OSError, EOFError):
             return  # a client that is gone, slow, or speaks something else
         if ws is None:
+            return
+        if self._stopping:
+            ws.close(1001)
             return
         self._open.add(ws)
         try:
@@ -235,5 +252,6 @@ def request_line(line: str) -> tuple[str, str, int]:
 
 
 def serve(handler: Handler, host: str = "127.0.0.1", port: int = 8765, **options: Any) -> None:
-    """Serves WebSockets until KeyboardInterrupt: handler(ws) in a task for each client. Options as of WebSocketServer."""
-    WebSocketServer((host, port), handler, **options).serve_forever()
+    """Serves WebSockets until Ctrl-C: handler(ws) in a task for each client. Options as of WebSocketServer."""
+    with suppress(KeyboardInterrupt):
+        WebSocketServer((host, port), handler, **options).serve_forever()

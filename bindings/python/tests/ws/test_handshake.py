@@ -25,6 +25,17 @@ def answer(address: Any, request: bytes) -> str:
 
 
 @apart
+def test_what_cannot_be_called_or_is_no_option_is_noticed_before_the_first_client() -> None:
+    from greenrt.websocket import WebSocketApp, WebSocketServer, serve
+
+    for make in (lambda: serve(3, port=0), lambda: WebSocketServer(("127.0.0.1", 0), 3), lambda: WebSocketApp(3)):
+        assert "handler" in str(raises(TypeError, make))
+    assert "app" in str(raises(TypeError, lambda: WebSocketApp(echo, 3)))
+    for make in (lambda: serve(echo, port=0, subprotocol=["x"]), lambda: WebSocketApp(echo, subprotocol=["x"])):
+        assert "subprotocol" in str(raises(TypeError, make))
+
+
+@apart
 def test_the_key_of_the_rfc() -> None:
     with served() as address:
         head = answer(address, hello(key="dGhlIHNhbXBsZSBub25jZQ=="))
@@ -291,3 +302,18 @@ def test_a_server_of_the_other_library_as_it_comes() -> None:
         with connect(url, subprotocols=["chat"]) as ws:
             ws.send("hello")
             assert (ws.recv(), ws.subprotocol) == ("hello", "chat")
+
+
+@apart
+def test_ctrl_c_ends_serve_without_a_word() -> None:
+    from conftest import run_python
+
+    code = """
+import os, signal, greenrt
+from greenrt.websocket import serve
+greenrt.spawn(lambda: (greenrt.sleep(0.1), os.kill(os.getpid(), signal.SIGINT)))
+serve(print, port=0)
+print("pass")
+"""
+    done = run_python("-c", code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "pass\n", ""), done.stderr
