@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from greenrt._ffi.native import Connection
@@ -40,7 +41,12 @@ class Settled(tuple[int, int, int, int, int, int, int, int, int]):
 
     @classmethod
     def of(cls, limits: Limits) -> Settled:
-        """ValueError for a negative one."""
-        if any(limit < 0 for limit in limits):
-            raise ValueError("a limit is a positive number, or 0 for the engine's own")
+        """TypeError for one that is no number; ValueError for a negative or endless one."""
+        if not isinstance(limits, Limits):
+            raise TypeError(f"limits are Limits, not {type(limits).__name__}")
+        for name, limit in limits._asdict().items():
+            if not hasattr(limit, "__float__"):
+                raise TypeError(f"the limit {name} is a number, not {type(limit).__name__}")
+            if not 0 <= limit < math.inf:
+                raise ValueError(f"a limit is a positive number, or 0 for the engine's own; {name} is {limit!r}")
         return cls([*map(int, limits[:4]), *(round(seconds * 1e9) for seconds in limits[4:])])

@@ -252,6 +252,20 @@ print("pass")
         ("5", "TypeError: an application is callable"),
         ("app, unix='x', listener=socket.socket()", "ValueError: either unix or listener"),
         ("app, limits=__import__('greenrt.wsgi').wsgi.Limits(idle=-1)", "ValueError: a limit is"),
+        (
+            "app, limits=__import__('greenrt.wsgi').wsgi.Limits(idle='a')",
+            "TypeError: the limit idle is a number, not str",
+        ),
+        (
+            "app, limits=__import__('greenrt.wsgi').wsgi.Limits(max_line=[])",
+            "TypeError: the limit max_line is a number",
+        ),
+        (
+            "app, limits=__import__('greenrt.wsgi').wsgi.Limits(max_body='5')",
+            "TypeError: the limit max_body is a number",
+        ),
+        ("app, limits=__import__('greenrt.wsgi').wsgi.Limits(body=float('nan'))", "ValueError: a limit is"),
+        ("app, limits=dict(idle=3)", "TypeError: limits are Limits, not dict"),
         ("app, trust_forwarded='nobody'", "ValueError: 'nobody' does not appear"),
         ("app, log_format='%(colour)s'", "ValueError: an access log has no 'colour'"),
     ],
