@@ -124,6 +124,7 @@ class Loop:
         self._ident = 0
         self._calls: set[_Call[Any]] = set()
         self._closing = False
+        self._finishing = False
         self._closed = False
         self._gone = native.WaitQueue()
         self._shielded = not thread
@@ -174,9 +175,14 @@ class Loop:
             raise RuntimeError("close() cannot wait on the loop itself")
         if not self._closing:
             self._closing = True
-            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.loop.call_soon_threadsafe(self._stop)
         while not self._closed:
             self._gone.wait(None, self._look_again)
+
+    def _stop(self) -> None:
+        """Ends run_forever(). When the loop cleans up already, or never ran, it would end that."""
+        if not self._finishing:
+            self.loop.stop()
 
     def _look_again(self) -> None:
         if self._closed:
@@ -200,7 +206,7 @@ class Loop:
                 with suppress(KeyboardInterrupt, SystemExit):  # a coroutine raised it, and who waits for that gets it
                     self.loop.run_forever()
         finally:
-            self._closing = True
+            self._closing = self._finishing = True
             if self._shielded:
                 library.gt_shield_push()
             try:

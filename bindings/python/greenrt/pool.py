@@ -152,6 +152,8 @@ class Pool(Group):
 
     def __init__(self, size: Optional[int] = None) -> None:
         super().__init__()
+        if size is not None and not hasattr(size, "__index__"):
+            raise TypeError(f"size is a whole number or None, not {type(size).__name__}")
         if size is not None and size < 1:
             raise ValueError("the size of a pool is 1 or more, or None")
         self.size = size

@@ -62,6 +62,8 @@ def preempt(interval: Optional[float] = 0.01) -> None:
         with contextlib.suppress(ValueError):
             gc.callbacks.remove(native.preempt_collects)
         return
+    if not hasattr(interval, "__float__"):
+        raise TypeError(f"interval is a number of seconds or None, not {type(interval).__name__}")
     if not interval >= 0.001:
         raise ValueError("preempt() takes an interval of 0.001 seconds or more")
     hub.install()

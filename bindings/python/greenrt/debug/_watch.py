@@ -88,6 +88,10 @@ def watch(seconds: float = 0.1, report: Optional[Callable[[Hold], object]] = Non
 
     One watchdog for the process: OSError when one runs already. A forked child has none.
     """
+    if not hasattr(seconds, "__float__"):
+        raise TypeError(f"seconds is a number, not {type(seconds).__name__}")
+    if report is not None and not callable(report):
+        raise TypeError(f"report is called with each Hold, and {report!r} cannot be called")
     _native.trace()
     native.watch_start(round(seconds * 1e9), report is not None)
     if report is not None:

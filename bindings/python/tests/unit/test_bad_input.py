@@ -44,6 +44,37 @@ def test_a_timeout_that_is_no_number_of_seconds_leaves_nothing_armed() -> None:
         sleep(0.001)
 
 
+def test_numbers_that_are_none_are_named() -> None:
+    for bad in ("Pool('3')", "Pool(3.0)", "greenrt.preempt('1')", "watch('0.1')", "watch(0.1, 5)", "watch(None)"):
+        lines, _ = run(f"""
+import greenrt
+from greenrt.debug import watch
+from greenrt.pool import Pool
+try:
+    {bad}
+except TypeError as error:
+    print(error)
+""")
+        name = {"P": "size", "g": "interval", "w": "report" if "5" in bad else "seconds"}[bad[0]]
+        assert lines[0].startswith(f"{name} is "), (bad, lines)
+
+
+@pytest.mark.parametrize(
+    "first", ["greenrt.aio.run(print)", "greenrt.aio.Loop().close()", "greenrt.aio.Loop(thread=True).close()"]
+)
+def test_a_loop_that_never_ran_ends_without_a_word(first: str) -> None:
+    lines, errors = run(f"""
+import greenrt, greenrt.aio
+try:
+    {first}
+except TypeError as error:
+    print(error)
+""")
+    assert errors == "" and lines == (
+        ["run() needs a coroutine or another awaitable, not builtin_function_or_method"] if "print" in first else []
+    )
+
+
 def test_a_link_of_a_task_that_failed_may_fail_too(monkeypatch: Any, capsys: Any) -> None:
     import sys
 
