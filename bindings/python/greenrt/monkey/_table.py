@@ -35,6 +35,14 @@ def known() -> list[str]:
     return [*GROUPS, *(name for name, family in FAMILY.items() if family not in WITH_HOOKS)]
 
 
+def near(name: object) -> str:
+    """A question for whoever has misspelled a name that `patch` takes; nothing when none is near."""
+    import difflib  # only here
+
+    found = difflib.get_close_matches(str(name), known(), 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
 def family(name: str) -> tuple[str, ...]:
     """All primitives of a family."""
     return tuple(primitive for primitive, its in FAMILY.items() if its == name)
@@ -49,7 +57,7 @@ def expand(names: tuple[str, ...]) -> tuple[str, ...]:
         elif name in FAMILY and FAMILY[name] not in WITH_HOOKS:
             families.append(FAMILY[name])
         else:
-            raise ValueError(f"greenrt cannot patch {name!r}; it knows {', '.join(known())}")
+            raise ValueError(f"greenrt cannot patch {name!r}{near(name)}; it knows {', '.join(GROUPS)}")
     return tuple(primitive for its in dict.fromkeys(families) for primitive in family(its))
 
 

@@ -43,8 +43,18 @@ def test_a_primitive_brings_its_family() -> None:
 
 @pytest.mark.parametrize("name", ["nonsense", "time.", "TIME", "_thread.get_ident", "identity"])
 def test_an_unknown_name_is_told_the_known_ones(name: str) -> None:
-    with pytest.raises(ValueError, match=r"cannot patch .*time\.sleep"):
+    with pytest.raises(ValueError, match=r"cannot patch .*; it knows time, thread, select, [a-z, ]*, multiprocessing$"):
         _table.expand((name,))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("sockets", "socket"), ("threads", "thread"), ("time.sleeps", "time.sleep")]
+)
+def test_a_misspelled_name_is_told_the_right_one_first(wrong: str, right: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^greenrt cannot patch '{wrong}'; did you mean '{right}'\?; it knows time, "
+    ):
+        monkey.patch(wrong)
 
 
 @pytest.mark.parametrize("name", sorted(_table.FAMILY))
