@@ -138,6 +138,24 @@ client.sendall(GET)
 assert task.wait()["PATH_INFO"] == "/a b"
 connection.close()
 """,
+    "nobody_sees_a_request_whose_place_is_being_read_into": """
+connection, client, ours = pair(GET.replace(b"z", b"z" * 4000) + GET.replace(b"z", b"z" * 4000))
+connection.request()
+raises(OSError, connection.request)
+assert connection.target == "/a%20b?c" and len(connection.headers()) == 2
+connection.respond("200 OK", [], b"")
+connection.request()
+connection.respond("200 OK", [], b"")
+task = greenrt.spawn(connection.request)
+greenrt.sleep(0)
+raises(OSError, connection.request)
+assert (connection.target, connection.headers()) == ("", [])
+task.kill()
+assert (connection.target, connection.headers()) == ("", [])
+client.sendall(GET)
+connection.request()
+assert connection.target == "/a%20b?c" and len(connection.headers()) == 2
+""",
     "a_task_that_is_killed_leaves_it_whole": """
 connection, client, ours = pair()
 task = greenrt.spawn(connection.request)

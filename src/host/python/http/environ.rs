@@ -57,6 +57,12 @@ pub struct Memory {
     fields: Vec<(Text, Text)>,
     head: Vec<u8>,
     template: Option<Reference>,
+    texts: Texts,
+}
+
+/// Where the engine has the texts of the present request that are asked for later; all zeroes: there is none.
+#[derive(Clone, Copy, Default)]
+pub struct Texts {
     target: (usize, usize),
     headers: usize,
     count: usize,
@@ -68,10 +74,14 @@ impl Memory {
         self.template.as_ref().map_or(null_mut(), |kept| kept.0)
     }
 
-    /// The present request is over.
-    pub fn no_request(&mut self) {
-        self.count = 0;
-        self.target = (0, 0);
+    /// Nobody looks at the texts of the present request from now on: the engine is about to use their place (HP3).
+    pub fn hide(&mut self) -> Texts {
+        core::mem::take(&mut self.texts)
+    }
+
+    /// They are as they were.
+    pub fn show(&mut self, texts: Texts) {
+        self.texts = texts;
     }
 }
 
@@ -206,8 +216,11 @@ pub unsafe fn of(me: *mut Connection, request: &gt::HttpRequest) -> New {
     // SAFETY: HP3. Nothing here switches: texts are made, and a dict of texts is filled.
     unsafe {
         let memory = &mut *(*me).memory;
-        (memory.headers, memory.count) = (request.headers as usize, request.header_count);
-        memory.target = (request.target as usize, request.target_len);
+        memory.texts = Texts {
+            target: (request.target as usize, request.target_len),
+            headers: request.headers as usize,
+            count: request.header_count,
+        };
         let head = whole(request);
         let again = !head.is_empty() && memory.head == head;
         if again {
@@ -344,7 +357,7 @@ pub unsafe extern "C" fn target(this: Obj, _closure: *mut c_void) -> New {
     // SAFETY: HP3: the engine has not been asked for another request since.
     unsafe {
         let Some(me) = open(this) else { return null_mut() };
-        let (start, len) = (*(*me).memory).target;
+        let (start, len) = (*(*me).memory).texts.target;
         latin(slice(start as *const core::ffi::c_char, len))
     }
 }
@@ -359,7 +372,8 @@ pub unsafe extern "C" fn headers(this: Obj, _unused: Obj) -> New {
     unsafe {
         let Some(me) = open(this) else { return null_mut() };
         let list = (api.PyList_New)(0);
-        let (start, count) = ((*(*me).memory).headers as *const gt::HttpHeader, (*(*me).memory).count);
+        let Texts { headers, count, .. } = (*(*me).memory).texts;
+        let start = headers as *const gt::HttpHeader;
         for index in 0..count {
             if list.is_null() {
                 break;

@@ -14,7 +14,8 @@
 //!     finds it alive afterwards, whatever other tasks did.
 //! HP2 What a gt_http call is given (headers, bytes) is held by the caller for the time of the call, and moved out of the instance: other
 //!     tasks cannot change it.
-//! HP3 The texts of a request stay until the next one is asked for, and are looked at only before that.
+//! HP3 The texts of a request stay until the next one is asked for, and are looked at only before that: they are hidden while the
+//!     engine reads, however that ends.
 
 mod answer;
 mod environ;
@@ -211,7 +212,17 @@ unsafe extern "C" fn request(this: Obj, _unused: Obj) -> New {
         }
         let mut request: gt::HttpRequest = core::mem::zeroed();
         request.size = size_of::<gt::HttpRequest>();
-        match until_answered(me, || gt::gt_http_next((*me).http, &mut request).into()) {
+        let mut next = || {
+            let texts = (*me).memory.as_mut().map(|memory| memory.hide());
+            let rc = gt::gt_http_next((*me).http, &mut request);
+            match ((*me).memory.as_mut(), texts) {
+                // Wrong now: nothing has changed.
+                (Some(memory), Some(texts)) if [libc::EINVAL, libc::EBUSY].contains(&-rc) => memory.show(texts),
+                _ => {}
+            }
+            rc.into()
+        };
+        match until_answered(me, &mut next) {
             Came::Raised => null_mut(),
             Came::Result(1) => {
                 (*(*me).prepared).forget();
@@ -224,7 +235,6 @@ unsafe extern "C" fn request(this: Obj, _unused: Obj) -> New {
             Came::Result(rc) => {
                 (*me).length = 0;
                 (*me).over = true;
-                (*(*me).memory).no_request();
                 (*me).refused = [libc::EBADMSG, libc::EMSGSIZE, libc::ETIMEDOUT].contains(&(-rc as c_int));
                 none()
             }
