@@ -117,6 +117,24 @@ assert connection.start_response("200 OK", [("Content-Length", "1")]) == "writer
 assert connection.answer((b"x",)) is True
 assert client.recv(1000).endswith(b"x")
 """,
+    "calls_before_use": """
+connection, client, ours = pair(GET)
+connection.request()
+raises(TypeError, connection.start_response, "200 OK", [], None)
+assert connection.start_response("200 OK", []) is None
+assert connection.answer([b"x"])
+""",
+    "bytes_that_close_it_when_they_are_asked_for": """
+class Closes:  # asked from Python 3.12 on; no bytes before
+    def __buffer__(self, flags):
+        connection.close()
+        return memoryview(b"x")
+for call in ("respond", "write"):
+    connection, client, ours = pair(GET)
+    connection.request()
+    args = ["200 OK", []] if call == "respond" else []
+    raises(BaseException, getattr(connection, call), *args, Closes())
+""",
     "headers_may_change_behind_its_back": """
 connection, client, ours = pair(GET)
 connection.use(None, None)

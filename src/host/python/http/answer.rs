@@ -222,8 +222,12 @@ pub unsafe extern "C" fn respond(this: Obj, args: *const Obj, count: Ssize) -> N
         if !counted(count, 3, c"respond(status, headers, body)") {
             return null_mut();
         }
-        let Some(data) = Data::of(*args.add(2)) else { return null_mut() };
+        // First, while it is open for sure: asking for bytes may run code.
         let Some(mut prepared) = prepared_of(me, *args, *args.add(1)) else { return null_mut() };
+        let Some(data) = Data::of(*args.add(2)) else {
+            give_back(me, prepared);
+            return null_mut();
+        };
         let came = respond_with(me, &mut prepared, &data);
         (*me).started |= matches!(came, Came::Result(0));
         give_back(me, prepared);

@@ -82,6 +82,7 @@ unsafe fn limits(given: Obj) -> Option<gt::HttpLimits> {
                 *number = (api.PyLong_AsLongLong)((api.PyTuple_GetItem)(tuple, index as isize));
                 if *number < 0 {
                     fine = false;
+                    break;
                 }
             }
         }
@@ -147,6 +148,7 @@ unsafe extern "C" fn init(this: Obj, args: Obj, keywords: Obj) -> c_int {
             return -1;
         }
         (*me).environ = new_ref(environ);
+        ((*me).otherwise, (*me).writer) = (none(), none()); // until use()
         (*me).memory = Box::into_raw(Box::default());
         (*me).prepared = Box::into_raw(Box::default());
         0
