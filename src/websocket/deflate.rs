@@ -77,6 +77,11 @@ impl Deflate {
         Deflate { window, level, state: None }
     }
 
+    /// The last message was not sent: later ones may not refer to it, so they begin anew, which the other side need not know.
+    pub fn forget(&mut self) {
+        self.state = None;
+    }
+
     /// Compresses a message onto the end of `out`.
     pub fn message(&mut self, message: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let (bits, level) = (self.window.bits, Compression::new(self.level));
@@ -134,6 +139,25 @@ mod tests {
                     assert!(out == message, "{bits} {alone} {}", message.len());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_message_behind_one_that_was_not_sent_is_understood() {
+        let (mut deflate, mut inflate) = both(15, false);
+        let (mut packed, mut out) = (Vec::new(), Vec::new());
+        for (message, sent) in [(noise(1000), true), (vec![7; 1000], false), (vec![7; 1000], true), (noise(1000), true)]
+        {
+            packed.clear();
+            deflate.message(&message, &mut packed).unwrap();
+            if !sent {
+                deflate.forget();
+                continue;
+            }
+            out.clear();
+            inflate.take(&packed, &mut out, 1 << 20).unwrap();
+            inflate.end(&mut out, 1 << 20).unwrap();
+            assert!(out == message);
         }
     }
 

@@ -51,9 +51,13 @@ impl Sender {
         let masked = self.role == Role::Client;
         if let Some(deflate) = self.deflate.as_mut().filter(|_| matches!(kind, TEXT | BINARY) && !data.is_empty()) {
             let mut packed = Vec::new();
-            deflate.message(data, &mut packed)?;
+            let done = deflate.message(data, &mut packed);
             (head.compressed, head.length) = (true, packed.len() as u64);
-            return self.add(&head, masked, &packed);
+            let done = done.and_then(|()| self.add(&head, masked, &packed));
+            if let (Err(_), Some(deflate)) = (done, &mut self.deflate) {
+                deflate.forget();
+            }
+            return done;
         }
         self.add(&head, masked, data)
     }
