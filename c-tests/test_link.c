@@ -128,12 +128,16 @@ TEST_WITH(link_installed_library_is_found_by_pkg_config, T_SHIPPED, 60) {
         "pkg-config --modversion greenrt && "
         "cc examples/c/hello.c $(pkg-config --cflags --libs greenrt) -o %1$s/shared && %1$s/shared && "
         "ldd %1$s/shared | grep -q %1$s/lib/libgreenrt.so.1 && rm %1$s/lib/libgreenrt.so* && "
-        "cc examples/c/hello.c $(pkg-config --static --cflags --libs greenrt) -o %1$s/static && %1$s/static", root);
+        "cc examples/c/hello.c $(pkg-config --static --cflags --libs greenrt) -o %1$s/static && %1$s/static && "
+        "cc -static examples/c/hello.c $(pkg-config --static --cflags --libs greenrt) -o %1$s/whole 2>%1$s/said && "
+        "! ldd %1$s/whole && %1$s/whole || { cat %1$s/said >&2; exit 1; }", root);
   char twice[] = GT_VERSION "\nping 1\npong 1\n";
   CHECK_HAS(end.out, twice);
   const char *first = strstr(end.out, "both done: 6 lines\n");
   CHECK(first != NULL);
-  CHECK_HAS(first + 1, "both done: 6 lines\n");
+  const char *second = strstr(first + 1, "both done: 6 lines\n");
+  CHECK(second != NULL);
+  CHECK_HAS(second + 1, "both done: 6 lines\n"); /* with nothing shared at all */
   if (s_have_program("c++"))
     shell("export PKG_CONFIG_PATH=%1$s/lib/pkgconfig && c++ -std=c++17 examples/cxx/hello.cpp "
           "$(pkg-config --static --cflags --libs greenrt) -o %1$s/cxx && %1$s/cxx | grep -q 'cleaned up'", root);
