@@ -8,17 +8,11 @@
  * It connects, says "ready" and waits for a line on stdin; runs; prints "name value" lines and "done"; and waits for a second
  * line before it hangs up, so that whoever counts the server's system calls can attach and detach in between. */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "../c/bench.h"
+#include "load.h"
 
 enum { SIZE = 64, WORDS = SIZE / 8, EVENTS = 512, ANSWER = 512 };
 
@@ -64,14 +58,8 @@ static void upgrade(int fd)
 
 static int dial(uint16_t port)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-	int one = 1;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = load_dial(port);
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-		bench_fail("connect", errno);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (there)
 		upgrade(fd);
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
@@ -139,40 +127,6 @@ static void answer(struct connection *connection, int go)
 		ask(connection);
 }
 
-/* CPU time of all threads of a process, in nanoseconds. */
-static uint64_t cpu_time(int pid)
-{
-	char path[300];
-	uint64_t sum = 0;
-	snprintf(path, sizeof path, "/proc/%d/task", pid);
-	DIR *folder = opendir(path);
-	if (folder == NULL)
-		return 0;
-	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-		unsigned long long spent = 0;
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, entry->d_name);
-		FILE *file = fopen(path, "r");
-		if (file != NULL) {
-			if (fscanf(file, "%llu", &spent) == 1)
-				sum += spent;
-			fclose(file);
-		}
-	}
-	closedir(folder);
-	return sum;
-}
-
-static void wait_for_line(void)
-{
-	char byte = 0;
-	fflush(stdout);
-	while (byte != '\n')
-		if (read(STDIN_FILENO, &byte, 1) != 1)
-			exit(0);
-}
-
 /* Answers events until `end`, or, with `go` unset, until nothing is under way any more. */
 static void run(int poller, struct connection *connections, int go, int64_t end, uint64_t stop_at)
 {
@@ -209,31 +163,23 @@ int main(int argc, char **argv)
 			bench_fail("epoll_ctl", errno);
 	}
 	puts("ready");
-	wait_for_line();
+	load_wait_for_line();
 	for (unsigned index = 0; index < count; index++)
 		ask(&connections[index]);
 	run(poller, connections, 1, bench_now() + warm_up, 0);
 
 	uint64_t before = answered;
-	uint64_t spent = cpu_time(pid), own = cpu_time(getpid());
-	int64_t start = bench_now();
-	run(poller, connections, 1, start + window, 0);
-	int64_t taken = bench_now() - start;
-	spent = cpu_time(pid) - spent;
-	own = cpu_time(getpid()) - own;
-	uint64_t requests = answered - before;
+	struct load_window measured = load_begin(pid);
+	run(poller, connections, 1, measured.start + window, 0);
+	load_report(measured, pid, answered - before);
 
 	uint64_t asked = 0;
 	for (unsigned index = 0; index < count; index++)
 		asked += connections[index].number;
 	run(poller, connections, 0, 0, asked);
-	printf("requests %llu\n", (unsigned long long)requests);
 	printf("all_requests %llu\n", (unsigned long long)answered);
 	printf("wrong %llu\n", (unsigned long long)wrong);
-	printf("req_per_s %.0f\n", (double)requests * 1e9 / (double)taken);
-	printf("cpu_ns_per_req %.1f\n", (double)spent / (double)requests);
-	printf("load_ns_per_req %.1f\n", (double)own / (double)requests);
 	puts("done");
-	wait_for_line();
+	load_wait_for_line();
 	return wrong != 0;
 }
