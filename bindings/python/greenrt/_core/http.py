@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from greenrt._ffi.native import Connection
 
-__all__ = ["Connection", "Limits", "Settled"]
+__all__ = ["Connection", "Limits", "Settled", "takers"]
+
+# By connections whose server wants to end them when it stops: whom to tell, once one has left HTTP, how that is done (a function of the
+# code of a WebSocket's close).
+takers: dict[Connection, Callable[[Callable[[int], object]], None]] = {}
 
 
 class Limits(NamedTuple):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Optional, Union
 
+from greenrt._core.http import takers
 from greenrt._core.task import spawn as spawn_task
 from greenrt.pool import Pool
 from greenrt.server import StreamServer
@@ -98,6 +99,9 @@ def accept(
         keep=True,
     )
     ws.environ, ws.request_headers, ws.response_headers = environ, given, answer
+    taker = None if connection is None else takers.get(connection)
+    if taker is not None:
+        taker(ws.close)
     return ws
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import time
+from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Optional
 
 from greenrt._core.http import Connection
-from greenrt._core.task import TaskExit, current
+from greenrt._core.task import TaskExit, current, spawn
 
 from .answer import Answer
 from .body import BadBody, FileWrapper, Input
@@ -40,6 +42,22 @@ class Handler:
         self.answer = Answer(connection)
         self.task = current()
         self.busy = False
+        self._close: Optional[Callable[[int], object]] = None
+
+    def leave(self) -> None:
+        """The server stops: a request that has come is the last, and what has become a WebSocket is closed."""
+        self.connection.keep_alive = False
+        if self._close is not None:
+            spawn(self._close, 1001)
+        elif not self.busy:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self.socket, socket.SHUT_RD)
+
+    def taken(self, close: Callable[[int], object]) -> None:
+        """The connection has become a WebSocket, which is closed by that."""
+        self._close = close
+        if self.server.stopping:
+            self.leave()
 
     def serve(self) -> None:
         """Until the connection is done with HTTP."""

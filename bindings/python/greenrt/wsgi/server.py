@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Callable, Optional, Union
 
 import greenrt.monkey as monkey
-from greenrt._core.http import Connection, Limits, Settled
+from greenrt._core.http import Connection, Limits, Settled, takers
 from greenrt._core.task import spawn
 from greenrt.server import StreamServer
 from greenrt.sync import Event
@@ -189,9 +189,13 @@ class Server:
         base["greenrt.connection"] = connection
         handler = self.handler(self, sock, address, connection)
         self._handlers.add(handler)
+        takers[connection] = handler.taken
         try:
+            if self.stopping:
+                handler.leave()
             handler.serve()
         finally:
+            del takers[connection]
             self._handlers.discard(handler)
             whole = not connection.aborted
             base.clear()
@@ -224,14 +228,14 @@ class Server:
             raise self._exit
 
     def stop(self, timeout: Optional[float] = None) -> None:
-        """Accepts no more, lets requests finish, for timeout seconds at most, and closes what is idle. Then the rest is killed."""
+        """Accepts no more, lets requests finish, for timeout seconds at most, and closes what is idle, and WebSockets with 1001.
+
+        Then the rest is killed.
+        """
         self.stopping = True
         if self._acceptor is not None:
             for handler in tuple(self._handlers):
-                handler.connection.keep_alive = False
-                if not handler.busy:
-                    with contextlib.suppress(OSError):
-                        socket.socket.shutdown(handler.socket, socket.SHUT_RD)
+                handler.leave()
             self._acceptor.stop(timeout)
             if self._given is None and isinstance(self._place, str):
                 with contextlib.suppress(OSError):

@@ -56,6 +56,35 @@ def test_a_client_of_another_library_and_one_of_ours() -> None:
 
 
 @apart
+def test_a_server_that_stops_closes_its_websockets_with_1001() -> None:
+    import greenrt
+    from greenrt._core.http import takers
+    from greenrt.websocket import WebSocketApp, connect
+    from greenrt.wsgi import Server
+
+    held, opened = greenrt.sync.Event(), greenrt.sync.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/late":
+            opened.set()
+            held.wait()
+        return WebSocketApp(echo)(environ, start_response)
+
+    server = Server(app, "127.0.0.1", 0, log=None)
+    server.start()
+    url = f"ws://127.0.0.1:{server.address[1]}"
+    ws = connect(f"{url}/early")
+    late = greenrt.spawn(connect, f"{url}/late")
+    opened.wait()
+    stopping = greenrt.spawn(server.stop)
+    assert raises(OSError, ws.recv).code == 1001
+    held.set()
+    assert raises(OSError, lambda: late.wait().recv(20)).code == 1001
+    stopping.wait(20)
+    assert not takers
+
+
+@apart
 def test_a_request_before_and_frames_in_one_piece_with_the_handshake() -> None:
     from greenrt.websocket import WebSocketApp
 

@@ -215,6 +215,22 @@ except ConnectionRefusedError:
     )
 
 
+def test_stop_does_not_wait_for_requests_of_connections_that_have_just_come() -> None:
+    run(
+        """
+began = time.monotonic()
+with socket.create_connection(server.address) as client:
+    while not server.statistics()["accepted"]:
+        greenrt.sleep(0)
+    assert not server._handlers, "its task has not begun"
+    server.stop(25)  # less than the time of a first byte
+    assert client.recv(10) == b""
+assert time.monotonic() - began < 20
+print("pass")
+"""
+    )
+
+
 def test_stop_waits_no_longer_than_it_was_told() -> None:
     run(
         """
