@@ -86,10 +86,10 @@ class Handler:
             body: Optional[Input] = None
             if connection.has_body:
                 environ["wsgi.input"] = body = Input(connection)
-            if prepare is not None:
-                prepare(environ)
             answer.begin(environ["REQUEST_METHOD"] == "HEAD")
             try:
+                if prepare is not None:
+                    prepare(environ)
                 result = app(environ, start_response)
                 if not answered(result):
                     self._send(result)

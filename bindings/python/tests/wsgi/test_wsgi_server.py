@@ -295,3 +295,21 @@ except Exception as error:
     print("pass")
 server.stop()
 """)
+
+
+def test_a_prepare_that_raises_is_answered_for_like_an_application() -> None:
+    run(
+        """
+from greenrt.wsgi.handler import Handler
+
+class Strict(Handler):
+    def prepare(self, environ):
+        raise LookupError("of prepare")
+
+server.handler = Strict
+answer = ask(0)
+assert answer.startswith(b"HTTP/1.1 500 "), answer
+assert server.statistics()["errors"] == 1
+print("pass")
+"""
+    )
