@@ -130,6 +130,28 @@ def test_serve_raises_what_a_handler_raises() -> None:
 
 
 @apart
+def test_serve_goes_on_when_a_handler_is_killed() -> None:
+    import eventlet
+
+    import greenrt
+
+    handlers = eventlet.Queue()
+
+    def handle(connection: Any, address: Any) -> None:
+        handlers.put((eventlet.getcurrent(), greenrt.current()))
+        connection.recv(1)
+
+    with eventlet.listen(("127.0.0.1", 0)) as listener:
+        server = eventlet.spawn(eventlet.serve, listener, handle)
+        for which, end in ((0, eventlet.kill), (1, greenrt.Task.kill), (0, eventlet.kill)):
+            with eventlet.connect(listener.getsockname()) as client:
+                end(handlers.get(timeout=10)[which])
+                assert client.recv(1) == b""
+        assert not server.dead
+        server.kill()
+
+
+@apart
 def test_serve_takes_so_many_at_a_time() -> None:
     import eventlet
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 
 from greenrt import monkey
+from greenrt._core.task import TaskExit, spawn
+from greenrt.greenlet import GreenletExit
 from greenrt.result import AsyncResult
 
 if TYPE_CHECKING:
@@ -112,8 +114,8 @@ def serve(sock: Any, handle: Callable[[Any, Any], object], concurrency: int = 10
         try:
             handle(connection, address)
         except BaseException as error:
-            # GreenletExit ends its green thread, not the server.
-            if type(error).__name__ != "GreenletExit" and not over.ready():
+            # What kills a green thread ends that, not the server.
+            if not isinstance(error, (GreenletExit, TaskExit)) and not over.ready():
                 over.set(error)
         finally:
             connection.close()
@@ -128,7 +130,6 @@ def serve(sock: Any, handle: Callable[[Any, Any], object], concurrency: int = 10
             if not over.ready():
                 over.set(error)
 
-    from greenrt._core.task import spawn
     from greenrt.compat.eventlet.greenio import make_shareable
 
     acceptor = spawn(accept)
