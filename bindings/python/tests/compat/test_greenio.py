@@ -236,3 +236,22 @@ def test_set_nonblocking_takes_sockets_files_and_numbers() -> None:
         greenio.set_nonblocking(file)
         assert not os.get_blocking(writer)
     os.close(reader)
+
+
+@apart
+def test_a_listener_of_the_hub_whose_socket_is_closed_is_told() -> None:
+    import eventlet
+    from eventlet import hubs
+    from eventlet.green import socket
+
+    told: list[Any] = []
+    ours, theirs = socket.socketpair()
+    hub = hubs.get_hub()
+    for evtype in (hub.READ, hub.WRITE):
+        hub.add(evtype, ours.fileno(), lambda number: None, told.append)
+    eventlet.sleep(0)
+    ours.close()
+    for _ in range(5):
+        eventlet.sleep(0)
+    assert [type(one) for one in told] == [hubs.IOClosed] * 2 and not hub.get_readers() and not hub.get_writers()
+    theirs.close()

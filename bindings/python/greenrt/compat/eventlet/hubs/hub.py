@@ -240,7 +240,10 @@ class BaseHub:
     def _listen(self, listener: FdListener) -> None:
         task = native.current()
         while not listener.spent:
-            wait_fd(listener.fileno, listener.evtype)
+            try:
+                wait_fd(listener.fileno, listener.evtype)
+            except IOClosed:
+                self._closed(listener)
             if listener.spent:
                 return
             task.greenlet = self.greenlet  # type: ignore[attr-defined]
@@ -282,10 +285,14 @@ class BaseHub:
         """A descriptor is a new one: who waits for the old one gets IOClosed."""
         for evtype in (READ, WRITE):
             for listener in tuple(self.listeners[evtype].get(fileno, ())):
-                tb = listener.tb
-                self.remove(listener)
-                listener.defang()
-                self.schedule_call_global(0, tb, IOClosed(errno.ENOTCONN, "Operation on closed file"))
+                self._closed(listener)
+
+    def _closed(self, listener: FdListener) -> None:
+        """The descriptor of a listener is gone: it is told, and ends."""
+        tb = listener.tb
+        self.remove(listener)
+        listener.defang()
+        self.schedule_call_global(0, tb, IOClosed(errno.ENOTCONN, "Operation on closed file"))
 
     def get_readers(self) -> list[FdListener]:
         """Who waits to read."""
