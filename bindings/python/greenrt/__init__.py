@@ -5,6 +5,7 @@
     greenrt.sleep(seconds)             let others run
     with greenrt.Timeout(seconds): ...
     greenrt.preempt(interval)          tasks that compute give way too
+    mine = greenrt.local()             attributes of which each task has its own
 
 `python -m greenrt prog.py` runs an unmodified program with its threads, locks, sockets and sleeps on tasks.
 
@@ -43,6 +44,7 @@ __all__ = [
     "iwait",
     "joinall",
     "killall",
+    "local",
     "no_preempt",
     "offload",
     "preempt",
@@ -61,6 +63,11 @@ def __getattr__(name: str) -> Any:
 
         globals()["offload"] = offload
         return offload
+    if name == "local":
+        from threading import local  # each task is a thread to it, patched or not
+
+        globals()["local"] = local
+        return local
     if name == "install_as_eventlet":
         return import_module("greenrt.compat").install_as_eventlet
     if name in ("aio", "compat", "greenlet", "websocket", "wsgi"):

@@ -130,3 +130,67 @@ def slow_http() -> Iterator[int]:
     port = free_port()
     with running([sys.executable, "-c", SLOW_HTTP, str(port)], port):
         yield port
+
+
+MONGO = """
+import socketserver, struct, sys, time, bson
+stored, lock = [], __import__("threading").Lock()
+def answer(command):
+    name = next(iter(command))
+    if name in ("hello", "isMaster", "ismaster"):
+        return {"helloOk": True, "isWritablePrimary": True, "ismaster": True, "maxBsonObjectSize": 1 << 24, "maxMessageSizeBytes": 48000000,
+                "maxWriteBatchSize": 100000, "minWireVersion": 0, "maxWireVersion": 21, "readOnly": False}
+    if name == "ping":
+        time.sleep(command.get("seconds", 0))
+        return {}
+    if name == "insert":
+        with lock:
+            stored.extend(command["documents"])
+        return {"n": len(command["documents"])}
+    if name == "find":
+        with lock:
+            found = [one for one in stored if all(one.get(key) == value for key, value in command["filter"].items())]
+        return {"cursor": {"id": bson.Int64(0), "ns": command["$db"] + "." + command["find"], "firstBatch": found}}
+    if name == "endSessions":
+        return {}
+    return {"ok": 0.0, "code": 59, "codeName": "CommandNotFound", "errmsg": "no such command: " + name}
+class Wire(socketserver.StreamRequestHandler):
+    def handle(self):
+        while True:
+            head = self.rfile.read(16)
+            if len(head) < 16:
+                return
+            size, number, _, kind = struct.unpack("<iiii", head)
+            rest = self.rfile.read(size - 16)
+            if kind == 2004:
+                at = rest.index(0, 4) + 9
+                command = bson.decode(rest[at:])
+                body = struct.pack("<iqii", 8, 0, 0, 1) + bson.encode({"ok": 1.0, **answer(command)})
+                self.reply(number, 1, body)
+                continue
+            flags, = struct.unpack_from("<I", rest)
+            end, at, command = len(rest) - 4 * (flags & 1), 4, {}
+            while at < end:
+                section, size = rest[at], struct.unpack_from("<i", rest, at + 1)[0]
+                part = rest[at + 1 : at + 1 + size]
+                if section == 0:
+                    command.update(bson.decode(part))
+                else:
+                    mark = part.index(0, 4)
+                    command[part[4:mark].decode()] = bson.decode_all(part[mark + 1 :])
+                at += 1 + size
+            self.reply(number, 2013, bytes(5) + bson.encode({"ok": 1.0, **answer(command)}))
+    def reply(self, number, kind, body):
+        self.wfile.write(struct.pack("<iiii", 16 + len(body), 0, number, kind) + body)
+class Server(socketserver.ThreadingTCPServer):
+    request_queue_size, daemon_threads, allow_reuse_address = 200, True, True
+Server(("127.0.0.1", int(sys.argv[1])), Wire).serve_forever()
+"""
+
+
+@contextlib.contextmanager
+def mongo() -> Iterator[int]:
+    """What a MongoDB server says on the wire to a few commands, in a Python of its own, on real threads: Debian has no such server."""
+    port = free_port()
+    with running([sys.executable, "-c", MONGO, str(port)], port):
+        yield port

@@ -89,6 +89,38 @@ def test_a_link_of_a_task_that_failed_may_fail_too(monkeypatch: Any, capsys: Any
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
+HOOKS = {
+    "threading.excepthook": "threading.excepthook = hook\nthread = threading.Thread(target=lambda: {}['first'])\nthread.start()\nthread.join()",
+    "sys.unraisablehook": "sys.unraisablehook = hook\nclass Late:\n    def __del__(self): {}['first']\n"
+    "greenrt.spawn(lambda: Late() and None).wait()",
+    "fork-hook": "os.register_at_fork(before=hook, after_in_parent=hook, after_in_child=hook)\n"
+    "def forks():\n    pid = os.fork()\n    if not pid:\n        os._exit(7)\n    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n"
+    "assert greenrt.spawn(forks).wait() == 7",
+    "sys.settrace": "def body():\n    sys.settrace(hook)\n    abs_ = (lambda: 5)()\n"
+    "task = greenrt.spawn(body)\ntry:\n    task.wait()\nexcept ZeroDivisionError:\n    print('raised', file=sys.stderr)",
+    "signal-handler": "signal.signal(signal.SIGUSR1, hook)\ntry:\n    os.kill(os.getpid(), signal.SIGUSR1)\n    time.sleep(5)\n"
+    "except ZeroDivisionError:\n    print('raised', file=sys.stderr)",
+}
+
+
+@pytest.mark.parametrize("hook", list(HOOKS))
+def test_a_hook_that_raises_is_reported_and_the_tasks_go_on(hook: str) -> None:
+    lines, errors = run(
+        PATCHED
+        + f"""
+def hook(*_):
+    1 / 0
+others = [greenrt.spawn(time.sleep, 0.05) for _ in range(5)]
+{HOOKS[hook]}
+greenrt.joinall(others)
+print(greenrt.spawn(int, "5").wait(), flush=True)
+sys.unraisablehook = sys.__unraisablehook__
+"""
+    )
+    assert lines == ["5"]
+    assert "ZeroDivisionError" in errors or errors == "raised\n", errors
+
+
 def test_a_current_task_that_swallows_its_kill_goes_on() -> None:
     def stubborn() -> str:
         with pytest.raises(TaskExit):

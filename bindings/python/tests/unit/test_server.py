@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+TLS = Path(__file__).resolve().parent.parent / "tls"
 
 PRELUDE = """
 import errno, os, socket, sys, tempfile
@@ -144,6 +147,65 @@ with DatagramServer(("127.0.0.1", 0), answer) as server:
             client.sendto(b"n%d" % n, server.address)
             assert client.recv(100) == b"N%d" % n
 """,
+    "datagrams_in_work_are_bounded_and_finished_by_stop": """
+peak = now = 0
+done = []
+def slow(data, address):
+    global peak, now
+    now += 1
+    peak = max(peak, now)
+    sleep(0.01)
+    now -= 1
+    done.append(data)
+server = DatagramServer(("127.0.0.1", 0), slow, spawn=2)
+server.start()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    for n in range(8):
+        client.sendto(b"%d" % n, server.address)
+while len(done) < 6:
+    sleep(0.001)
+assert 1 <= server.statistics()["handling"] <= 2
+server.stop()
+assert peak == 2 and now == 0 and done == sorted(done), (peak, now, done)
+""",
+    "tls_by_a_private_authority": """
+import ssl
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(TLS + "/localhost.pem")
+trusting = ssl.create_default_context(cafile=TLS + "/ca.pem")
+def secret(n, context=trusting):
+    with socket.create_connection(server.address) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as client:
+            client.sendall(b"%d" % n)
+            return client.recv(100)
+seen = []
+def handle(sock, address):
+    seen.append(sock.version())
+    echo(sock, address)
+with StreamServer(("127.0.0.1", 0), handle, spawn=40, ssl_context=context, handshake_timeout=5) as server:
+    with socket.create_connection(server.address) as silent:  # its handshake keeps nobody waiting
+        tasks = [spawn(secret, n) for n in range(30)]
+        assert [task.wait() for task in tasks] == [b"%d" % n for n in range(30)]
+    try:
+        secret(1, ssl.create_default_context())
+    except ssl.SSLCertVerificationError:
+        pass
+    else:
+        raise AssertionError("trusted")
+    try:
+        assert ask(server.address, b"GET / HTTP/1.1").startswith(b"GET") is False, "plain text is no handshake"
+    except ConnectionResetError:
+        pass
+    assert secret(31) == b"31" and len(seen) == 31 and set(seen) <= {"TLSv1.2", "TLSv1.3"}, seen
+""",
+    "tls_with_a_slow_client_is_given_up": """
+import ssl
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+with StreamServer(("127.0.0.1", 0), echo, ssl_context=context, handshake_timeout=0.05) as server:
+    with socket.create_connection(server.address) as silent:
+        silent.settimeout(20)
+        assert silent.recv(1) == b""
+""",
     "what_is_wrong_is_said": """
 taken = socket.socket()
 taken.bind(("127.0.0.1", 0))
@@ -178,5 +240,7 @@ server.stop()
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_server(name: str, python: Any) -> None:
-    done = python("-W", "error::ResourceWarning", "-c", PRELUDE + SCENARIOS[name] + "\nprint('pass')\n")
+    done = python(
+        "-W", "error::ResourceWarning", "-c", f"TLS = {str(TLS)!r}" + PRELUDE + SCENARIOS[name] + "\nprint('pass')\n"
+    )
     assert done.returncode == 0 and done.stdout.splitlines()[-1:] == ["pass"], done.stdout + done.stderr

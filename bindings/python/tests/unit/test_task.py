@@ -375,6 +375,35 @@ def test_ten_thousand_tasks() -> None:
     assert total == sum(range(10_000))
 
 
+def test_local_keeps_attributes_of_each_task_and_no_longer_than_it_lives() -> None:
+    import gc
+    import weakref
+
+    class Thing:
+        pass
+
+    class Mine(greenrt.local):
+        def __init__(self, start: int) -> None:
+            self.number = start
+
+    mine, kept = Mine(5), []
+
+    def body(n: int) -> int:
+        assert mine.number == 5, "made anew for each task"
+        mine.number, mine.thing = n, Thing()
+        kept.append(weakref.ref(mine.thing))
+        sleep(0)
+        return mine.number
+
+    tasks = [spawn(body, n) for n in range(20)]
+    assert [task.wait() for task in tasks] == list(range(20)) and mine.number == 5
+    sleep(0)
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * 20, "also while the tasks are kept"
+    with pytest.raises(AttributeError):
+        mine.thing.left
+
+
 def test_bad_arguments() -> None:
     with pytest.raises(TypeError):
         spawn()  # type: ignore[call-arg]
