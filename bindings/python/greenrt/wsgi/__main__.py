@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-from .options import Failure, fail, read, tls_context
+from .options import Failure, fail, go_to, read, tls_context
 from .prefork import Master
 
 
@@ -14,7 +13,7 @@ def main() -> int:
     try:
         options = read(sys.argv[1:])
         if options.chdir:
-            os.chdir(options.chdir)
+            go_to(options.chdir)
         context = tls_context(options.certfile, options.keyfile)
         master = Master(options, context)
     except Failure as failure:

@@ -18,6 +18,7 @@ _ADVICE = {
     errno.EACCES: "it is not allowed: choose a port of 1024 or more, or a folder that can be written",
     errno.ENOENT: "make the folder first, or choose another path",
 }
+_NO_NAME = "look at the name, or use an address of this machine, or 0.0.0.0 for all"
 
 
 def parse(given: str) -> Address:
@@ -30,8 +31,9 @@ def parse(given: str) -> Address:
             return path
     else:
         host, colon, port = given.rpartition(":")
-        if colon and port.isdecimal() and port.isascii() and int(port) < 65536:
-            return host.strip("[]") if host else "0.0.0.0", int(port)
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if colon and port.isdecimal() and port.isascii() and int(port) < 65536 and not {"[", "]"} & {*bare}:
+            return bare or "0.0.0.0", int(port)
     raise ValueError(f"not an address: {given!r}; write host:port or unix:path")
 
 
@@ -73,7 +75,8 @@ def listen(address: Address, backlog: int, reuse_port: bool = False) -> socket.s
             raise
         return made
     except OSError as error:
-        advice = f"; {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
+        known = _NO_NAME if isinstance(error, socket.gaierror) else _ADVICE.get(error.errno or 0)
+        advice = f"; {known}" if known else ""
         raise OSError(error.errno, f"cannot listen on {text(address)}: {error.strerror or error}{advice}") from error
 
 

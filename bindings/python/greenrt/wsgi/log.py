@@ -38,7 +38,14 @@ class AccessLog:
         self.form = _NAMED.get(form, form)
         self._second = -1
         self._time = ""
-        self.form % _Fields({}, self)  # a mistake in it shows now
+        try:
+            self.form % _Fields({}, self)  # a mistake in it shows now
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{form!r} is no format of an access log: {error}") from error
+        if "%(" not in self.form:
+            raise ValueError(
+                f"{form!r} is no format of an access log: it is common, combined, or has names like %(path)s"
+            )
 
     @staticmethod
     def of(log: Union[logging.Logger, str, None], form: str) -> AccessLog | None:
@@ -97,7 +104,7 @@ class _Fields(dict[str, Any]):
             return safe(f"{environ['REQUEST_METHOD']} {_path(environ)} {environ['SERVER_PROTOCOL']}")
         key = _KEYS.get(name, name)
         if key is name and not name.isupper():
-            raise ValueError(f"an access log has no {name!r}")
+            raise ValueError(f"there is no {name!r}")
         return safe(str(environ.get(key) or "-"))
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import math
 import os
 import ssl
 import sys
 from collections.abc import Sequence
 from typing import Any, Callable, NoReturn, Optional
 
-from greenrt._core.http import Limits
+from greenrt._core.http import Limits, Settled
 
 from .address import parse
 from .forwarded import Trusted
 from .log import AccessLog
 
-__all__ = ["Failure", "fail", "load_app", "read", "tls_context"]
+__all__ = ["Failure", "fail", "go_to", "load_app", "read", "tls_context"]
 
 
 class Failure(Exception):
@@ -78,22 +79,28 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
     add("--no-banner", action="store_true", help="do not say where it listens")
     for name, default in Limits._field_defaults.items():
         what = (Limits.__dict__[name].__doc__ or name).rstrip(".")
-        kind = type(default)
         add(
             f"--limit-{name.replace('_', '-')}",
             metavar="N",
-            type=kind,
+            type=int if name.startswith("max_") else float,
             default=default,
             help=f"limit: {_LIMITS.get(name, what)}",
         )
     options = parser.parse_args(arguments)
     if options.workers < 1:
         raise Failure("--workers is 1 or more")
+    if options.backlog < 1:
+        raise Failure("--backlog is 1 or more")
+    if options.max_connections is not None and options.max_connections < 1:
+        raise Failure("--max-connections is 1 or more; leave it out for no bound")
+    if not 0 <= options.graceful_timeout < math.inf:
+        raise Failure("--graceful-timeout is a number of seconds, 0 or more")
     if options.keyfile and not options.certfile:
         raise Failure("--keyfile needs --certfile")
     try:
         options.address = parse(options.bind)
         options.limits = Limits(*(getattr(options, f"limit_{name}") for name in Limits._fields))
+        Settled.of(options.limits)
         options.trusted = None if options.trust_forwarded is None else options.trust_forwarded.split(",")
         Trusted(options.trusted or ())
         AccessLog(logging.getLogger("greenrt.access"), options.access_format)
@@ -113,6 +120,14 @@ _LIMITS = {
     "body": "seconds for each piece of a body",
     "write": "seconds for each piece of an answer",
 }
+
+
+def go_to(folder: str) -> None:
+    """--chdir. Failure when that cannot be."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise Failure(f"cannot go to {folder}: {error.strerror}; --chdir names the folder of the program") from error
 
 
 def tls_context(certfile: Optional[str], keyfile: Optional[str]) -> Optional[ssl.SSLContext]:
@@ -148,10 +163,17 @@ def _reason(error: Exception) -> str:
 
 def load_app(name: str) -> Callable[..., Any]:
     """The application that "module:name" stands for. Failure when there is none; what the module itself raises comes through."""
-    module_name, _, path = name.partition(":")
-    path = path or "app"
+    module_name, colon, path = name.partition(":")
+    path = path if colon else "app"
     if not module_name:
         raise Failure(f"no module in {name!r}: write module:app")
+    if not path:
+        raise Failure(f"no name after the colon of {name!r}: write module:app")
+    if os.sep in module_name or module_name.startswith(".") or module_name.endswith((".py", ".")):
+        folder, file = os.path.split(module_name)
+        stem = (file[:-3] if file.endswith(".py") else file).strip(".") or "module"
+        there = f", and --chdir {folder}" if folder not in ("", ".") else ""
+        raise Failure(f"{module_name!r} is no name of a module: write {stem}:{path}{there}")
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:

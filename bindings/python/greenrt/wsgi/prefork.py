@@ -52,6 +52,8 @@ class Master:
         self.code = 0
         self.kill_at: Optional[float] = None
         self.said, self.says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        # Holds one byte: the worker that takes it says why it cannot serve, the others would say the same.
+        self.word, self.give_word = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def _listen(self) -> list[socket.socket]:
         """A listener for each slot. OSError when the address cannot be had."""
@@ -70,8 +72,7 @@ class Master:
     def run(self) -> int:
         """Until all workers have ended."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
-        for slot in range(self.options.workers):
-            self._start(slot)
+        self._start_all()
         while self.workers or not self.stopping:
             self._hear(signal.sigtimedwait(_HEARD, self._patience()))
             self._collect()
@@ -86,6 +87,20 @@ class Master:
     def _patience(self) -> float:
         times = [*self.due.values(), *([self.kill_at] if self.kill_at is not None else [])]
         return max(0.0, min([time.monotonic() + 60, *times]) - time.monotonic())
+
+    def _start_all(self) -> None:
+        self._let_speak()
+        for slot in range(self.options.workers):
+            self._start(slot)
+
+    def _let_speak(self) -> None:
+        self._may_speak()
+        os.write(self.give_word, b"x")
+
+    def _may_speak(self) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self.word, 1) != b""
+        return False
 
     def _start(self, slot: int) -> None:
         self.due.pop(slot, None)
@@ -110,7 +125,7 @@ class Master:
                 os.kill(master, signal.SIGUSR1)
 
             watches = self.options.reload and slot == 0  # one of them looks for changes
-            code = worker.run(self.options, self.listeners[slot], self.context, ready, master, watches)
+            code = worker.run(self.options, self.listeners[slot], self.context, ready, master, watches, self._may_speak)
         except SystemExit as leave:
             code = leave.code if isinstance(leave.code, int) else 0 if leave.code is None else 1
         except BaseException:
@@ -130,8 +145,7 @@ class Master:
             else:
                 self._stop()
         elif heard.si_signo == signal.SIGHUP and not self.stopping:
-            for slot in range(self.options.workers):
-                self._start(slot)
+            self._start_all()
         elif heard.si_signo == signal.SIGUSR1:
             with contextlib.suppress(BlockingIOError):
                 while piece := os.read(self.said, 4):
@@ -193,6 +207,7 @@ class Master:
             return
         sys.stderr.write(f"greenrt.wsgi: worker {gone.pid} ended ({_how(code)}); another is started\n")
         sys.stderr.flush()
+        self._let_speak()
         age = time.monotonic() - gone.began
         if age < _YOUNG:
             self.due[gone.slot] = time.monotonic() + _YOUNG

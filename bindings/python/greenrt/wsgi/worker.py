@@ -33,8 +33,9 @@ def run(
     ready: Callable[[], None],
     master: int,
     watches: bool = False,
+    speaks: Callable[[], bool] = lambda: True,
 ) -> int:
-    """Serves until SIGTERM, or until the master is gone. Returns the exit code."""
+    """Serves until SIGTERM, or until the master is gone. Returns the exit code. Only one that `speaks` says why it cannot serve."""
     server: Optional[Server] = None
     quitting = False
 
@@ -53,19 +54,22 @@ def run(
     else:
         monkey.patch_all()
     try:
+        log = access_log(options.access_log)
         app = load_app(options.app)
     except Failure as failure:
-        sys.stderr.write(f"greenrt.wsgi: {failure}\n")
+        if speaks():
+            sys.stderr.write(f"greenrt.wsgi: {failure}\n")
         return NOT_BOOTED
     except BaseException as error:
-        traceback.print_exc()
-        sys.stderr.write(f"greenrt.wsgi: {options.app} cannot be imported: {type(error).__name__}: {error}\n")
+        if speaks():
+            traceback.print_exc()
+            sys.stderr.write(f"greenrt.wsgi: {options.app} cannot be imported: {type(error).__name__}: {error}\n")
         return NOT_BOOTED
     server = Server(
         app,
         listener=listener,
         ssl_context=context,
-        log=access_log(options.access_log),
+        log=log,
         log_format=options.access_format,
         limits=options.limits,
         max_connections=options.max_connections,
@@ -82,11 +86,14 @@ def run(
 
 
 def access_log(path: Optional[str]) -> Optional[logging.Logger]:
-    """The access log on a file, or stdout; each line is written at once."""
+    """The access log on a file, or stdout; each line is written at once. Failure when the file cannot be written."""
     if path is None:
         return None
     logger = logging.getLogger("greenrt.access")
-    handler = logging.StreamHandler(sys.stdout) if path == "-" else logging.FileHandler(path)
+    try:
+        handler = logging.StreamHandler(sys.stdout) if path == "-" else logging.FileHandler(path)
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}; --access-log names a file, or - for stdout") from error
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -260,7 +260,28 @@ def cannot(tmp_path: Path, *arguments: str) -> str:
             ["prog", "--bind", "192.0.2.1:0"],
             "cannot listen on 192.0.2.1:0: Cannot assign requested address; this machine has no such",
         ),
-        (["prog", "--access-format", "%(colour)s", "--access-log", "-"], "an access log has no 'colour'"),
+        (
+            ["prog", "--access-format", "%(colour)s", "--access-log", "-"],
+            "'%(colour)s' is no format of an access log: there is no 'colour'",
+        ),
+        (["prog", "--access-format", "combine"], "'combine' is no format of an access log: it is common, combined, or"),
+        (["prog", "--access-format", "%(path)d"], "'%(path)d' is no format of an access log: %d format"),
+        (["prog", "--access-format", "100%"], "'100%' is no format of an access log: incomplete format"),
+        (["prog", "--access-log", "nowhere/log"], "cannot write nowhere/log: No such file or directory; --access-log"),
+        (["prog", "--access-log", ".", "--workers", "3"], "cannot write .: Is a directory; --access-log names a file"),
+        (["prog", "--chdir", "nowhere"], "cannot go to nowhere: No such file or directory; --chdir names the folder"),
+        (["nowhere", "--workers", "3"], "there is no module 'nowhere': look at its name, or use --chdir or PYTHONPATH"),
+        (["prog:"], "no name after the colon of 'prog:': write module:app"),
+        (["prog.py"], "'prog.py' is no name of a module: write prog:app"),
+        (["./prog.py:make()"], "'./prog.py' is no name of a module: write prog:make()"),
+        (["/srv/prog.py"], "'/srv/prog.py' is no name of a module: write prog:app, and --chdir /srv"),
+        (["."], "'.' is no name of a module: write module:app"),
+        (["prog", "--bind", "[::1:8000"], "not an address: '[::1:8000'; write host:port or unix:path"),
+        (["prog", "--bind", "unix:"], "not an address: 'unix:'; write host:port or unix:path"),
+        (["prog", "--backlog", "0"], "--backlog is 1 or more"),
+        (["prog", "--max-connections", "0"], "--max-connections is 1 or more; leave it out for no bound"),
+        (["prog", "--graceful-timeout", "nan"], "--graceful-timeout is a number of seconds, 0 or more"),
+        (["prog", "--limit-idle", "-0.5"], "a limit is a positive number, or 0 for the engine's own; idle is -0.5"),
         (["prog", "--trust-forwarded", "nobody"], "'nobody' does not appear to be an IPv4 or IPv6 network"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -280,6 +301,13 @@ def test_a_port_in_use(tmp_path: Path, workers: str) -> None:
     )
 
 
+def test_a_worker_that_comes_later_says_why_it_cannot_start_as_well(command: Callable[..., Command]) -> None:
+    two = command("--workers", "2", "--limit-idle", "0.5")
+    (two.folder / "prog.py").write_text("import nowhere_at_all")
+    os.kill(two.ask()["pid"], signal.SIGKILL)
+    two.wait(lambda: two.said().count("prog cannot be imported: ModuleNotFoundError") >= 2)
+
+
 def test_a_program_that_fails_is_shown_with_its_traceback(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import nowhere_at_all")
     done = run_python(
@@ -288,6 +316,7 @@ def test_a_program_that_fails_is_shown_with_its_traceback(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert "ModuleNotFoundError: No module named 'nowhere_at_all'" in done.stderr
     assert "greenrt.wsgi: broken cannot be imported: ModuleNotFoundError" in done.stderr
+    assert done.stderr.count("Traceback") == 1, "the other worker would say the same"
     assert "serves" not in done.stderr
 
 

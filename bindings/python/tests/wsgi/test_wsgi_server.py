@@ -283,7 +283,10 @@ print("pass")
         ("app, limits=__import__('greenrt.wsgi').wsgi.Limits(body=float('nan'))", "ValueError: a limit is"),
         ("app, limits=dict(idle=3)", "TypeError: limits are Limits, not dict"),
         ("app, trust_forwarded='nobody'", "ValueError: 'nobody' does not appear"),
-        ("app, log_format='%(colour)s'", "ValueError: an access log has no 'colour'"),
+        (
+            "app, log_format='%(colour)s'",
+            "ValueError: '%(colour)s' is no format of an access log: there is no 'colour'",
+        ),
     ],
 )
 def test_what_a_server_is_not_made_of(arguments: str, error: str) -> None:
