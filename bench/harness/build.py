@@ -19,7 +19,7 @@ LIBRARIES = ROOT / "build" / "lib"
 VENV = OUT / "venv"
 RUST_OUT = OUT / "rust" / "release"
 PYTHON_PEERS = ("eventlet", "gevent", "greenlet", "uvloop", "websockets", "geventwebsocket", "flask_socketio")
-PYTHON_PEERS += ("bjoern", "granian", "waitress", "gunicorn", "flask")
+PYTHON_PEERS += ("bjoern", "granian", "waitress", "gunicorn", "packaging", "flask")
 # The package of a module, where its name is another.
 PACKAGES = {"geventwebsocket": "gevent-websocket", "flask_socketio": "flask-socketio"}
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror"]
