@@ -87,6 +87,7 @@ const SECTIONS: &[&str] = &[
     "unix",
     "transfer",
     "http",
+    "answer",
     "websocket",
     "hooks",
     "stats",

@@ -125,6 +125,50 @@ TEST(http_sends_100_when_the_body_is_wanted) {
         "HTTP/1.1 200 Yes\r\nServer: greenrt\r\nContent-Length: 3\r\n\r\nabc", "POST /echo 1 Expect:100-continue Content-Length:3=abc\n");
 }
 
+/* An answer before the answer; the engine's own 100 is not said after the program's. */
+TEST(http_informs_before_it_answers) {
+  static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+  gt_http_header_t link = {"Link", 4, "</a>", 4}, mine = {"X-Mine", 6, "1", 1};
+  gt_http_request_t r = {.size = sizeof r};
+  struct http http = {0};
+  char body[8];
+  int fds[2];
+  CHECK_EQ(gt_clock_virtual(MS(1), 0), 0);
+  s_unix_pair(SOCK_STREAM, fds);
+  http.peer = fds[1];
+  gt_http_conn_t *conn = gt_http_new(fds[0], NULL);
+  s_http_send(&http, head, sizeof head - 1);
+  CHECK_EQ(gt_http_next(conn, &r), 1);
+  CHECK_EQ(gt_http_inform(conn, 103, &link, 1), 1);
+  CHECK_STR(s_http_so_far(&http), "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+  CHECK_EQ(gt_http_inform(conn, 100, &mine, 1), 1);
+  CHECK_STR(s_http_so_far(&http), "HTTP/1.1 100 Continue\r\nX-Mine: 1\r\n\r\n");
+  s_http_send(&http, "abc", 3);
+  CHECK_EQ(gt_http_read(conn, body, sizeof body), 3);
+  CHECK_EQ(gt_http_read(conn, body, sizeof body), 0);
+  CHECK_EQ(gt_http_start(conn, 200, NULL, &mine, 1), 0);
+  CHECK_EQ(gt_http_inform(conn, 102, NULL, 0), 1);
+  CHECK_EQ(gt_http_has_begun(conn), 0);
+  CHECK_EQ(gt_http_status(conn), 200);
+  CHECK_EQ(gt_http_finish(conn), 0);
+  CHECK_EQ(gt_http_sent(conn), 0);
+  CHECK_STR(s_http_so_far(&http), "HTTP/1.1 102 Processing\r\n\r\n" OK "X-Mine: 1\r\nContent-Length: 0\r\n\r\n");
+  /* The body was not wanted when the answer went out, and yet asked for: the connection stays. */
+  s_http_send(&http, head, sizeof head - 1);
+  CHECK_EQ(gt_http_next(conn, &r), 1);
+  CHECK_EQ(gt_http_inform(conn, 100, NULL, 0), 1);
+  CHECK_EQ(gt_http_respond(conn, 204, NULL, NULL, 0, NULL, 0), 0);
+  CHECK_EQ(gt_http_keeps_alive(conn), 1);
+  CHECK_STR(s_http_so_far(&http), "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nServer: greenrt\r\n\r\n");
+  s_http_send(&http, "abcGET / HTTP/1.0\r\n\r\n", 21);
+  CHECK_EQ(gt_http_next(conn, &r), 1);
+  CHECK_EQ(gt_http_inform(conn, 103, &link, 1), 0); /* HTTP/1.0 would take it for the answer */
+  CHECK_EQ(gt_http_respond(conn, 204, NULL, NULL, 0, NULL, 0), 0);
+  CHECK_STR(s_http_so_far(&http), "HTTP/1.1 204 No Content\r\nServer: greenrt\r\nConnection: close\r\n\r\n");
+  CHECK_EQ(gt_http_free(conn), 0);
+  s_close_pair(fds);
+}
+
 /* The body may come or not: what follows cannot be told from it. */
 TEST(http_ends_when_a_body_was_neither_wanted_nor_sent) {
   struct http http = {0};

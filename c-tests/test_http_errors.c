@@ -103,6 +103,7 @@ static void all_say(gt_http_conn_t *conn, int error) {
   CHECK_EQ(gt_http_write(conn, "x", 1), error);
   CHECK_EQ(gt_http_sendfile(conn, 0, 0, 1), error);
   CHECK_EQ(gt_http_finish(conn), error);
+  CHECK_EQ(gt_http_inform(conn, 103, NULL, 0), error);
   CHECK_EQ(gt_http_upgrade(conn, 101, NULL, 0, &early, &len), error);
   CHECK_EQ(gt_http_abort(conn), error);
   CHECK_EQ(gt_http_status(conn), error);
@@ -151,6 +152,7 @@ TEST(http_calls_have_their_order) {
   CHECK_EQ(gt_http_write(conn, "", 0), -EINVAL);
   CHECK_EQ(gt_http_sendfile(conn, 0, 0, 1), -EINVAL);
   CHECK_EQ(gt_http_finish(conn), -EINVAL);
+  CHECK_EQ(gt_http_inform(conn, 103, NULL, 0), -EINVAL);
   CHECK_EQ(gt_http_upgrade(conn, 101, NULL, 0, &early, &len), -EINVAL);
   CHECK_EQ(gt_http_next(conn, &small), -EINVAL);
   script.in = REQUEST "12345" PLAIN;
@@ -164,9 +166,13 @@ TEST(http_calls_have_their_order) {
   CHECK_EQ(gt_http_respond(conn, 200, NULL, NULL, 0, "", 0), -EINVAL);
   CHECK_EQ(gt_http_write(conn, NULL, 1), -EINVAL);
   CHECK_EQ(gt_http_sendfile(conn, 0, -1, 1), -EINVAL);
+  CHECK_EQ(gt_http_inform(conn, 103, NULL, 0), 1); /* the head is held back */
+  CHECK_EQ(gt_http_write(conn, NULL, 0), 0);
+  CHECK_EQ(gt_http_inform(conn, 103, NULL, 0), -EINVAL);
   CHECK_EQ(gt_http_finish(conn), 0);
   CHECK_EQ(gt_http_finish(conn), -EINVAL);
   CHECK_EQ(next(conn), 1);
+  CHECK_EQ(gt_http_inform(conn, 103, NULL, 1), -EINVAL);
   CHECK_EQ(gt_http_upgrade(conn, 200, NULL, 0, &early, &len), -EINVAL);
   CHECK_EQ(gt_http_upgrade(conn, 101, NULL, 0, NULL, &len), -EINVAL);
   CHECK_EQ(gt_http_upgrade(conn, 101, NULL, 0, &early, NULL), -EINVAL);
@@ -229,12 +235,18 @@ TEST(http_refuses_headers_that_are_none) {
   for (size_t i = 0; i < COUNT(rows); i++) {
     if (gt_http_respond(conn, rows[i].status, rows[i].reason, &rows[i].header, 1, "12345", rows[i].len) != -EINVAL) FAIL("respond: row %zu", i);
     if (i < 18 && gt_http_start(conn, rows[i].status, rows[i].reason, &rows[i].header, 1) != -EINVAL) FAIL("start: row %zu", i);
+    if (i < 13 && gt_http_inform(conn, 103, &rows[i].header, 1) != -EINVAL) FAIL("inform: row %zu", i);
     if (i < 13 && gt_http_upgrade(conn, 101, &rows[i].header, 1, &early, &len) != -EINVAL) FAIL("upgrade: row %zu", i);
   }
   gt_http_header_t twice[] = {H("Content-Length", "5"), H("content-length", "5")};
   CHECK_EQ(gt_http_respond(conn, 200, NULL, twice, 2, "12345", 5), -EINVAL);
   CHECK_EQ(gt_http_respond(conn, 200, NULL, NULL, 1, "", 0), -EINVAL);
   CHECK_EQ(gt_http_respond(conn, 200, NULL, NULL, 0, NULL, 5), -EINVAL);
+  gt_http_header_t not_yet[] = {H("Content-Length", "0"), H("Connection", "close")};
+  CHECK_EQ(gt_http_inform(conn, 103, not_yet, 1), -EINVAL);
+  CHECK_EQ(gt_http_inform(conn, 103, not_yet + 1, 1), -EINVAL);
+  static const int no_interim[] = {-1, 0, 99, 101, 200, 404, 65736};
+  for (size_t i = 0; i < COUNT(no_interim); i++) CHECK_EQ(gt_http_inform(conn, no_interim[i], NULL, 0), -EINVAL);
   CHECK_EQ(script.writes, 0);
   /* And these are some. */
   gt_http_header_t fine[] = {H("X", ""), H("Y", "\xc3\xa9\t x"), H("!#$%&'*+-.^_`|~09", "a"), H("Transfer-Encoding", "Chunked"), {"Z", 1, NULL, 0}};
@@ -318,18 +330,20 @@ TEST(http_writes_that_fail) {
   int file = file_of(much, sizeof much);
   for (size_t i = 0; i < COUNT(errors); i++) {
     int again = i < 2;
-    for (int verb = 0; verb < 5; verb++) {
+    for (int verb = 0; verb < 6; verb++) {
       struct script script = {.no_write = errors[i]};
       gt_http_conn_t *conn = asked(&script, PLAIN);
       for (int turn = 0; turn < 2; turn++) {
         long rc = 0, should = turn ? again ? 0 : -EINVAL : errors[i];
         if (verb == 0) rc = gt_http_respond(conn, 200, NULL, NULL, 0, much, sizeof much);
         if (verb == 1) rc = gt_http_upgrade(conn, 101, NULL, 0, &early, &len);
-        if (verb > 1 && !turn) CHECK_EQ(gt_http_start(conn, 200, NULL, NULL, 0), 0);
+        if (verb > 1 && verb < 5 && !turn) CHECK_EQ(gt_http_start(conn, 200, NULL, NULL, 0), 0);
         if (verb == 2) rc = gt_http_write(conn, much, sizeof much);
         if (verb == 3) rc = gt_http_finish(conn);
         if (verb == 4) rc = gt_http_sendfile(conn, file, 0, sizeof much);
+        if (verb == 5) rc = gt_http_inform(conn, 103, NULL, 0);
         if ((verb == 2 || verb == 4) && turn && again) should = sizeof much;
+        if (verb == 5 && turn && again) should = 1;
         CHECK_EQ(rc, should);
         script.no_write = 0;
       }
@@ -411,6 +425,7 @@ TEST(http_without_memory_loses_nothing) {
   none_left = 1;
   CHECK_EQ(gt_http_respond(conn, 200, NULL, NULL, 0, "x", 1), -ENOMEM);
   CHECK_EQ(gt_http_start(conn, 200, NULL, NULL, 0), -ENOMEM);
+  CHECK_EQ(gt_http_inform(conn, 103, NULL, 0), -ENOMEM);
   CHECK_EQ(gt_http_upgrade(conn, 101, NULL, 0, &early, &len), -ENOMEM);
   none_left = 0;
   CHECK_EQ(gt_http_respond(conn, 200, NULL, NULL, 0, "x", 1), 0);
@@ -494,7 +509,7 @@ TEST(http_read_tells_what_was_wrong) {
 
 TEST(http_other_end_that_has_gone_away) {
   static char much[1 << 20];
-  for (int verb = 0; verb < 5; verb++) {
+  for (int verb = 0; verb < 6; verb++) {
     const void *early;
     size_t len;
     int fds[2], rc = 0, file = file_of(much, sizeof much);
@@ -503,12 +518,13 @@ TEST(http_other_end_that_has_gone_away) {
     CHECK_EQ(gt_send_all(fds[1], PLAIN, strlen(PLAIN), 0, NULL), 0);
     CHECK_EQ(next(conn), 1);
     CHECK_EQ(gt_close(fds[1]), 0);
-    if (verb > 1) CHECK_EQ(gt_http_start(conn, 200, NULL, NULL, 0), 0);
+    if (verb > 1 && verb < 5) CHECK_EQ(gt_http_start(conn, 200, NULL, NULL, 0), 0);
     if (verb == 0) rc = gt_http_respond(conn, 200, NULL, NULL, 0, much, sizeof much);
     if (verb == 1) rc = gt_http_upgrade(conn, 101, NULL, 0, &early, &len);
     if (verb == 2) rc = (int)gt_http_write(conn, much, sizeof much);
     if (verb == 3) rc = (int)gt_http_sendfile(conn, file, 0, sizeof much);
     if (verb == 4) rc = gt_http_finish(conn);
+    if (verb == 5) rc = gt_http_inform(conn, 103, NULL, 0);
     CHECK_EQ(rc, -EPIPE);
     CHECK_EQ(next(conn), 0);
     CHECK_EQ(gt_http_free(conn), 0);

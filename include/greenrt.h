@@ -4221,6 +4221,25 @@ ssize_t gt_http_read(struct gt_http_conn_t *conn,
                      size_t len);
 
 /**
+ * The status of the present answer, or the one that a request was refused with, or that is to be given after an error of
+ * gt_http_read(); 0: none. Negative: -EINVAL (no connection), -EBUSY (another task uses it). Does not switch.
+ */
+int gt_http_status(const struct gt_http_conn_t *conn);
+
+/**
+ * Whether another request may follow, as it stands. Returns 1 or 0; -EINVAL (no connection), -EBUSY (another task uses it). Does not
+ * switch.
+ */
+int gt_http_keeps_alive(const struct gt_http_conn_t *conn);
+
+/**
+ * Frees a connection; NULL is fine. Its descriptor stays open.
+ *
+ * Returns 0, or -EINVAL (no connection: freed already), -EBUSY (another task uses it; nothing was freed). Does not switch.
+ */
+int gt_http_free(struct gt_http_conn_t *conn);
+
+/**
  * Answers the request as a whole, in one write, letting other tasks run while there is no room. `reason` may be NULL: the usual one.
  * Date, Server, Content-Length and Connection are added where `headers` does not have them. What an answer to HEAD would have as a body is
  * given all the same, and not sent; nor is one with 204 and 304. "Connection: close" in the headers ends the connection.
@@ -4310,6 +4329,24 @@ ssize_t gt_http_sendfile(struct gt_http_conn_t *conn,
 int gt_http_finish(struct gt_http_conn_t *conn);
 
 /**
+ * Sends an interim answer, at once and as often as the program likes, before the request's answer: 100 (Continue) with headers of the
+ * program's, after which gt_http_read() sends none, or 103 (Early Hints), say. HTTP/1.0 knows none.
+ *
+ * Returns 1: it was sent. 0: the request is of HTTP/1.0, and nothing was sent. Or
+ *   -EINVAL     no connection; no request, or its answer has begun to go out; a status below 100 or above 199, or 101 (see
+ *               gt_http_upgrade); headers as for gt_http_respond(), or with Content-Length or "Connection: close"
+ *   -EPIPE, -ECONNRESET  the other end has gone away
+ *   -ETIMEDOUT  it took nothing for too long, or a deadline scope expired; the connection is over
+ *   -EBUSY      another task uses the connection
+ *   -ENOMEM     nothing was sent
+ * Also -ECANCELED, -EINTR (if bytes were sent, the connection is over), and errors of gt_send(). May switch.
+ */
+int gt_http_inform(struct gt_http_conn_t *conn,
+                   int status,
+                   const struct gt_http_header_t *headers,
+                   size_t count);
+
+/**
  * Leaves HTTP: answers with 101 and `headers`, or with 2xx to CONNECT; with status 0 nothing is sent, and the program writes the answer
  * itself. "Connection: Upgrade" is added to 101. From now on the program reads and writes on the descriptor. What had been received
  * behind the request already is at `*early`, until gt_http_free().
@@ -4339,12 +4376,6 @@ int gt_http_upgrade(struct gt_http_conn_t *conn,
 int gt_http_abort(struct gt_http_conn_t *conn);
 
 /**
- * The status of the present answer, or the one that a request was refused with, or that is to be given after an error of
- * gt_http_read(); 0: none. Negative: -EINVAL (no connection), -EBUSY (another task uses it). Does not switch.
- */
-int gt_http_status(const struct gt_http_conn_t *conn);
-
-/**
  * How many bytes of the present answer's body were sent, for a log. Negative: -EINVAL (no connection), -EBUSY (another task uses it).
  * Does not switch.
  */
@@ -4355,19 +4386,6 @@ int64_t gt_http_sent(const struct gt_http_conn_t *conn);
  * switch.
  */
 int gt_http_has_begun(const struct gt_http_conn_t *conn);
-
-/**
- * Whether another request may follow, as it stands. Returns 1 or 0; -EINVAL (no connection), -EBUSY (another task uses it). Does not
- * switch.
- */
-int gt_http_keeps_alive(const struct gt_http_conn_t *conn);
-
-/**
- * Frees a connection; NULL is fine. Its descriptor stays open.
- *
- * Returns 0, or -EINVAL (no connection: freed already), -EBUSY (another task uses it; nothing was freed). Does not switch.
- */
-int gt_http_free(struct gt_http_conn_t *conn);
 
 /**
  * Makes one side of a WebSocket; `opts` NULL: a server's without compression, messages of at most 1 MiB.

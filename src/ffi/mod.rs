@@ -5,6 +5,7 @@
 //! `_until` with an absolute deadline as its last parameter; outputs are written on success only, except byte counts of
 //! partial transfers; callbacks take `arg` last. The doc comments are the header's text: written for C.
 
+pub mod answer;
 pub mod barrier;
 pub mod chan;
 pub mod clock;

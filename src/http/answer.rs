@@ -290,6 +290,29 @@ impl Conn {
         Ok(())
     }
 
+    /// Sends an interim answer (RFC 9110, 15.2). False: HTTP/1.0 knows none.
+    pub fn inform(&mut self, s: &'static Scheduler, status: u16, fields: Fields<'_>) -> Result<bool> {
+        let interim = (100..200).contains(&status) && status != 101;
+        if !interim || !matches!(self.phase, Phase::Asked | Phase::Held) {
+            return Err(invalid());
+        }
+        let given = message::look(fields)?;
+        if given.length.is_some() || given.close() {
+            return Err(invalid()); // RFC 9110, 8.6; and whether it ends, the answer says
+        }
+        if self.head.minor == 0 {
+            return Ok(false);
+        }
+        let mut head = Vec::new(); // that of the answer may lie in `out`
+        message::head(&mut head, status, None, fields, &given, &[])?;
+        message::end(&mut head, &given, Framing::Nothing, Stays::Yes);
+        let mut sent = 0;
+        let written = self.transport.write(s, &[&head], Then::Done, self.limits.write, &mut sent);
+        written.map_err(|e| self.unsent(e, sent))?;
+        self.awaited &= status != 100;
+        Ok(true)
+    }
+
     /// Leaves HTTP. `status` 0: nothing is sent, the program will do it.
     pub fn upgrade(&mut self, s: &'static Scheduler, status: u16, fields: Fields<'_>) -> Result<&[u8]> {
         let tunnel = self.head.is_connect && (200..300).contains(&status);

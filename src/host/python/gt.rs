@@ -1,13 +1,16 @@
 //! The calls into the C face that this room makes, gathered so that its wall towards the runtime is one list. The room
 //! sees what `greenrt.h` shows, no more.
 
+pub use crate::ffi::answer::{
+    gt_http_abort, gt_http_finish, gt_http_inform, gt_http_respond, gt_http_sendfile, gt_http_sent, gt_http_start,
+    gt_http_upgrade, gt_http_write,
+};
 pub use crate::ffi::generator::{gt_hand_await, gt_hand_over};
 pub use crate::ffi::hooks::{gt_carry_from, gt_host_notify, gt_host_set, gt_host_t as Host, gt_host_yield};
 pub use crate::ffi::http::{
-    gt_http_abort, gt_http_conn_t as HttpConn, gt_http_finish, gt_http_free, gt_http_header_t as HttpHeader,
-    gt_http_io_t as HttpIo, gt_http_keeps_alive, gt_http_limits_t as HttpLimits, gt_http_new, gt_http_new_io,
-    gt_http_next, gt_http_read, gt_http_request_t as HttpRequest, gt_http_respond, gt_http_sendfile, gt_http_sent,
-    gt_http_start, gt_http_status, gt_http_upgrade, gt_http_write,
+    gt_http_conn_t as HttpConn, gt_http_free, gt_http_header_t as HttpHeader, gt_http_io_t as HttpIo,
+    gt_http_keeps_alive, gt_http_limits_t as HttpLimits, gt_http_new, gt_http_new_io, gt_http_next, gt_http_read,
+    gt_http_request_t as HttpRequest, gt_http_status,
 };
 pub use crate::ffi::inspect::{gt_task_info, gt_task_info_t as TaskInfo};
 pub use crate::ffi::io::{

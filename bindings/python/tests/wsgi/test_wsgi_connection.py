@@ -93,6 +93,50 @@ raises(ValueError, connection.write, b"four")
 connection.write(memoryview(b"thr"))
 assert client.recv(1000).endswith(b"\\r\\n\\r\\nthr")
 """,
+    "an_answer_before_the_answer": """
+ASKED = b"POST / HTTP/1.%d\\r\\nHost: a\\r\\nExpect: 100-continue\\r\\nContent-Length: 3\\r\\nConnection: keep-alive\\r\\n\\r\\n"
+connection, client, ours = pair(ASKED % 1)
+raises(ValueError, connection.inform, "103 Early Hints", [])
+environ = connection.request()
+assert connection.start_response("200 OK", [("X-Kept", "1")]) is None
+assert connection.inform("103 Any reason", [("Link", "</a>")]) is True
+assert client.recv(1000) == b"HTTP/1.1 103 Early Hints\\r\\nLink: </a>\\r\\n\\r\\n"
+assert connection.inform("100 Continue", [("X-Mine", "1")]) is True
+assert client.recv(1000) == b"HTTP/1.1 100 Continue\\r\\nX-Mine: 1\\r\\n\\r\\n"
+client.sendall(b"abc")
+assert connection.read(5) == b"abc" and not connection.started
+for status in ("200 OK", "101 Switching Protocols", "99 No", "", "100 Con\\ntinue"):
+    raises(ValueError, connection.inform, status, [])
+for headers in (5, [("a", 5)], [("a", "b\\r\\nc: d")], [("Content-Length", "0")], [("Connection", "close")]):
+    raises(BaseException, connection.inform, "103 Early Hints", headers)
+raises(TypeError, connection.inform, "103 Early Hints")
+assert connection.answer([b"body"])
+got = client.recv(1000)
+assert got.startswith(b"HTTP/1.1 200 OK\\r\\n") and b"\\r\\nX-Kept: 1\\r\\n" in got and b"close" not in got
+raises(ValueError, connection.inform, "103 Early Hints", [])
+client.sendall(ASKED % 0)
+connection.request()
+assert connection.inform("103 Early Hints", []) is False
+connection.close()
+raises(ValueError, connection.inform, "103 Early Hints", [])
+""",
+    "a_second_init_keeps_nothing_of_the_first": """
+import gc, sys
+connection, client, ours = pair(GET)
+connection.close()
+kept = [object() for _ in range(4)]
+before = [sys.getrefcount(each) for each in kept]
+for _ in range(50):
+    connection.use(kept[0], kept[1])
+    raises(TypeError, connection.__init__, None, LIMITS, {})
+    connection.use(kept[0], kept[1])
+    raises(BaseException, connection.__init__, None, (1 << 62,) * 9, {}, kept[2], kept[3])
+    raises(BaseException, connection.__init__, None, (1 << 62,) * 9, {}, kept[2], kept[3])
+connection.__init__(None, LIMITS, {}, kept[2], kept[3])
+connection.close()
+gc.collect()
+assert [sys.getrefcount(each) for each in kept] == before
+""",
     "unusual_calls_go_to_somebody_else": """
 connection, client, ours = pair(GET)
 calls = []

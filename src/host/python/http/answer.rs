@@ -8,7 +8,7 @@ use super::super::gt;
 use super::super::patch::values::{pack, Bytes};
 use super::super::tasktype;
 use super::super::tools::truth;
-use super::prepare::{Outcome, Prepared};
+use super::prepare::{is_final, Outcome, Prepared};
 use super::{open, until_answered, Came, Connection};
 
 // Called by CPython with a live instance, the GIL held and arguments as the flags say: that is what each SAFETY line leans on.
@@ -196,7 +196,7 @@ unsafe fn prepared_of(me: *mut Connection, status: Obj, headers: Obj) -> Option<
     // SAFETY: see above; the instance's own is left as it is.
     unsafe {
         let mut prepared = core::mem::take(&mut *(*me).prepared);
-        match prepared.any(status, headers) {
+        match prepared.any(status, headers, is_final) {
             Outcome::Done => Some(prepared),
             _ => {
                 give_back(me, prepared);
@@ -212,6 +212,26 @@ unsafe fn counted(count: Ssize, wanted: Ssize, usage: &CStr) -> bool {
         unsafe { raise(api().PyExc_TypeError, usage) };
     }
     count == wanted
+}
+
+/// `inform(status, headers)`: what start_response() has kept stays.
+pub unsafe extern "C" fn inform(this: Obj, args: *const Obj, count: Ssize) -> New {
+    // SAFETY: see above.
+    unsafe {
+        let Some(me) = open(this) else { return null_mut() };
+        if !counted(count, 2, c"inform(status, headers)") {
+            return null_mut();
+        }
+        let mut prepared = Prepared::default();
+        if prepared.any(*args, *args.add(1), |code| !is_final(code)) != Outcome::Done {
+            return null_mut();
+        }
+        let (code, _, fields, count) = prepared.told(false);
+        match until_answered(me, || gt::gt_http_inform((*me).http, code, fields, count).into()) {
+            Came::Result(sent) if sent >= 0 => truth(sent == 1),
+            came => ended(me, came),
+        }
+    }
 }
 
 /// `respond(status, headers, body)`

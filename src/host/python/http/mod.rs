@@ -121,6 +121,7 @@ unsafe extern "C" fn init(this: Obj, args: Obj, keywords: Obj) -> c_int {
             raise(api.PyExc_TypeError, c"Connection(fd, limits, environ, recv=None, send=None)");
             return -1;
         }
+        clear(this); // what an __init__ that failed, or use() before it, has left
         let Some(limits) = self::limits(limits) else { return -1 };
         if !host::ensure() {
             return -1;
@@ -411,7 +412,7 @@ unsafe extern "C" fn clear(this: Obj) -> c_int {
     0
 }
 
-static METHODS: [MethodDef; 16] = [
+static METHODS: [MethodDef; 17] = [
     method!(c"request", request, METH_NOARGS, c"request()\n\nWait for the next request: its environ; None when there is none."),
     method!(c"read", read, METH_O, c"read(n)\n\nUp to n bytes of the body; b\"\" at its end."),
     method!(c"start_response", answer::start_response, METH_FASTCALL | METH_KEYWORDS,
@@ -426,6 +427,8 @@ static METHODS: [MethodDef; 16] = [
     method!(c"finish", answer::finish, METH_NOARGS, c"finish()\n\nThe end of an answer that start() began."),
     method!(c"detach", answer::detach, METH_FASTCALL,
         c"detach(status, headers)\n\nLeave HTTP, with an answer of status 101 or without one (None): the bytes that came behind the request."),
+    method!(c"inform", answer::inform, METH_FASTCALL,
+        c"inform(status, headers)\n\nSend an interim answer, like 103 Early Hints or a 100 Continue with headers. Was it sent? Not to HTTP/1.0."),
     method!(c"abort", answer::abort, METH_NOARGS, c"abort()\n\nGive an answer up that cannot be finished."),
     method!(c"headers", environ::headers, METH_NOARGS, c"headers()\n\nThe headers of the present request, as they came: a list of pairs."),
     method!(c"use", use_, METH_FASTCALL, c"use(otherwise, writer)\n\nThe start_response() of calls that are not usual, and what it returns."),

@@ -141,7 +141,7 @@ impl Prepared {
                 return Outcome::Unusual;
             }
             let Some(line) = text(status) else { return Outcome::Unusual };
-            let Some(code) = code_of(line) else { return Outcome::Unusual };
+            let Some(code) = code_of(line).filter(|code| is_final(*code)) else { return Outcome::Unusual };
             for index in 0..(api.PyList_Size)(headers) {
                 let pair = (api.PyList_GetItem)(headers, index);
                 if type_of(pair) != api.tuple_type || (api.PyTuple_Size)(pair) != 2 {
@@ -171,11 +171,11 @@ impl Prepared {
         Outcome::Unusual
     }
 
-    /// For any call: what cannot be sent is a ValueError or a TypeError. The engine checks the texts.
+    /// For any call: what cannot be sent is a ValueError or a TypeError. The engine checks the texts. `fits`: of the status.
     ///
     /// # Safety
     /// GIL held; live objects.
-    pub unsafe fn any(&mut self, status: Obj, headers: Obj) -> Outcome {
+    pub unsafe fn any(&mut self, status: Obj, headers: Obj, fits: fn(c_int) -> bool) -> Outcome {
         let api = api();
         self.forget();
         // SAFETY: the caller's promise; what is made is held until forget(). Taking a sequence apart may run code: the instance is not
@@ -183,7 +183,7 @@ impl Prepared {
         unsafe {
             let line = self.latin(status);
             let Some(line) = line else { return Outcome::Raised };
-            let Some(code) = code_of(line) else {
+            let Some(code) = code_of(line).filter(|code| fits(*code)) else {
                 raise(api.PyExc_ValueError, c"a status is three digits and a reason, like 200 OK");
                 return Outcome::Raised;
             };
@@ -263,13 +263,17 @@ fn number(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0, |sum: u64, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
 }
 
-/// The number of a status line "200 OK", of a final answer and of printable ASCII. Its reason begins at the fifth byte, and ends in NUL.
+/// Whether a status is that of an answer after which no other comes.
+pub fn is_final(code: c_int) -> bool {
+    code >= 200 || code == 101
+}
+
+/// The number of a status line "200 OK", of printable ASCII. Its reason begins at the fifth byte, and ends in NUL.
 fn code_of(line: &[u8]) -> Option<c_int> {
     match line {
         [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', reason @ ..] if plain(reason) => {
             let digit = |byte: &u8| c_int::from(byte - b'0');
-            let code = digit(a) * 100 + digit(b) * 10 + digit(c);
-            (code >= 200 || code == 101).then_some(code)
+            Some(digit(a) * 100 + digit(b) * 10 + digit(c))
         }
         _ => None,
     }

@@ -28,7 +28,7 @@ from greenrt.compat.eventlet._wsgi_common import (
     gathered,
     idle_seconds,
 )
-from greenrt.compat.eventlet._wsgi_input import BodyEnded, ChunkReadError, Input, capitalized, header_line
+from greenrt.compat.eventlet._wsgi_input import BodyEnded, ChunkReadError, Input, capitalized
 from greenrt.compat.eventlet._wsgi_log import clean
 from greenrt.wsgi.body import BadBody
 from greenrt.wsgi.body import Input as _Body
@@ -51,6 +51,10 @@ def _name(name: str) -> str:
         if len(_NAMES) < 1000:
             _NAMES[name] = found
     return found
+
+
+def _text(part: Any) -> str:
+    return part.decode("latin-1") if isinstance(part, bytes) else str(part)
 
 
 class _Input(Input):
@@ -79,10 +83,10 @@ class _Input(Input):
         return self._expects and not self.is_hundred_continue_response_sent
 
     def send_hundred_continue_response(self) -> None:
-        """Sends `100 Continue` with the headers that were set. The engine sends one without headers when the body is read."""
+        """Sends `100 Continue` with the headers that were set. Without a call, one without headers goes out when the body is read."""
         headers, self.hundred_continue_headers = self.hundred_continue_headers or (), None
-        lines = [header_line(name, value) for name, value in headers]
-        self._sock.sendall(b"HTTP/1.1 100 Continue\r\n" + b"".join(lines) + b"\r\n")
+        if self._body is not None:
+            self._body._connection.inform("100 Continue", [(_text(name), _text(value)) for name, value in headers])
         self.is_hundred_continue_response_sent = True
 
     def _of_body(self, name: str, size: Optional[int]) -> Any:
