@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 # Files of tests that run at the same time, where pytest-xdist can be had: they wait more than they compute.
 PY_JOBS     ?= 3
 # Packages that some tests run with; those that cannot be had are left out, and their tests skip.
-PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 pymongo paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket gunicorn django psycopg
+PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 pymongo paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket gunicorn django psycopg grpcio
 
 # Those that bring an eventlet, or a plugin for pytest, along: in a folder of their own, which only the programs that need it see.
 PY_APART    ?= celery[redis] oslo.service nameko gunicorn==25.3.0

@@ -9,6 +9,7 @@ Whether `threading` is patched or not, these threads are the operating system's,
 from __future__ import annotations
 
 import contextvars
+import os
 import queue as _queue
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -34,13 +35,17 @@ MAX_THREADS = 32
 LINGER = 10.0
 
 
-class _Threads:
+class Threads:
     """OS threads that run jobs: started on demand, up to a number, gone after some time without work."""
 
     def __init__(self, most: int, linger: Optional[float], initializer: Optional[Callable[[], object]] = None) -> None:
         self.most = most
         self.linger = linger
         self.initializer = initializer
+        self.begin()
+
+    def begin(self) -> None:
+        """Nobody is there yet; in a forked child, where the parent's threads are not, again."""
         self.jobs: _queue.SimpleQueue[Optional[Callable[[], None]]] = _queue.SimpleQueue()
         self.count = 0
         self.idle = 0
@@ -93,7 +98,8 @@ class _Threads:
             self.gone.notify_all()
 
 
-_shared = _Threads(MAX_THREADS, LINGER)
+_shared = Threads(MAX_THREADS, LINGER)
+os.register_at_fork(after_in_child=_shared.begin)
 
 
 class _Call:
@@ -128,8 +134,13 @@ def offload(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     It runs in a copy of the caller's context. A waiter that is killed or timed out leaves the call running. At most MAX_THREADS
     calls run at once; others wait for their turn.
     """
+    return offload_to(_shared, func, *args, **kwargs)
+
+
+def offload_to(threads: Threads, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """offload() on threads of one's own."""
     call = _Call(func, args, kwargs)
-    _shared.run(call)
+    threads.run(call)
     while not call.done:
         call.waiter.wait(None, call.look_again)
     if call.error is not None:
@@ -187,7 +198,7 @@ class ThreadPoolExecutor(Executor):
         if max_workers < 1:
             raise ValueError("max_workers must be greater than 0")
         begin = None if initializer is None else lambda: initializer(*initargs)
-        self._threads = _Threads(max_workers, None, begin)
+        self._threads = Threads(max_workers, None, begin)
         self._pending: set[Future[Any]] = set()
         self._closed = False
 

@@ -14,7 +14,7 @@ KNOWN: dict[str, str] = {
     "cx_Oracle": "Oracle's client library waits in C: use oracledb in thin mode",
     "duckdb": "queries compute in C, some on threads of its own: greenrt.offload() the long ones",
     "fdb": "libfbclient waits in C: greenrt.offload() the calls",
-    "grpc": "gRPC's core has threads and waits of its own: greenrt.offload() the calls",
+    "grpc": "gRPC's core has threads and waits of its own: greenrt.monkey.patch('thread') makes them green; else greenrt.offload() the calls",
     "ibm_db": "IBM's client library waits in C: greenrt.offload() the calls",
     "ldap": "libldap waits in C: use ldap3",
     "libvirt": "libvirt waits in C: greenrt.offload() the calls",
@@ -39,6 +39,9 @@ def _made_green(name: str) -> bool:
     if name == "psycopg2":
         get = getattr(sys.modules.get("psycopg2.extensions"), "get_wait_callback", None)
         return get is not None and get() is not None
+    if name == "grpc":
+        poll = getattr(getattr(sys.modules.get("grpc._cython.cygrpc"), "CompletionQueue", None), "poll", None)
+        return getattr(poll, "__module__", None) == "greenrt.monkey._grpc"
     return False
 
 

@@ -21,9 +21,12 @@ from greenrt._core import hub
 from greenrt._ffi import native
 from greenrt.debug import blockers
 
-from . import _table
+from . import _grpc, _table
 
 __all__ = ["Report", "is_patched", "original", "patch", "patch_all", "report", "unpatch"]
+
+# What makes threads tasks; those of a library that waits by itself are looked after then.
+STARTER = "_thread.start_new_thread"
 
 # Why families were refused the last time they were asked for.
 _refusals: dict[str, str] = {}
@@ -71,6 +74,8 @@ def patch(*names: str) -> None:
         raise
     for name in names:
         _refusals.pop(name, None)
+    if STARTER in primitives:
+        _grpc.mend()
 
 
 def unpatch(*names: str) -> None:
@@ -81,7 +86,10 @@ def unpatch(*names: str) -> None:
     """
     if native.preempt_state()[0]:
         raise RuntimeError("greenrt.preempt() is on and needs what is patched: greenrt.preempt(None) first")
-    native.patch_restore(_table.expand(names or tuple(_table.GROUPS)))
+    primitives = _table.expand(names or tuple(_table.GROUPS))
+    native.patch_restore(primitives)
+    if STARTER in primitives:
+        _grpc.undo()
 
 
 def is_patched(name: str) -> bool:

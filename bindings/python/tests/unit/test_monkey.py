@@ -155,3 +155,23 @@ def test_an_uncontended_lock_is_not_much_slower_than_cpythons() -> None:
     ratios = [float(word) for word in result.stdout.split()]
     assert len(ratios) == 2, result.stderr
     assert all(ratio < 3 for ratio in ratios), f"patched locks cost {ratios} of the original"
+
+
+def test_grpc_is_mended_when_it_comes_and_left_as_it_was(python: Any) -> None:
+    pytest.importorskip("grpc")
+    done = python(
+        "-c",
+        "from greenrt import debug, monkey\n"
+        "monkey.patch_all()\n"
+        "import grpc\n"
+        "from grpc._cython import cygrpc\n"
+        "assert 'grpc' not in debug.blockers()\n"
+        "assert cygrpc.CompletionQueue.poll.__module__ == 'greenrt.monkey._grpc'\n"
+        "monkey.unpatch()\n"
+        "assert 'grpc' in debug.blockers()\n"
+        "monkey.patch('thread')\n"
+        "assert 'grpc' not in debug.blockers()\n"
+        "monkey.unpatch('thread')\n"
+        "assert 'greenrt' not in cygrpc.CompletionQueue.poll.__module__\n",
+    )
+    assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextvars
+import os
 import threading
 import time
 from typing import Any
@@ -22,6 +23,19 @@ def settle() -> None:
     """Lets every task run until it waits."""
     for _ in range(5):
         sleep(0)
+
+
+def test_a_forked_child_offloads_to_threads_of_its_own() -> None:
+    assert offload(os.getpid) == os.getpid()  # its thread lingers, and is not there in the child
+    child = os.fork()
+    if child == 0:
+        right = False
+        try:
+            with Timeout(20, False):
+                right = offload(os.getpid) == os.getpid()
+        finally:
+            os._exit(0 if right else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_calls_overlap_and_tasks_go_on() -> None:
