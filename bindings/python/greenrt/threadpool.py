@@ -58,14 +58,16 @@ class Threads:
             return
         self.count += 1
         try:
-            native.patch_original("_thread.start_new_thread")(self.serve, (job,))
+            native.patch_original("_thread.start_new_thread")(self.serve, ([job],))
         except BaseException:
             self.count -= 1
             if not self.count:
                 raise
             self.jobs.put(job)
 
-    def serve(self, job: Optional[Callable[[], None]]) -> None:
+    def serve(self, first: list[Callable[[], None]]) -> None:
+        # In a list, and taken out of it: what a thread was started with lives as long as the thread.
+        job: Optional[Callable[[], None]] = first.pop()
         try:
             if self.initializer is not None:
                 self.initializer()

@@ -7,6 +7,7 @@ import contextvars
 import os
 import threading
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -93,6 +94,23 @@ def test_more_calls_than_threads_wait_for_their_turn() -> None:
     tasks = [spawn(offload, lambda n=n: n) for n in range(200)]
     assert [task.wait() for task in tasks] == list(range(200))
     assert statistics()["threads"] <= 32
+
+
+def test_what_a_call_was_made_with_is_let_go_when_it_is_over() -> None:
+    class Held:
+        pass
+
+    with ThreadPoolExecutor(2) as executor:
+        for call in (offload, lambda *args: executor.submit(*args).result()):
+            held = Held()
+            gone = weakref.ref(held)
+            call(id, held)
+            del held
+            for _ in range(1000):
+                if gone() is None:
+                    break
+                sleep(0.01)
+            assert gone() is None
 
 
 def test_offload_is_found_on_the_package() -> None:
