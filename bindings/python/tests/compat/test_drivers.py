@@ -113,7 +113,8 @@ def test_zmq_sockets_let_others_run() -> None:
         for flags in (0, zmq.NOBLOCK):
             try:
                 pull.recv(flags)
-            except zmq.Again:
+            except zmq.Again as error:
+                assert eventlet.is_timeout(error) or flags
                 continue
             raise AssertionError("it received nothing")
         pull.setsockopt(zmq.RCVTIMEO, -1)
@@ -125,6 +126,30 @@ def test_zmq_sockets_let_others_run() -> None:
         for reader in readers:
             reader.wait()
         assert sorted(done) == [b"0", b"1", b"2"]
+    context.term()
+
+
+@apart
+def test_who_waits_for_a_zmq_socket_that_is_closed_gets_an_error_of_zmq() -> None:
+    if find_spec("zmq") is None:
+        raise Skip("pyzmq is not installed")
+    import eventlet
+    from eventlet.green import zmq
+
+    context = zmq.Context()
+    pull = context.socket(zmq.PULL)
+    pull.bind_to_random_port("tcp://127.0.0.1")
+
+    def receive() -> Any:
+        try:
+            return pull.recv()
+        except zmq.ZMQError as error:
+            return error.errno
+
+    readers = [eventlet.spawn(receive) for _ in range(2)]
+    eventlet.sleep(0)
+    pull.close()
+    assert {reader.wait() for reader in readers} <= {zmq.ENOTSOCK, zmq.ENOTSUP}
     context.term()
 
 

@@ -211,3 +211,19 @@ def test_a_twin_of_what_is_not_installed_is_an_attribute_error() -> None:
         del sys.modules["MySQLdb"]
         if before is not eventlet:
             sys.modules["MySQLdb"] = before
+
+
+@apart
+def test_get_fileno_is_the_descriptor_of_a_file_or_a_number() -> None:
+    from eventlet.green import select, socket
+
+    one, other = socket.socketpair()
+    with one, other:
+        assert select.get_fileno(one) == one.fileno() == select.get_fileno(one.fileno())
+    for wrong in ("1", None, 1.0):
+        try:
+            select.get_fileno(wrong)
+        except TypeError as error:
+            assert type(wrong).__name__ in str(error)
+        else:
+            raise AssertionError("it was taken for a descriptor")

@@ -188,3 +188,23 @@ def test_resolve_asks_a_name_server_of_the_same_process() -> None:
         greendns.resolver = before
         thread.kill()
         server.close()
+
+
+@apart
+def test_whatever_goes_wrong_with_records_is_a_gaierror() -> None:
+    dnspython()
+    import dns.exception
+    from eventlet.support import greendns
+
+    class Broken:
+        def query(self, *args: Any, **kwargs: Any) -> Any:
+            raise dns.exception.DNSException("something else")
+
+    greendns.resolver = Broken()
+    for ask in (greendns.resolve, greendns.resolve_cname):
+        try:
+            ask("host.example")
+        except socket.gaierror as error:
+            assert error.errno == socket.EAI_NODATA
+        else:
+            raise AssertionError("it was answered")

@@ -63,15 +63,51 @@ def test_a_program_may_put_attributes_on_its_sockets() -> None:
     for sock in (listener, client, server, around):
         assert sock.mine == [sock.fileno()]
         sock.close()
-    try:
-        client.recv = None
-    except AttributeError:
-        pass
-    else:
-        raise AssertionError("a method was replaced, and would not be called")
+    for name in ("recv", "family", "fd"):
+        try:
+            setattr(client, name, None)
+        except AttributeError:
+            continue
+        raise AssertionError(f"{name} was replaced by what it cannot be")
+    del client.mine
+    assert not hasattr(client, "mine")
     del listener, client, server, around, sock
     gc.collect()
     assert not greenio.base._more
+
+
+@apart
+def test_a_program_may_replace_methods_of_its_sockets() -> None:
+    import eventlet
+    from eventlet import greenio
+
+    listener = eventlet.listen(("127.0.0.1", 0))
+    accept, calls = listener.accept, []
+
+    def counted() -> Any:
+        calls.append("accept")
+        return accept()
+
+    listener.accept = counted
+    client = eventlet.connect(listener.getsockname())
+    server, _ = listener.accept()
+    assert calls == ["accept"] and isinstance(listener, greenio.GreenSocket)
+    assert type(server) is greenio.GreenSocket is type(client)  # those of others are as they were
+    client.recv = lambda size: calls.append(f"recv {size}") or b"mine"
+    client.send = len
+    server.sendall(b"yours")
+    assert (client.recv(5), client.send(b"12345")) == (b"mine", 5)
+    del client.recv, client.send
+    assert (client.recv(5), client.send(b"back")) == (b"yours", 4)
+    assert server.recv(9) == b"back"
+    try:
+        del server.recv
+    except AttributeError:
+        pass
+    else:
+        raise AssertionError("the method of all sockets was taken away")
+    for sock in (listener, client, server):
+        sock.close()
 
 
 @apart

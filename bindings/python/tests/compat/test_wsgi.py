@@ -178,6 +178,26 @@ def test_tls() -> None:
 
 
 @apart
+def test_methods_that_a_program_gave_its_sockets_are_the_ones_that_serve() -> None:
+    import eventlet
+
+    listener = eventlet.listen(("127.0.0.1", 0))
+    accept, seen = listener.accept, []
+
+    def watched() -> Any:
+        connection, address = accept()
+        for name in ("recv", "recv_into", "send", "sendall"):
+            method = getattr(connection, name)
+            setattr(connection, name, lambda *args, name=name, method=method: seen.append(name) or method(*args))
+        return connection, address
+
+    listener.accept = watched
+    with Served(hello, listener=listener) as served:
+        served.raw(b"GET /watched HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert seen[0].startswith("recv") and any(name.startswith("send") for name in seen)
+
+
+@apart
 def test_a_unix_socket() -> None:
     import os
     import tempfile
@@ -250,4 +270,4 @@ def test_the_server_object_and_the_pieces() -> None:
 
 @apart
 def test_a_protocol_keeps_the_same_promises() -> None:
-    assert with_a_protocol(globals()) == 10
+    assert with_a_protocol(globals()) == 11

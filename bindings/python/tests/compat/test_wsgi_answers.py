@@ -80,6 +80,20 @@ def test_header_names_are_capitalized_unless_told_not_to() -> None:
 
 
 @apart
+def test_values_of_headers_may_be_numbers() -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Length", 4), ("X-Number", 1.5)])
+        yield "text"
+
+    for options in ({}, {"capitalize_response_headers": False}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            with Served(app, **options) as served:
+                _, headers, body = parts(served.get("/"))
+        assert (headers["Content-Length"], headers["X-Number"], body) == ("4", "1.5", "text")
+
+
+@apart
 def test_headers_that_cannot_be_sent() -> None:
     bad: list[tuple[str, str]] = []
 
@@ -180,4 +194,4 @@ def test_an_application_may_put_a_list_of_its_own_for_the_posthooks() -> None:
 
 @apart
 def test_a_protocol_keeps_the_same_promises() -> None:
-    assert with_a_protocol(globals()) == 9
+    assert with_a_protocol(globals()) == 10

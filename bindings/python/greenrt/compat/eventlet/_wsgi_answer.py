@@ -43,7 +43,7 @@ class Answer:
                 exc_info = None
         if self.handler.server.capitalize_response_headers and self.handler.capitalize_response_headers:
             headers = [(capitalized(name), value) for name, value in headers]
-        self.status, self.headers = status, list(headers)
+        self.status, self.headers = status, [(name, str(value)) for name, value in headers]
         return self.write
 
     @property

@@ -148,7 +148,8 @@ class Native:
         base["REMOTE_ADDR"], base["REMOTE_PORT"] = self.host, self.port
         base["GATEWAY_INTERFACE"] = "CGI/1.1"
         base["greenrt.socket"] = sock
-        own = None if isinstance(sock, _ssl.SSLSocket) else sock.fileno()
+        # One that a program has given methods of its own is used by these.
+        own = None if isinstance(sock, _ssl.SSLSocket) or greenio.base._has_own_methods(sock) else sock.fileno()
         recv, send = (sock.recv, sock.send) if own is None else (None, None)
         connection = Connection(own, Settled.of(self._limits()), base, recv, send)
         base["greenrt.connection"] = connection
@@ -301,9 +302,9 @@ class _Answer:
                 exc_info = None
         self.status = status
         if self.server.capitalize_response_headers:
-            self.headers = [(_name(name), value) for name, value in headers]
+            self.headers = [(_name(name), value if type(value) is str else str(value)) for name, value in headers]
         else:
-            self.headers = list(headers)
+            self.headers = [(name, str(value)) for name, value in headers]
         seconds = idle_seconds(self.server.keepalive, self.environ)
         if seconds and self.connection.keep_alive and not any(name.lower() in _KEEPING for name, _ in self.headers):
             self.headers += [("Connection", "keep-alive"), ("Keep-Alive", f"timeout={seconds}")]

@@ -6,7 +6,6 @@ again after a short while.
 
 from __future__ import annotations
 
-import contextlib
 import time as _time
 from importlib import import_module
 from typing import Any, Optional
@@ -34,11 +33,17 @@ class Socket(_standard.Socket):  # type: ignore[misc]
         while not self.getsockopt(_standard.EVENTS) & event:
             left = None if until is None else until - _time.monotonic()
             if left is not None and left <= 0:
-                raise _standard.Again
+                late = _standard.Again()
+                late.is_timeout = True
+                raise late
             # The descriptor's news may have been taken by another green thread: nobody waits for it alone for long.
             turn = _TURN if left is None else min(_TURN, left)
-            with contextlib.suppress(_Over):
+            try:
                 hubs.trampoline(self.getsockopt(_standard.FD), read=True, timeout=turn, timeout_exc=_Over)
+            except _Over:
+                pass
+            except hubs.IOClosed:
+                raise _standard.ZMQError(_standard.ENOTSOCK) from None
 
     def _attempts(self, call: Any, event: int, flags: int, option: int, *args: Any, **kwargs: Any) -> Any:
         if flags & _standard.NOBLOCK:

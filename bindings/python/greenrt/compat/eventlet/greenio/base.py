@@ -84,10 +84,22 @@ class GreenSocket(socket.socket):
         try:
             super().__setattr__(name, value)
         except AttributeError:
-            # Attributes of the program's own, for which a socket has no room. A method cannot be replaced.
-            if hasattr(type(self), name):
+            # Attributes of the program's own, for which a socket has no room.
+            method = getattr(type(self), name, None)
+            if method is None:
+                _more.setdefault(self, {})[name] = value
+            elif callable(method) and callable(value):
+                _replace(self, name, value)
+            else:
                 raise
-            _more.setdefault(self, {})[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        if _has_own_methods(self) and name in vars(type(self)):
+            delattr(type(self), name)
+        elif name in _more.get(self, ()):
+            del _more[self][name]
+        else:
+            super().__delattr__(name)
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -117,12 +129,30 @@ class GreenSocket(socket.socket):
         """The next connection and its address."""
         make_shareable(self)
         connection, address = super().accept()
-        connection.__class__ = type(self)
+        connection.__class__ = type(self).__mro__[1] if _has_own_methods(self) else type(self)
         return connection, address
 
     def makeGreenFile(self, *args: Any, **kwargs: Any) -> Any:
         """makefile(), by its old name."""
         return self.makefile(*args, **kwargs)
+
+
+_OWN_METHODS = "_has_own_methods"
+
+
+def _has_own_methods(sock: socket.socket) -> bool:
+    """Has the program replaced methods of this very socket?"""
+    return _OWN_METHODS in vars(type(sock))
+
+
+def _replace(sock: GreenSocket, name: str, function: Any) -> None:
+    """Gives a socket a method of the program's own: by a class of its own, for an object of this layout has no other place for it."""
+    if not _has_own_methods(sock):
+        kind = type(sock)
+        sock.__class__ = type(
+            kind.__name__, (kind,), {"__slots__": (), "__module__": kind.__module__, _OWN_METHODS: True}
+        )
+    setattr(type(sock), name, staticmethod(function))
 
 
 def make_shareable(listener: Any) -> None:

@@ -113,7 +113,7 @@ class HostsAnswer:
         self.rdtype = rdtype
         self.rdclass = rdclass
         self.rrset = rrset
-        self.expiration = time.time() + (rrset.ttl if rrset is not None else 0)
+        self.expiration = time.time() + getattr(rrset, "ttl", 0)
 
     def __iter__(self) -> Any:
         return iter(self.rrset or ())
@@ -319,6 +319,8 @@ def resolve(
         raise socket.gaierror(*EAI_NODATA_ERROR.args) from None
     except (timeout, dns_resolver.NoNameservers):
         raise socket.gaierror(*EAI_EAGAIN_ERROR.args) from None
+    except _dns("exception").DNSException:
+        raise socket.gaierror(*EAI_NODATA_ERROR.args) from None
 
 
 def resolve_cname(host: Name) -> Name:
@@ -332,6 +334,8 @@ def resolve_cname(host: Name) -> Name:
         raise socket.gaierror(*EAI_EAGAIN_ERROR.args) from None
     except dns_resolver.NXDOMAIN:
         raise socket.gaierror(*EAI_NONAME_ERROR.args) from None
+    except _dns("exception").DNSException:
+        raise socket.gaierror(*EAI_NODATA_ERROR.args) from None
     return str(answer[0].target).rstrip(".")
 
 
