@@ -15,7 +15,7 @@ PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 
 # Those that bring an eventlet, or a plugin for pytest, along: in a folder of their own, which only the programs that need it see.
 PY_APART    ?= celery[redis] oslo.service nameko gunicorn==25.3.0
 
-.PHONY: test-python test-stdlib lint-python
+.PHONY: test-python test-stdlib test-eventlet-suite lint-python
 
 $(PY_VENV)/ready:
 	rm -rf $(PY_VENV)
@@ -42,6 +42,20 @@ test-python: $(CARGO_LIB).so $(PY_VENV)/packages ## the Python tests; PYTHON=…
 test-stdlib: $(CARGO_LIB).so $(PY_VENV)/ready ## CPython's own tests of threads and sockets, patched; some minutes
 	cd bindings/python && GREENRT_STDLIB=1 GREENRT_LIBRARY=$(abspath $(CARGO_LIB).so) \
 	  $(abspath $(PY_VENV))/bin/python -m pytest -q -p no:cacheprovider tests/stdlib
+
+# eventlet's tests, without eventlet. They are fetched, used and not kept; without the network the tests say that they are skipped.
+EVENTLET_VERSION ?= 0.41.3
+EVENTLET_SUITE    = build/eventlet-suite/eventlet-$(EVENTLET_VERSION)
+
+$(EVENTLET_SUITE): $(PY_VENV)/ready
+	-mkdir -p build/eventlet-suite && timeout 120 $(PY_VENV)/bin/python -m pip download -q --disable-pip-version-check --retries 1 --no-deps \
+	  --no-binary :all: --dest build/eventlet-suite eventlet==$(EVENTLET_VERSION) \
+	  && tar -xzf $@.tar.gz -C build/eventlet-suite --exclude=eventlet-$(EVENTLET_VERSION)/eventlet
+
+test-eventlet-suite: $(CARGO_LIB).so $(PY_VENV)/packages $(EVENTLET_SUITE) ## eventlet's own tests on the drop-in; some minutes, fetches them
+	cd bindings/python && GREENRT_EVENTLET_SUITE=$(abspath $(EVENTLET_SUITE)) GREENRT_LIBRARY=$(abspath $(CARGO_LIB).so) \
+	  $(abspath $(PY_VENV))/bin/python -m pytest -q -p no:cacheprovider \
+	  $$($(abspath $(PY_VENV))/bin/python -c 'import xdist; print("-n $(PY_JOBS)")' 2>/dev/null) tests/eventlet_suite
 
 $(LINT_VENV)/ready:
 	rm -rf $(LINT_VENV)
