@@ -257,6 +257,8 @@ def test_spawn_after_waits_and_its_local_kind_ends_with_who_made_it() -> None:
         greenthread.spawn_after(0.001, called.append, 2)
 
     eventlet.spawn(one).wait()
+    while not called:
+        eventlet.sleep(0.001)
     eventlet.sleep(0.01)
     assert called == [2]
 
@@ -393,3 +395,32 @@ def test_what_has_ended_is_let_go() -> None:
         hubs.get_hub().set_timer_exceptions(True)
     gc.collect()
     assert [ref() for ref in kept] == [None] * 4
+
+
+def test_an_exception_in_a_cycle_does_not_keep_the_greenthread() -> None:
+    def handler() -> None:
+        try:
+            raise KeyError("handled, and kept")
+        except KeyError as error:
+            kept = [error]
+        kept.append(kept)  # type: ignore[arg-type]
+
+    gc.collect()
+    gc.disable()
+    try:
+        for start in (eventlet.spawn, eventlet.spawn_n):
+            green = weakref.ref(start(handler))
+            eventlet.sleep(0)
+            assert green() is None, start
+    finally:
+        gc.enable()
+
+
+def test_what_a_program_notes_on_a_greenthread_stays_there() -> None:
+    green = eventlet.spawn(eventlet.sleep, 0)
+    green.colour = "green"
+    assert green.__dict__ == {"colour": "green"}
+    green.wait()
+    assert green.colour == "green" and green.dead
+    with pytest.raises(AttributeError):
+        _ = green.size

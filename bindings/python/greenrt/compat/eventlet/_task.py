@@ -63,8 +63,31 @@ class Switched(BaseException):
         self.value = value
 
 
+class _Late:
+    """An attribute that is made when it is first asked for. A `__getattr__` would slow all the others down."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        made = instance.__dict__[self._name] = self._make(instance)
+        return made
+
+
 class Green(_Base):
     """A task. New until it runs; `_task` is there once it has been started, and gone when it has ended."""
+
+    # Places of their own: one that nobody gives an attribute to has no dictionary.
+    __slots__ = ("_context", "_parent", "_state", "_task")
+
+    # What only a task with further greenlets needs; asked for in the task itself.
+    _tree: Any = _Late(_Tree)
+    _number: Any = _Late(lambda _: native.hand_number())
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Green:
         made: Green = _new(cls)
@@ -74,16 +97,6 @@ class Green(_Base):
 
     def __init__(self, parent: Optional[greenlet] = None) -> None:
         pass
-
-    def __getattr__(self, name: str) -> Any:
-        # What only a task with further greenlets needs; asked for in the task itself.
-        if name == "_tree":
-            self._tree = _Tree(self)
-            return self._tree
-        if name == "_number":
-            self._number = native.hand_number()
-            return self._number
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def parent(self) -> Optional[greenlet]:
@@ -110,6 +123,7 @@ class Green(_Base):
 
     def main(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """What the task does."""
+        del self  # as in _body()
         function(*args, **kwargs)
 
     def never(self, error: BaseException) -> None:
@@ -190,6 +204,8 @@ def _body(green: Green, function: Callable[..., Any], args: tuple[Any, ...], kwa
     finally:
         green._state = _DEAD
         green._task = None
+        # Where an exception in a cycle holds on to this frame, it holds on to nothing more.
+        del green, function, args, kwargs
 
 
 def report(error: BaseException) -> None:

@@ -7,9 +7,21 @@ from collections.abc import Callable, Generator
 from typing import Any, Optional
 
 from greenrt._ffi import native
+from greenrt.greenlet import _DEAD, _NEW, _STARTED
 
 from . import timeout as _timeout
-from ._task import Green, GreenletExit, HubGreen, Switched, called, getcurrent, park, report, thrown
+from ._task import (
+    Green,
+    GreenletExit,
+    HubGreen,
+    Switched,
+    _new,
+    called,
+    getcurrent,
+    park,
+    report,
+    thrown,
+)
 from .event import Event
 from .support import wrap_deprecated
 
@@ -26,6 +38,7 @@ __all__ = [
 ]
 
 _native_sleep = native.sleep
+_native_spawn: Callable[..., Any] = native.spawn
 
 
 def sleep(seconds: float = 0) -> None:
@@ -46,10 +59,19 @@ class GreenThread(Green):
     """A greenlet whose result can be waited for. spawn() makes them; one that is made by hand is started by
     switch(function, args, kwargs)."""
 
-    _timer: Any = None
-    _event: Optional[Event] = None
-    _outcome: Optional[tuple[Any, Any]] = None
-    _links: Optional[list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]] = None
+    __slots__ = ("_event", "_links", "_outcome", "_timer")
+
+    _event: Optional[Event]
+    _links: Optional[list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]]
+    _outcome: Optional[tuple[Any, Any]]
+    _timer: Any
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> GreenThread:
+        made: GreenThread = _new(cls)
+        made._state = _NEW
+        made._task = made._parent = made._context = None
+        made._event = made._links = made._outcome = made._timer = None
+        return made
 
     @property
     def _exit_event(self) -> Event:
@@ -140,9 +162,34 @@ class GreenThread(Green):
 
 def spawn(func: Callable[..., Any], *args: Any, **kwargs: Any) -> GreenThread:
     """Starts a greenthread that calls func(*args, **kwargs). It runs when the caller waits next."""
-    made = GreenThread()
-    made.start(func, args, kwargs)
+    # GreenThread() and its start() with what they call written out: servers do this for every request and event.
+    made: GreenThread = _new(GreenThread)
+    made._state = _NEW
+    made._task = made._parent = made._context = made._event = made._links = made._outcome = made._timer = None
+    made._task = task = _native_spawn(_body, made, func, args, kwargs)
+    task.greenlet = made
     return made
+
+
+def _body(green: GreenThread, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Runs as the task of a GreenThread: what the one of any Green and main() do, in one frame."""
+    green._state = _STARTED
+    try:
+        try:
+            result = function(*args, **kwargs)
+        except BaseException:
+            green._settle(None, sys.exc_info())
+            raise
+        green._outcome = (result, None)
+        if green._event is not None or green._links:
+            green._settle(result, None)
+    except BaseException as error:
+        report(error)
+    finally:
+        green._state = _DEAD
+        green._task = None
+        # Where an exception in a cycle holds on to this frame, it holds on to nothing more.
+        del green, function, args, kwargs
 
 
 def spawn_n(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Green:
