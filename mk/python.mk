@@ -10,7 +10,9 @@ PYTEST_ARGS ?=
 # Files of tests that run at the same time, where pytest-xdist can be had: they wait more than they compute.
 PY_JOBS     ?= 3
 # Packages that some tests run with; those that cannot be had are left out, and their tests skip.
-PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 pymongo paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket gunicorn django psycopg grpcio
+PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 pymongo paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket gunicorn django psycopg[binary] psycopg2-binary grpcio
+# Those without wheels: built where their libraries are installed (libmariadb-dev).
+PY_SOURCES  ?= mysqlclient
 
 # Those that bring an eventlet, or a plugin for pytest, along: in a folder of their own, which only the programs that need it see.
 PY_APART    ?= celery[redis] oslo.service nameko gunicorn==25.3.0
@@ -29,6 +31,8 @@ $(PY_VENV)/packages: $(PY_VENV)/ready
 	  || for package in $(PY_PACKAGES); do \
 	  timeout 120 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --retries 1 --disable-pip-version-check $$package \
 	    || echo "cannot install $$package"; done
+	-for package in $(PY_SOURCES); do timeout 120 $(PY_VENV)/bin/python -m pip install -q --retries 1 --disable-pip-version-check $$package \
+	  2>/dev/null || echo "cannot install $$package"; done
 	-[ "$(GREENRT_ONCE)" = no ] || for package in $(PY_APART); do \
 	  timeout 120 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --retries 1 --disable-pip-version-check \
 	    --upgrade --target $(PY_VENV)/apart/$${package%%[[=]*} $$package || echo "cannot install $$package"; done

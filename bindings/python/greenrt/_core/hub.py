@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+import threading
 import traceback
 
 from greenrt._ffi import native
@@ -24,6 +25,18 @@ def report(task: native.Task[object], exception: BaseException) -> None:
 def install() -> None:
     """Makes this OS thread one that runs tasks; nothing happens when it already is."""
     native.install()
+
+
+# OS threads that run tasks, by native id.
+_homes: set[int] = set()
+
+
+def has_tasks() -> bool:
+    """Are there tasks on this OS thread? One that has had some counts for ever."""
+    me = threading.get_native_id()
+    if me not in _homes and native.tasks():
+        _homes.add(me)
+    return me in _homes
 
 
 native.set_report(report)

@@ -20,8 +20,8 @@ KNOWN: dict[str, str] = {
     "libvirt": "libvirt waits in C: greenrt.offload() the calls",
     "oracledb.thick_impl": "Oracle's client library waits in C: do not call init_oracle_client(), then oracledb is in thin mode",
     "psycopg2": "libpq waits in C: psycopg2.extensions.set_wait_callback() with a function that polls by select.select()",
-    "psycopg_c": "libpq waits in C: set PSYCOPG_IMPL=python; psycopg's own waits are in Python then",
-    "psycopg_binary": "libpq waits in C: set PSYCOPG_IMPL=python; psycopg's own waits are in Python then",
+    "psycopg_c": "libpq waits in C: greenrt.monkey.patch('select') has psycopg wait in Python; so does PSYCOPG_IMPL=python",
+    "psycopg_binary": "libpq waits in C: greenrt.monkey.patch('select') has psycopg wait in Python; so does PSYCOPG_IMPL=python",
     "pycurl": "libcurl waits in C: CurlMulti with select.select(), or greenrt.offload()",
     "pymssql": "FreeTDS waits in C: greenrt.offload() the calls",
     "pyodbc": "the ODBC driver waits in C: greenrt.offload() the calls",
@@ -39,6 +39,9 @@ def _made_green(name: str) -> bool:
     if name == "psycopg2":
         get = getattr(sys.modules.get("psycopg2.extensions"), "get_wait_callback", None)
         return get is not None and get() is not None
+    if name in ("psycopg_c", "psycopg_binary"):
+        wait = getattr(sys.modules.get("psycopg.waiting"), "wait", None)
+        return wait is not None and getattr(wait, "__name__", None) != "wait_c"
     if name == "grpc":
         poll = getattr(getattr(sys.modules.get("grpc._cython.cygrpc"), "CompletionQueue", None), "poll", None)
         return getattr(poll, "__module__", None) == "greenrt.monkey._grpc"

@@ -21,12 +21,12 @@ from greenrt._core import hub
 from greenrt._ffi import native
 from greenrt.debug import blockers
 
-from . import _grpc, _table
+from . import _grpc, _psycopg, _table
 
 __all__ = ["Report", "is_patched", "original", "patch", "patch_all", "report", "unpatch"]
 
-# What makes threads tasks; those of a library that waits by itself are looked after then.
-STARTER = "_thread.start_new_thread"
+# What libraries that wait in C need patched, for their waits to be looked after as well.
+_LIBRARIES = {"_thread.start_new_thread": _grpc, "select.poll.poll": _psycopg}
 
 # Why families were refused the last time they were asked for.
 _refusals: dict[str, str] = {}
@@ -74,8 +74,9 @@ def patch(*names: str) -> None:
         raise
     for name in names:
         _refusals.pop(name, None)
-    if STARTER in primitives:
-        _grpc.mend()
+    for primitive, library in _LIBRARIES.items():
+        if primitive in primitives:
+            library.mend()
 
 
 def unpatch(*names: str) -> None:
@@ -88,8 +89,9 @@ def unpatch(*names: str) -> None:
         raise RuntimeError("greenrt.preempt() is on and needs what is patched: greenrt.preempt(None) first")
     primitives = _table.expand(names or tuple(_table.GROUPS))
     native.patch_restore(primitives)
-    if STARTER in primitives:
-        _grpc.undo()
+    for primitive, library in _LIBRARIES.items():
+        if primitive in primitives:
+            library.undo()
 
 
 def is_patched(name: str) -> bool:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from greenrt._core.hub import has_tasks
 from greenrt._core.imports import forget, when_imported
-from greenrt._ffi import native
 from greenrt._ffi.types import exchange
 from greenrt.threadpool import LINGER, Threads, offload_to
 
@@ -38,18 +37,8 @@ _BLOCKING = ("_UnaryUnaryMultiCallable", "_StreamUnaryMultiCallable")
 # A wait holds its thread, so there is no limit: one that waits for its turn could wait for the event that it is to fetch.
 _threads = Threads(sys.maxsize, LINGER)
 os.register_at_fork(after_in_child=_threads.begin)
-# OS threads that run tasks, by native id.
-_homes: set[int] = set()
 # How to put things back.
 _undo: list[Callable[[], object]] = []
-
-
-def _home() -> bool:
-    """Are there tasks on this OS thread?"""
-    me = threading.get_native_id()
-    if me not in _homes and native.tasks():
-        _homes.add(me)
-    return me in _homes
 
 
 def _green(wait: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,7 +46,7 @@ def _green(wait: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(wait)
     def waits(*args: Any, **kwargs: Any) -> Any:
-        if not _home():
+        if not has_tasks():
             return wait(*args, **kwargs)
         return offload_to(_threads, wait, *args, **kwargs)
 
@@ -78,7 +67,7 @@ def _as_future(blocking: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(blocking)
     def waits(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _home():
+        if not has_tasks():
             return blocking(self, *args, **kwargs)
         future = self.future(*args, **kwargs)
         state = future._state

@@ -104,6 +104,22 @@ def wait_for_postgres(place: str, port: int) -> None:
     raise SystemExit("postgres does not come up")
 
 
+@contextlib.contextmanager
+def mariadb() -> Iterator[int]:
+    port = free_port()
+    with tempfile.TemporaryDirectory() as place:
+        data = os.path.join(place, "data")
+        common = ["--no-defaults", f"--datadir={data}"]
+        if os.geteuid() == 0:
+            shutil.chown(place, "mysql", "mysql")
+            common.append("--user=mysql")
+        make = [program("mariadb-install-db"), *common, "--skip-test-db"]
+        subprocess.run(make, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        settings = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={place}/socket", "--skip-grant-tables"]
+        with running([program("mariadbd"), *common, *settings, "--skip-name-resolve"], port):
+            yield port
+
+
 SLOW_HTTP = """
 import http.server, sys, time
 class Slow(http.server.BaseHTTPRequestHandler):
