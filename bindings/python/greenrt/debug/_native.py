@@ -68,7 +68,8 @@ def dump_on_signal(signum: int) -> None:
 def report_deadlocks(on: bool = True) -> None:
     """Has a wait that nothing can end reported on stderr, once, with everybody's stacks: no timer, no descriptor, no other OS thread.
 
-    Off unless asked for, as a program may wait for a signal.
+    Off unless asked for, as a program may wait for a signal. greenrt.preempt() and watch() with a report of one's own have an OS thread: with
+    those nothing is reported.
     """
     if on:
         trace()

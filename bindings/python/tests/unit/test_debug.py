@@ -222,8 +222,9 @@ def test_a_deadlock_is_reported_with_python_stacks(python: Any) -> None:
         (True, "greenrt.spawn_after(30, print)"),
         (True, "greenrt.offload(print)"),
         (True, "import socket; a, b = socket.socketpair(); greenrt.spawn(a.recv, 1)"),
+        (True, "greenrt.preempt()"),
     ],
-    ids=["off", "a-timer", "a-real-thread", "a-socket"],
+    ids=["off", "a-timer", "a-real-thread", "a-socket", "the-ticker-of-preempt"],
 )
 def test_what_may_still_be_woken_is_no_deadlock(python: Any, on: bool, more: str) -> None:
     result = python("-c", DEADLOCK.format(on=on, more=more))
