@@ -42,6 +42,14 @@ class LightQueue:
         self._getters = native.WaitQueue()
         self._offers: deque[_Offer] = deque()
         self._init(maxsize)
+        # Items go in and out in the usual way? Then put() and get() need not ask the methods below, which costs as much as all the rest.
+        kind = type(self)
+        self._usual = (
+            kind._put is LightQueue._put
+            and kind._get is LightQueue._get
+            and kind.qsize is LightQueue.qsize
+            and type(self.queue) is deque
+        )
 
     # What a subclass may do in its own way.
 
@@ -120,7 +128,7 @@ class LightQueue:
 
     def put(self, item: Any, block: bool = True, timeout: Optional[float] = None) -> None:
         """Puts an item in, and waits until there is room. Full: there was none at once (not block) or within timeout seconds."""
-        if not self._offers and self._room():
+        if not self._offers and (self.maxsize is None or self.qsize() < self.maxsize):
             self._enter(item)
             if self._getters.waiting:
                 self._getters.notify()
@@ -158,9 +166,9 @@ class LightQueue:
         """Takes an item out, and waits until there is one. Empty: there was none at once (not block) or within timeout seconds."""
         until = None
         while True:
-            if self.qsize():
+            if self.queue if self._usual else self.qsize():
                 try:
-                    item = self._get()
+                    item = self.queue.popleft() if self._usual else self._get()
                 except IndexError:  # another OS thread was faster
                     continue
                 if self._offers:
@@ -178,14 +186,17 @@ class LightQueue:
             if timeout is None:
                 self._getters.wait(None, self._look_again)
                 continue
+            left = timeout
             if until is None:
                 until = monotonic() + timeout
-            if not self._getters.wait(max(0.0, until - monotonic()), self._look_again) and not self.qsize():
+            else:
+                left = until - monotonic()
+            if not self._getters.wait(left if left > 0.0 else 0.0, self._look_again) and not self.qsize():
                 raise Empty
 
     def _look_again(self) -> None:
         # A real OS thread may have put something since the first look.
-        if self.qsize() or self._offers:
+        if (self.queue if self._usual else self.qsize()) or self._offers:
             self._getters.notify()
 
     def get_nowait(self) -> Any:
@@ -207,7 +218,10 @@ class Queue(LightQueue):
 
     def _enter(self, item: Any) -> None:
         self.unfinished_tasks += 1
-        self._put(item)
+        if self._usual:
+            self.queue.append(item)
+        else:
+            self._put(item)
 
     def task_done(self) -> None:
         """One of the tasks is done. ValueError when it is called more often than put()."""
