@@ -25,7 +25,7 @@ TICK = 0.5
 # The rate is over so many ticks.
 RATE_OVER = 6
 REMEMBERED = int(60 / TICK)
-LONGEST_TEXT, LONGEST_NAME = 500, 24
+LONGEST_TEXT, LONGEST_NAME, LONGEST_ID = 500, 24, 64
 
 app = Flask(__name__)
 socketio = SocketIO(app)
@@ -41,17 +41,22 @@ def page():
     return render_template("index.html", hot=HOT, coldest=COLDEST, hottest=HOTTEST, sites=SITES, devices=DEVICES)
 
 
+# Whoever connects may send any event with any values: what is not as it should be is answered with False, and changes nothing.
+
+
 # ---- devices
 
 
 @socketio.on("connect", namespace="/devices")
-def device_connects(auth):
-    return fleet.admit(request.sid, int(auth["device"]))
+def device_connects(auth=None):
+    return fleet.admit(request.sid, auth.get("device") if isinstance(auth, dict) else None)
 
 
 @socketio.on("reading", namespace="/devices")
-def reading(number, temperature):
-    alert = fleet.note(request.sid, float(temperature))
+def reading(number=None, temperature=None, *_):
+    if not isinstance(number, int) or not fleet.knows(request.sid, temperature):
+        return False
+    alert = fleet.note(request.sid, temperature)
     if alert is not None:
         socketio.emit("alert", alert)
     return number
@@ -65,10 +70,15 @@ def device_leaves(*_reason):
 # ---- people
 
 
+def words(text, longest):
+    """A line of text; "" for anything else."""
+    return " ".join(text[: 10 * longest].split())[:longest] if isinstance(text, str) else ""
+
+
 @socketio.on("join")
-def join(name):
+def join(name=None, *_):
     """Answers with all that a page needs to begin: also one that comes back after a loss."""
-    people[request.sid] = str(name).strip()[:LONGEST_NAME] or "somebody"
+    people[request.sid] = words(name, LONGEST_NAME) or "somebody"
     emit("people", len(people), broadcast=True)
     return {
         "name": people[request.sid],
@@ -80,11 +90,11 @@ def join(name):
 
 
 @socketio.on("say")
-def say(message_id, text):
+def say(message_id=None, text=None, *_):
     """A page that did not hear the answer says it again with the same id: everybody gets it once."""
     global spoken
-    text = str(text).strip()[:LONGEST_TEXT]
-    if request.sid not in people or not text:
+    text = words(text, LONGEST_TEXT)
+    if request.sid not in people or not text or not isinstance(message_id, str) or len(message_id) > LONGEST_ID:
         return False
     if all(message["id"] != message_id for message in talk):
         spoken += 1

@@ -16,6 +16,8 @@ HOT, WELL = 45.0, 43.0
 # The map of the fleet has one byte a device: 0 is "not connected", 1 to 255 is COLDEST to HOTTEST.
 COLDEST, HOTTEST = 0.0, 60.0
 CALM, ALERTED = 0, 1
+# What no device can have measured.
+TOO_COLD, TOO_HOT = -100.0, 200.0
 
 
 class Fleet:
@@ -31,12 +33,20 @@ class Fleet:
         """Devices stand at their sites in order, as many at each."""
         return SITES[device * len(SITES) // len(self.map)]
 
-    def admit(self, connection: str, device: int) -> bool:
+    def admit(self, connection: str, device: Any) -> bool:
         """A device says its number. False: there is no such device."""
-        if not 0 <= device < len(self.map):
+        if type(device) is not int or not 0 <= device < len(self.map):
             return False
+        # One that comes back before the loss was noticed takes its own place.
+        for other in [other for other, its in self.online.items() if its == device]:
+            self.leave(other)
         self.online[connection] = device
         return True
+
+    def knows(self, connection: str, temperature: Any) -> bool:
+        """Is that a temperature (NaN and infinity are none), and of a device that was admitted?"""
+        number = type(temperature) in (int, float) and TOO_COLD < temperature < TOO_HOT
+        return number and connection in self.online
 
     def note(self, connection: str, temperature: float) -> dict[str, Any] | None:
         """One reading; what it returns is an alert that begins with it."""
