@@ -86,6 +86,12 @@ TEST(http_new_refuses_what_is_no_connection) {
   limits.idle = 0;
   limits.max_headers = (size_t)1 << 40;
   CHECK(gt_http_new(fds[0], &limits) == NULL && errno == EINVAL);
+  limits.max_headers = 0;
+  limits.flags = GT_HTTP_HOSTLESS << 1;
+  CHECK(gt_http_new(fds[0], &limits) == NULL && errno == EINVAL);
+  limits.flags = GT_HTTP_HOSTLESS;
+  limits.reserved = 1;
+  CHECK(gt_http_new(fds[0], &limits) == NULL && errno == EINVAL);
   CHECK(gt_http_new_io(NULL, NULL) == NULL && errno == EINVAL);
   CHECK(gt_http_new_io(&io, NULL) == NULL && errno == EINVAL);
   s_close_pair(fds);

@@ -197,3 +197,14 @@ TEST(http_takes_what_is_only_odd) {
     CHECK_EQ(http.results[0], 0);
   }
 }
+
+/* RFC 9112, 3.2, left out on purpose: small clients exist that have never sent Host. */
+TEST(http_takes_requests_without_host_where_that_is_allowed) {
+  struct http http = {.limits = {.flags = GT_HTTP_HOSTLESS}}, twice = http, usual = {0};
+  const char *answer = s_http_talk(&http, "GET / HTTP/1.1\r\n\r\nPOST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc");
+  CHECK_HAS(answer, "\r\n\r\nhello");
+  CHECK_HAS(answer, "abc");
+  CHECK_EQ(http.results[0], 0);
+  CHECK_HAS(s_http_talk(&twice, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"), "HTTP/1.1 400 ");
+  CHECK_HAS(s_http_talk(&usual, "GET / HTTP/1.1\r\n\r\n"), "HTTP/1.1 400 ");
+}

@@ -221,6 +221,11 @@ struct addrinfo; /* <netdb.h> has it, but not in strict C */
 #define GT_SERVE_DRAIN 1
 
 /**
+ * A flag of gt_http_limits_t: a request of HTTP/1.1 may come without Host. Without the flag it gets a 400, as RFC 9112 has it.
+ */
+#define GT_HTTP_HOSTLESS 1
+
+/**
  * A flag of gt_http_request_t: another request may follow on the connection.
  */
 #define GT_HTTP_KEEP_ALIVE 1
@@ -992,6 +997,14 @@ typedef struct gt_http_limits_t {
      * How long the other end may take nothing of an answer. Default: 60 s.
      */
     int64_t write;
+    /**
+     * GT_HTTP_HOSTLESS, or 0.
+     */
+    uint32_t flags;
+    /**
+     * Reserved: 0.
+     */
+    uint32_t reserved;
 } gt_http_limits_t;
 
 /**
@@ -4170,7 +4183,7 @@ int gt_serve_stop(int listener);
  * else than 1. Calls with a connection end at the times of its limits and of deadline scopes; they have no twins with a deadline.
  *
  * Returns the connection; NULL with errno set: EBADF, ENOTSOCK, EINVAL (limits is too small, or a limit is negative or out of
- * range), E2BIG (the struct is larger than this library knows and its tail is not zero), ENOMEM. Does not switch.
+ * range, or an unknown flag), E2BIG (the struct is larger than this library knows and its tail is not zero), ENOMEM. Does not switch.
  */
 struct gt_http_conn_t *gt_http_new(int fd,
                                    const struct gt_http_limits_t *limits);

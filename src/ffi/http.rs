@@ -80,7 +80,14 @@ pub struct gt_http_limits_t {
     pub body: i64,
     /// How long the other end may take nothing of an answer. Default: 60 s.
     pub write: i64,
+    /// GT_HTTP_HOSTLESS, or 0.
+    pub flags: u32,
+    /// Reserved: 0.
+    pub reserved: u32,
 }
+
+/// A flag of gt_http_limits_t: a request of HTTP/1.1 may come without Host. Without the flag it gets a 400, as RFC 9112 has it.
+pub const GT_HTTP_HOSTLESS: u32 = 1;
 
 /// Reads up to `len` bytes for gt_http_new_io(): the number of bytes, 0 at the end, or a negative errno. It may switch; what it
 /// waits in should obey deadline scopes, which the limits on time are made of.
@@ -192,6 +199,9 @@ unsafe fn limits(given: *const gt_http_limits_t) -> Result<Limits> {
     }
     // SAFETY: by the caller; the struct is repr(C), starts with `size`, and zeroes are valid.
     let l = unsafe { sized(given, size_of::<usize>() * 2)? };
+    if l.flags & !GT_HTTP_HOSTLESS != 0 || l.reserved != 0 {
+        return Err(invalid());
+    }
     let number = |given: usize, default: usize| if given == 0 { default } else { given };
     // What heads cost is memory: no more than 1 GiB of it, and no more lines than fit.
     if l.max_line > 1 << 30 || l.max_header_bytes > 1 << 30 || l.max_headers > 1 << 20 {
@@ -207,6 +217,7 @@ unsafe fn limits(given: *const gt_http_limits_t) -> Result<Limits> {
         head_time: time(l.head, default.head_time)?,
         body_time: time(l.body, default.body_time)?,
         write: time(l.write, default.write)?,
+        hostless: l.flags & GT_HTTP_HOSTLESS != 0,
     })
 }
 
@@ -222,7 +233,7 @@ fn object(transport: Transport, limits: Limits) -> Result<*mut gt_http_conn_t> {
 /// else than 1. Calls with a connection end at the times of its limits and of deadline scopes; they have no twins with a deadline.
 ///
 /// Returns the connection; NULL with errno set: EBADF, ENOTSOCK, EINVAL (limits is too small, or a limit is negative or out of
-/// range), E2BIG (the struct is larger than this library knows and its tail is not zero), ENOMEM. Does not switch.
+/// range, or an unknown flag), E2BIG (the struct is larger than this library knows and its tail is not zero), ENOMEM. Does not switch.
 ///
 /// # Safety
 /// `limits` is NULL or readable for the bytes its first member says.

@@ -23,6 +23,8 @@ pub struct Limits {
     pub body_time: i64,
     /// How long the other end may take nothing.
     pub write: i64,
+    /// HTTP/1.1 may come without Host, as HTTP/1.0 does.
+    pub hostless: bool,
 }
 
 const SECOND: i64 = 1_000_000_000;
@@ -39,6 +41,7 @@ impl Default for Limits {
             head_time: 30 * SECOND,
             body_time: 60 * SECOND,
             write: 60 * SECOND,
+            hostless: false,
         }
     }
 }

@@ -284,7 +284,7 @@ impl<'a> Found<'a> {
         };
         // RFC 9112, 3.2.
         match self.host {
-            None if minor > 0 => return Err(bad("no Host")),
+            None if minor > 0 && !limits.hostless => return Err(bad("no Host")),
             None => {}
             Some(host) if !is_host(host) => return Err(bad("bad Host")),
             Some(host) => head.host = Text::of(host),

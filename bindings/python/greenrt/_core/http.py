@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from greenrt._ffi._bindings import GT_HTTP_HOSTLESS
 from greenrt._ffi.native import Connection
 
 __all__ = ["Connection", "Limits", "Settled", "takers"]
@@ -41,12 +42,12 @@ class Limits(NamedTuple):
     """For each piece of an answer."""
 
 
-class Settled(tuple[int, int, int, int, int, int, int, int, int]):
-    """Limits as the engine takes them: counts, and nanoseconds."""
+class Settled(tuple[int, ...]):
+    """Limits as the engine takes them: counts, nanoseconds, and flags if there are any."""
 
     @classmethod
-    def of(cls, limits: Limits) -> Settled:
-        """TypeError for one that is no number; ValueError for a negative or endless one."""
+    def of(cls, limits: Limits, hostless: bool = False) -> Settled:
+        """hostless: HTTP/1.1 may come without Host. TypeError for one that is no number; ValueError for a negative or endless one."""
         if not isinstance(limits, Limits):
             raise TypeError(f"limits are Limits, not {type(limits).__name__}")
         for name, limit in limits._asdict().items():
@@ -54,4 +55,4 @@ class Settled(tuple[int, int, int, int, int, int, int, int, int]):
                 raise TypeError(f"the limit {name} is a number, not {type(limit).__name__}")
             if not 0 <= limit < math.inf:
                 raise ValueError(f"a limit is a positive number, or 0 for the engine's own; {name} is {limit!r}")
-        return cls([*map(int, limits[:4]), *(round(seconds * 1e9) for seconds in limits[4:])])
+        return cls([*map(int, limits[:4]), *(round(seconds * 1e9) for seconds in limits[4:]), *([GT_HTTP_HOSTLESS] if hostless else [])])

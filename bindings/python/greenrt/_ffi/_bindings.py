@@ -43,6 +43,7 @@ GT_FDS_MAX = 253
 GT_LISTEN_REUSEPORT = 1
 GT_LISTEN_V6ONLY = 2
 GT_SERVE_DRAIN = 1
+GT_HTTP_HOSTLESS = 1
 GT_HTTP_KEEP_ALIVE = 1
 GT_HTTP_EXPECT = 2
 GT_HTTP_UPGRADE = 4
@@ -227,6 +228,8 @@ class gt_http_limits_t(ctypes.Structure):
         ("head", ctypes.c_int64),
         ("body", ctypes.c_int64),
         ("write", ctypes.c_int64),
+        ("flags", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
     ]
 
 

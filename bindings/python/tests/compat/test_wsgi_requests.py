@@ -246,6 +246,20 @@ def test_requests_that_are_too_long() -> None:
 
 
 @apart
+def test_a_request_needs_no_host() -> None:
+    seen: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.append((environ.get("HTTP_HOST"), environ["SERVER_NAME"], environ["wsgi.input"].read()))
+        return hello(environ, start_response)
+
+    with Served(app) as served:
+        answer = served.raw(b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc")
+    assert answer.count("HTTP/1.1 200 OK") == 2, answer
+    assert seen == [(None, "127.0.0.1", b""), (None, "127.0.0.1", b"abc")]
+
+
+@apart
 def test_requests_whose_end_is_uncertain_are_refused() -> None:
     with Served(hello) as served:
         for headers in (
@@ -265,4 +279,4 @@ def test_requests_whose_end_is_uncertain_are_refused() -> None:
 
 @apart
 def test_a_protocol_keeps_the_same_promises() -> None:
-    assert with_a_protocol(globals()) == 10
+    assert with_a_protocol(globals()) == 11

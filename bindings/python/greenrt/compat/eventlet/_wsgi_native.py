@@ -151,7 +151,7 @@ class Native:
         # One that a program has given methods of its own is used by these.
         own = None if isinstance(sock, _ssl.SSLSocket) or greenio.base._has_own_methods(sock) else sock.fileno()
         recv, send = (sock.recv, sock.send) if own is None else (None, None)
-        connection = Connection(own, Settled.of(self._limits()), base, recv, send)
+        connection = Connection(own, Settled.of(self._limits(), hostless=True), base, recv, send)
         base["greenrt.connection"] = connection
         try:
             while True:
