@@ -55,4 +55,10 @@ class Settled(tuple[int, ...]):
                 raise TypeError(f"the limit {name} is a number, not {type(limit).__name__}")
             if not 0 <= limit < math.inf:
                 raise ValueError(f"a limit is a positive number, or 0 for the engine's own; {name} is {limit!r}")
-        return cls([*map(int, limits[:4]), *(round(seconds * 1e9) for seconds in limits[4:]), *([GT_HTTP_HOSTLESS] if hostless else [])])
+        return cls(
+            [
+                *map(int, limits[:4]),
+                *(round(seconds * 1e9) for seconds in limits[4:]),
+                *([GT_HTTP_HOSTLESS] if hostless else []),
+            ]
+        )

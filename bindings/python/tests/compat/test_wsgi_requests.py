@@ -254,7 +254,9 @@ def test_a_request_needs_no_host() -> None:
         return hello(environ, start_response)
 
     with Served(app) as served:
-        answer = served.raw(b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc")
+        answer = served.raw(
+            b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"
+        )
     assert answer.count("HTTP/1.1 200 OK") == 2, answer
     assert seen == [(None, "127.0.0.1", b""), (None, "127.0.0.1", b"abc")]
 
