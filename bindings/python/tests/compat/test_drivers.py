@@ -119,13 +119,53 @@ def test_zmq_sockets_let_others_run() -> None:
             raise AssertionError("it received nothing")
         pull.setsockopt(zmq.RCVTIMEO, -1)
         done = []
-        readers = [eventlet.spawn(lambda: done.append(pull.recv())) for _ in range(3)]
+
+        def receive(number: int) -> int:
+            done.append(pull.recv())
+            return int(done[-1]) if number == int(done[-1]) else -1
+
+        readers = [eventlet.spawn(receive, number) for number in range(3)]
         eventlet.sleep(0)
         for n in range(3):
             push.send(b"%d" % n)
         for reader in readers:
             reader.wait()
-        assert sorted(done) == [b"0", b"1", b"2"]
+        assert done == [b"0", b"1", b"2"]
+        assert [reader.wait() for reader in readers] == [0, 1, 2]
+    context.term()
+
+
+@apart
+def test_who_waits_for_a_message_first_gets_it_first_and_whole() -> None:
+    if find_spec("zmq") is None:
+        raise Skip("pyzmq is not installed")
+    import eventlet
+    from eventlet.green import zmq
+
+    context = zmq.Context()
+    with context.socket(zmq.DEALER) as answering, context.socket(zmq.DEALER) as asking:
+        port = answering.bind_to_random_port("tcp://127.0.0.1")
+        asking.connect(f"tcp://127.0.0.1:{port}")
+        first = eventlet.spawn(asking.recv_multipart)
+        eventlet.sleep(0.1)
+        second = eventlet.spawn(asking.recv_multipart)
+        eventlet.sleep(0)
+        answering.send_multipart([b"1", b"more"])
+        # Who asks the socket takes its news away from those who wait for it.
+        while not asking.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            pass
+        assert first.wait() == [b"1", b"more"]
+        answering.send_multipart([b"2", b"more"])
+        assert second.wait() == [b"2", b"more"]
+        asking.setsockopt(zmq.RCVTIMEO, 10)
+        readers = [eventlet.spawn(asking.recv) for _ in range(2)]
+        for reader in readers:
+            try:
+                reader.wait()
+            except zmq.Again as error:
+                assert eventlet.is_timeout(error)
+            else:
+                raise AssertionError("it received nothing")
     context.term()
 
 
