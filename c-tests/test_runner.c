@@ -12,14 +12,14 @@ TEST(runner_tells_pass_fail_hang_crash_and_skip_apart) {
   struct s_end end;
   self(&end, "--timeout", "1", NULL);
   CHECK_EQ(end.status, 1);
-  CHECK_HAS(end.out, "1..8\n");
+  CHECK_HAS(end.out, "1..10\n");
   CHECK_HAS(end.out, " - self_passes\n");
   CHECK_HAS(end.out, "self_fails\n#   ended with status 1, process ");
   CHECK_HAS(end.out, "self_hangs\n#   still running at its time limit\n");
   CHECK_HAS(end.out, "self_crashes\n#   died of signal 7 ");
   CHECK_HAS(end.out, "self_exits\n#   ended with status 3, process ");
   CHECK_HAS(end.out, "self_skips # SKIP no moon here\n");
-  CHECK_HAS(end.out, "\n2 passed, 5 failed, 1 skipped\n");
+  CHECK_HAS(end.out, "\n2 passed, 7 failed, 1 skipped\n");
 }
 
 TEST(runner_shows_expressions_values_and_output_of_a_failed_test_only) {
@@ -32,11 +32,17 @@ TEST(runner_shows_expressions_values_and_output_of_a_failed_test_only) {
   CHECK(strstr(end.out, "nobody should see this") == NULL);
 }
 
-TEST(runner_notices_a_task_that_was_left_behind) {
+TEST(runner_notices_what_was_left_behind) {
   struct s_end end;
   self(&end, "self_leaves_a_task", NULL, NULL);
   CHECK_EQ(end.status, 1);
   CHECK_HAS(end.out, "left behind by the test: 1 tasks, 1 stacks, 0 descriptors, 0 timers");
+  self(&end, "self_leaves_an_object", NULL, NULL);
+  CHECK_EQ(end.status, 1);
+  CHECK_HAS(end.out, "0 timers, 1 objects, 0 jobs");
+  self(&end, "self_leaves_a_job", NULL, NULL);
+  CHECK_EQ(end.status, 1);
+  CHECK_HAS(end.out, "0 objects, 1 jobs");
   self(&end, "self_may_leave_a_task", NULL, NULL);
   CHECK_EQ(end.status, 0);
   CHECK_HAS(end.out, "\n1 passed, 0 failed\n");

@@ -46,20 +46,28 @@ static void serve(gt_http_conn_t *conn, int file) {
   TRY(gt_http_free(conn));
 }
 
-static void converse(int owned) {
+static ssize_t reads(void *ctx, void *buf, size_t len) { return gt_recv_until(*(int *)ctx, buf, len, 0, f_soon()); }
+static ssize_t writes(void *ctx, const void *buf, size_t len) { return gt_send(*(int *)ctx, buf, len, 0); }
+
+enum way { OWNED, FOREIGN, FUNCTIONS };
+
+static void converse(enum way way) {
+  static const gt_http_io_t io = {.size = sizeof io, .read = reads, .write = writes, .ctx = &ends[0]};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return;
   int file = memfd_create("file", MFD_CLOEXEC);
   if (file >= 0 && ftruncate(file, 5000) < 0) return;
   int64_t task = TRY(gt_spawn(client, NULL));
   if (task < 0) f_close(ends[1]);
-  if (owned) TRY(gt_fd_adopt(ends[0]));
-  gt_http_conn_t *conn = MADE(gt_http_new(ends[0], NULL));
+  if (way == OWNED) TRY(gt_fd_adopt(ends[0]));
+  gt_http_conn_t *conn = way == FUNCTIONS ? MADE(gt_http_new_io(&io, NULL)) : MADE(gt_http_new(ends[0], NULL));
   if (conn) serve(conn, file);
   if (file >= 0) close(file);
   f_close(ends[0]);
   if (task > 0) f_join(task);
 }
 
-SCENARIO(http_on_an_owned_socket) { converse(1); }
+SCENARIO(http_on_an_owned_socket) { converse(OWNED); }
 
-SCENARIO(http_on_a_foreign_socket) { converse(0); }
+SCENARIO(http_on_a_foreign_socket) { converse(FOREIGN); }
+
+SCENARIO(http_through_functions) { converse(FUNCTIONS); }

@@ -187,15 +187,19 @@ static int open_descriptors(void) {
 
 static void look_behind(const char *when) {
   gt_stats_t stats = {.size = sizeof stats};
-  for (int turn = 0; turn < 64; turn++) {
+  for (int turn = 0;; turn++) {
     int rc = gt_stats(&stats);
     if (rc < 0) fail("%s: gt_stats says %d", when, rc);
-    if (!stats.tasks_live && !stats.stacks_in_use && !stats.descriptors && !stats.timers && !stats.objects) return;
+    int jobs = stats.offload_jobs || stats.offload_queued;
+    int others = stats.tasks_live || stats.stacks_in_use || stats.descriptors || stats.timers || stats.objects;
+    if (!jobs && !others) return;
+    if (turn >= (others ? 64 : 3000)) break;
     gt_yield();
+    if (!others) usleep(1000); /* a thread of the pool is letting go of its job */
   }
-  fail("left behind %s: %llu tasks, %llu stacks, %llu descriptors, %llu timers, %llu objects", when,
+  fail("left behind %s: %llu tasks, %llu stacks, %llu descriptors, %llu timers, %llu objects, %llu jobs", when,
        (unsigned long long)stats.tasks_live, (unsigned long long)stats.stacks_in_use, (unsigned long long)stats.descriptors,
-       (unsigned long long)stats.timers, (unsigned long long)stats.objects);
+       (unsigned long long)stats.timers, (unsigned long long)stats.objects, (unsigned long long)stats.offload_jobs);
 }
 
 /* One run with a fault, one or more without, and the end: what is left is told. */
@@ -306,6 +310,10 @@ static int loop(const struct f_scenario *scenario, int64_t made[FAULT_KINDS]) {
         if (bad > 40) return bad;
         made[kind]++;
       }
+  if (!made[FAULT_ALLOCATION] && !made[FAULT_MAPPING] && !made[FAULT_CALL]) {
+    bad++;
+    printf("# %s: nothing could be made to fail\n", scenario->name);
+  }
   return bad;
 }
 

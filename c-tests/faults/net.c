@@ -109,6 +109,27 @@ SCENARIO(datagrams) {
   f_close(fd);
 }
 
+static void *answers_on_a_watched(void *arg) {
+  char c;
+  if (TRY(gt_recv_until(*(int *)arg, &c, 1, 0, f_soon())) == 1) TRY(gt_send(*(int *)arg, &c, 1, 0));
+  return NULL;
+}
+
+SCENARIO(sockets_that_are_watched) {
+  int fds[2], watched[2];
+  char c = 'x';
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0) abort();
+  for (int i = 0; i < 2; i++) watched[i] = TRY(gt_fd_watch(fds[i])) >= 0;
+  int64_t task = TRY(gt_spawn(answers_on_a_watched, &fds[1]));
+  TRY(gt_yield());
+  if (TRY(gt_send(fds[0], &c, 1, 0)) == 1 && task > 0) TRY(gt_recv_until(fds[0], &c, 1, 0, f_soon()));
+  f_join(task);
+  if (watched[0]) TRY(gt_fd_release(fds[0]));
+  close(fds[0]);
+  if (watched[1]) f_close(fds[1]);
+  else close(fds[1]);
+}
+
 static char path[64];
 
 static void *sends_a_descriptor(void *arg) {

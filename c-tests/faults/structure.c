@@ -56,6 +56,15 @@ SCENARIO(generators) {
   TRY(gt_generator_free(left));
 }
 
+SCENARIO(generators_with_wishes) {
+  gt_spawn_opts_t wishes = {.size = sizeof wishes, .stack_size = 128 << 10, .name = "wished"};
+  gt_generator_t *generator = MADE(gt_generator_new_with(counts, NULL, &wishes));
+  void *value;
+  if (generator)
+    while (TRY(gt_generator_next(generator, &value)) > 0) continue;
+  TRY(gt_generator_free(generator));
+}
+
 static void *answers(void *arg) {
   int rc;
   while ((rc = gt_hand_over(*(int64_t *)arg, arg, NULL)) == 0) {

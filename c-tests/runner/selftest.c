@@ -32,4 +32,13 @@ TEST(self_skips) { SKIP("no %s here", "moon"); }
 
 TEST(self_leaves_a_task) { gt_spawn(park, NULL); }
 
+static int64_t sleeps(void *arg) {
+  (void)arg;
+  return sleep(60);
+}
+
+TEST_WITH(self_leaves_a_job, 0, 10) { gt_offload_until(sleeps, NULL, gt_now() + 1000000); }
+
+TEST(self_leaves_an_object) { gt_mutex_new(); }
+
 TEST_WITH(self_may_leave_a_task, T_LEAVES, 0) { gt_spawn(park, NULL); }

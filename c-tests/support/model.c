@@ -34,6 +34,9 @@ void m_begin(const char *what, uint64_t seed) {
   the_seed = seed;
   state = seed * 0x9E3779B97F4A7C15u | 1;
   noted = 0;
+  /* Also a crash or a hang tells which round it was: the runner shows this of a test that failed. */
+  printf("%s: GT_MODEL_SEED=%llu\n", what, (unsigned long long)seed);
+  fflush(stdout);
 }
 
 /* Marsaglia, "Xorshift RNGs", 2003. */

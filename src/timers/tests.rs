@@ -55,6 +55,7 @@ impl Model {
     fn new(seed: u64, nodes: usize, now: i64, first_insert: u32) -> Model {
         let mut wheel = Timers::new(now).unwrap();
         wheel.inserts = first_insert;
+        println!("GT_MODEL_SEED={seed}"); // shown when the test fails, in whatever way
         Model {
             seed,
             nodes: (0..nodes).map(|_| TimerNode::new(TimerKind::Park)).collect(),
