@@ -204,6 +204,7 @@ TEST(example_http_server_gives_files_and_nothing_outside_of_its_folder) {
   CHECK_HAS(get(server, "HEAD /index.html"), "\r\nContent-Length: 8\r\nConnection: close\r\n\r\n");
   CHECK(strstr(get(server, "HEAD /index.html"), "hello") == NULL);
   CHECK_HAS(get(server, "POST /"), "HTTP/1.1 405 ");
+  CHECK_HAS(get(server, "POST /"), "\r\nAllow: GET, HEAD\r\n");
   for (size_t i = 0; i < COUNT(outside); i++) {
     snprintf(path, sizeof path, "GET %s", outside[i]);
     const char *answer = get(server, path);
@@ -325,7 +326,9 @@ TEST(example_redis_server_answers_redis_cli) {
   CHECK_STR(redis(server, "PING\nPING there\nECHO hi\n"), "PONG\nthere\nhi\n");
   CHECK_STR(redis(server, "GET a\nSET a \"hello world\"\nGET a\nSET a 2\nGET a\n"), "\nOK\nhello world\nOK\n2\n");
   CHECK_STR(redis(server, "SET b x\nMGET a no b\nEXISTS a no b b\nDEL a no\nEXISTS a\nGET a\nDEL a\n"), "OK\n2\n\nx\n3\n1\n0\n\n0\n");
-  CHECK_STR(redis(server, "INCR n\nINCR n\nSET n 41\nINCR n\nINCR b\n"), "1\n2\nOK\n42\nERR value is not an integer\n\n");
+  CHECK_STR(redis(server, "INCR n\nINCR n\nSET n 41\nINCR n\nINCR b\n"), "1\n2\nOK\n42\nERR value is not an integer or out of range\n\n");
+  CHECK_STR(redis(server, "SET n 9223372036854775806\nINCR n\nINCR n\nGET n\n"),
+            "OK\n9223372036854775807\nERR value is not an integer or out of range\n\n9223372036854775807\n");
   CHECK_STR(redis(server, "FROB\nSET a\nCONFIG GET save\n"), "ERR unknown command or too few arguments: 'FROB'\n\n"
                                                              "ERR unknown command or too few arguments: 'SET'\n\nsave\n\n");
   stop(server);

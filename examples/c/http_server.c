@@ -42,10 +42,11 @@ static int name_of(const gt_http_request_t *r, char *name, size_t room) {
 static int text(gt_http_conn_t *conn, int status, const char *body) { return gt_http_respond(conn, status, NULL, NULL, 0, body, strlen(body)); }
 
 static int answer(gt_http_conn_t *conn, const gt_http_request_t *r) {
+  static const gt_http_header_t allow = {"Allow", 5, "GET, HEAD", 9};
   char name[1024], length[24];
   struct stat st;
   if (!(r->method_len == 3 && memcmp(r->method, "GET", 3) == 0) && !(r->method_len == 4 && memcmp(r->method, "HEAD", 4) == 0))
-    return text(conn, 405, "GET and HEAD only\n");
+    return gt_http_respond(conn, 405, NULL, &allow, 1, "GET and HEAD only\n", 18);
   int file = name_of(r, name, sizeof name) ? openat(root, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
   if (file < 0 || gt_fstat(file, &st) < 0 || !S_ISREG(st.st_mode)) {
     if (file >= 0) gt_close(file);
@@ -54,9 +55,9 @@ static int answer(gt_http_conn_t *conn, const gt_http_request_t *r) {
   snprintf(length, sizeof length, "%lld", (long long)st.st_size);
   gt_http_header_t header = {"Content-Length", 14, length, strlen(length)};
   int rc = gt_http_start(conn, 200, NULL, &header, 1);
-  if (rc == 0 && gt_http_sendfile(conn, file, 0, (size_t)st.st_size) >= 0) rc = gt_http_finish(conn);
+  if (rc == 0) rc = gt_http_sendfile(conn, file, 0, (size_t)st.st_size) < 0 ? -1 : gt_http_finish(conn);
   gt_close(file);
-  return rc;
+  return rc; /* an answer that broke off ends the connection */
 }
 
 static void serve(int fd, void *arg) {

@@ -46,9 +46,9 @@ static void answer(FILE *out, int argc, char **argv) {
     fprintf(out, ":%d\r\n", there);
   } else if (IS("INCR", 2)) {
     char digits[32], *end = "", *value = get(argv[1]);
-    snprintf(digits, sizeof digits, "%lld", value ? strtoll(value, &end, 10) + 1 : 1);
-    if (*end) fputs("-ERR value is not an integer\r\n", out);
-    else set(argv[1], digits), fprintf(out, ":%s\r\n", digits);
+    long long before = value ? strtoll(value, &end, 10) : 0;
+    if (*end || end == value || before == INT64_MAX) fputs("-ERR value is not an integer or out of range\r\n", out);
+    else snprintf(digits, sizeof digits, "%lld", before + 1), set(argv[1], digits), fprintf(out, ":%s\r\n", digits);
   } else if (IS("CONFIG", 3)) fputs("*2\r\n", out), bulk(out, argv[2]), bulk(out, ""); /* redis-benchmark asks */
   else if (IS("COMMAND", 1)) fputs("*0\r\n", out); /* redis-cli asks */
   else fprintf(out, "-ERR unknown command or too few arguments: '%s'\r\n", argv[0]);

@@ -59,10 +59,11 @@ static int run_all(void) {
   clock = gt_scope_spawn(scope, serve, "clock");
   cache = gt_scope_spawn(scope, serve, "cache");
   mailer = gt_scope_spawn(scope, send_mail, "mailer");
-  if (clock < 0 || cache < 0 || mailer < 0) gt_scope_cancel(scope); /* better none than some */
+  int64_t missing = clock < 0 ? clock : cache < 0 ? cache : mailer < 0 ? mailer : 0;
+  if (missing < 0) gt_scope_cancel(scope); /* better none than some */
   result = gt_scope_join(scope);
   gt_scope_free(scope); /* all tasks have ended, whatever the join said */
-  return result;
+  return missing < 0 ? (int)missing : result;
 }
 
 int main(void) {
