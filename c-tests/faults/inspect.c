@@ -49,7 +49,7 @@ static void reported(const gt_watchdog_report_t *report, void *arg) {
 
 /* Holds its OS thread until the watchdog has said so; where a fault keeps it from that, not for long. */
 static void *holds(void *arg) {
-  for (int64_t begun = gt_now(); !reports && gt_now() - begun < (f_fired() ? INT64_C(700000000) : INT64_C(8000000000));) continue;
+  for (int64_t begun = gt_now(); !reports && gt_now() - begun < (f_fired() ? INT64_C(100000000) : INT64_C(8000000000));) continue;
   return arg;
 }
 
