@@ -203,14 +203,12 @@ class ThreadPoolExecutor(Executor):
         self._threads = Threads(max_workers, None, begin)
         self._pending: set[Future[Any]] = set()
         self._closed = False
+        # A call is taken either before shutdown() or not at all: behind the end of its threads nobody would run it.
+        self._gate = native.Semaphore(1)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Calls fn(*args, **kwargs) on one of the threads. RuntimeError after shutdown()."""
-        if self._closed:
-            raise RuntimeError("cannot schedule new futures after shutdown")
         future: _GreenFuture[T] = _GreenFuture()
-        self._pending.add(future)
-        future.add_done_callback(self._pending.discard)
         context = contextvars.copy_context()
 
         def job() -> None:
@@ -223,18 +221,30 @@ class ThreadPoolExecutor(Executor):
             else:
                 future.set_result(result)
 
-        self._threads.run(job)
+        self._gate.acquire()
+        try:
+            if self._closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self._pending.add(future)
+            future.add_done_callback(self._pending.discard)
+            self._threads.run(job)
+        finally:
+            self._gate.release()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more calls; with wait, parks until those that were taken are done. cancel_futures: those that have
         not begun are cancelled."""
-        if not self._closed:
-            self._closed = True
-            if cancel_futures:
-                for future in tuple(self._pending):
-                    future.cancel()
-            self._threads.end()
+        self._gate.acquire()
+        try:
+            if not self._closed:
+                self._closed = True
+                if cancel_futures:
+                    for future in tuple(self._pending):
+                        future.cancel()
+                self._threads.end()
+        finally:
+            self._gate.release()
         if wait:
             self._threads.join()
 

@@ -110,11 +110,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
 
 
 class _ReadWrapper(FileWrapper):
-    """A file that is read: sendfile is turned off."""
-
-    def extent(self) -> Optional[tuple[int, int, int]]:
-        """Never."""
-        return None
+    """A file that is read, like any iterable: sendfile is turned off."""
 
 
 class _Handler(Handler):

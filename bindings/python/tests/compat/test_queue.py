@@ -167,6 +167,20 @@ def test_resize() -> None:
     made.put_nowait(3)
     assert [made.get() for _ in range(3)] == [1, 2, 3] and made.maxsize is None
     assert queue.Queue(-1).maxsize is None
+    # Below 0: no bound, here as well.
+    made = queue.LightQueue(0)
+    green = eventlet.spawn(made.put, 1)
+    eventlet.sleep(0)
+    made.resize(-1)
+    green.wait()
+    made.put_nowait(2)
+    assert made.maxsize is None and not made.full() and [made.get(), made.get()] == [1, 2]
+    for size in ("x", [], 1j):
+        with pytest.raises(TypeError):
+            made.resize(size)
+        with pytest.raises(TypeError):
+            queue.Queue(size)
+    assert made.maxsize is None and queue.Queue(1.5).maxsize == 1.5
 
 
 def test_join_waits_for_the_tasks() -> None:

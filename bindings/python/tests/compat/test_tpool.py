@@ -112,6 +112,59 @@ def test_many_calls_use_no_more_threads_than_there_are() -> None:
 
 
 @apart
+def test_a_pool_that_is_made_while_another_one_ends() -> None:
+    import eventlet
+    from eventlet import tpool
+
+    tpool.killall()
+    tpool.set_num_threads(1)
+    go = threading.Event()
+    first = eventlet.spawn(tpool.execute, go.wait, 10)
+    eventlet.sleep(0)
+    ending = eventlet.spawn(tpool.killall)
+    eventlet.sleep(0)
+    assert tpool.execute(len, "abc") == 3  # the new pool's thread
+    go.set()
+    assert first.wait() is True
+    ending.wait()
+    # That thread is still known as one of the pool: a call within a call does not wait for it.
+    with eventlet.Timeout(10):
+        assert tpool.execute(tpool.execute, len, "abcd") == 4
+    tpool.killall()
+
+
+@apart
+def test_calls_from_os_threads_while_pools_come_and_go() -> None:
+    import eventlet
+    from eventlet import patcher, tpool
+
+    real = patcher.original("threading")
+    tpool.killall()
+    tpool.set_num_threads(2)
+    over, counts = [], []
+
+    def call() -> None:
+        count = 0
+        while not over:
+            assert tpool.execute(len, "abc") == 3
+            count += 1
+        counts.append(count)
+
+    threads = [real.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(200):
+        with eventlet.Timeout(20):
+            assert tpool.execute(len, "abcd") == 4
+            tpool.killall()
+    over.append(True)
+    for thread in threads:
+        tpool.execute(thread.join, 20)
+    tpool.killall()
+    assert len(counts) == 2
+
+
+@apart
 def test_a_timeout_leaves_the_call_running() -> None:
     import eventlet
     from eventlet import tpool

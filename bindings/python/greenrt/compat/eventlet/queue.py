@@ -87,7 +87,7 @@ class LightQueue:
 
     def resize(self, size: Optional[int]) -> None:
         """Another bound. Who waits for room gets it when there is more."""
-        self.maxsize = size
+        self.maxsize = None if size is None or size < 0 else size
         self._fill()
 
     def putting(self) -> int:

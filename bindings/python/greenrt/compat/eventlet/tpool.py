@@ -31,8 +31,8 @@ QUIET = True
 
 _nthreads = int(os.environ.get("EVENTLET_THREADPOOL_SIZE", "20"))
 _pool: Optional[ThreadPoolExecutor] = None
-# The OS threads of the pool: what they execute() runs at once.
-_threads: set[int] = set()
+# The OS threads of pools, also of those that end: what they execute() runs at once.
+_threads: list[set[int]] = []
 
 
 def setup() -> None:
@@ -49,7 +49,9 @@ def setup() -> None:
             stacklevel=3,
         )
         return
-    _pool = ThreadPoolExecutor(_nthreads, lambda: _threads.add(threading.get_native_id()))
+    threads: set[int] = set()
+    _threads.append(threads)
+    _pool = ThreadPoolExecutor(_nthreads, lambda: threads.add(threading.get_native_id()))
 
 
 def set_num_threads(nthreads: int) -> None:
@@ -63,8 +65,10 @@ def killall() -> None:
     global _pool
     pool, _pool = _pool, None
     if pool is not None:
+        threads = _threads[-1]
         pool.shutdown()
-        _threads.clear()
+        # Those of a pool that was made meanwhile stay.
+        _threads[:] = [each for each in _threads if each is not threads]
 
 
 def _forget() -> None:
@@ -80,16 +84,33 @@ os.register_at_fork(after_in_child=_forget)
 def execute(meth: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Calls meth(*args, **kwargs) on a thread of the pool: its result, or its exception."""
     setup()
-    if _pool is None or threading.get_native_id() in _threads:
-        return meth(*args, **kwargs)
     try:
-        return _pool.submit(meth, *args, **kwargs).result()
+        return _submitted(meth, args, kwargs).result() if _elsewhere() else meth(*args, **kwargs)
     except EXC_CLASSES as error:
         if not QUIET and not isinstance(error, TaskExit) and sys.stderr is not None:
             traceback.print_exc()
         raise
     finally:
         meth, args, kwargs = _nothing, (), {}  # no cycle through the traceback
+
+
+def _elsewhere() -> bool:
+    """Does a call go to another thread? Not from one of the pool's."""
+    mine = threading.get_native_id()
+    return _nthreads != 0 and not any(mine in threads for threads in _threads)
+
+
+def _submitted(meth: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    while True:
+        setup()
+        pool = _pool
+        if pool is not None:
+            try:
+                return pool.submit(meth, *args, **kwargs)
+            except RuntimeError:
+                if pool is _pool:
+                    raise
+        # killall() came in between, from another OS thread: the next pool takes it.
 
 
 def _nothing() -> None:
