@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -378,6 +379,35 @@ TEST_WITH(watchdog_is_silent_while_the_hosts_lock_is_waited_for, T_HANDS_LOCKS, 
 static void *unpark_it(void *arg) {
   CHECK_EQ(gt_unpark(*(int64_t *)arg), 0); /* rings: the scheduler counts as awake from then on */
   return NULL;
+}
+
+/* Reads all of a pipe, after so long that a watchdog would have spoken. */
+static void *read_late(void *arg) {
+  int fd = *(int *)arg;
+  char text[4096];
+  s_real_sleep(1000);
+  while (read(fd, text, sizeof text) > 0) {
+  }
+  return NULL;
+}
+
+TEST(watchdog_is_silent_while_a_dump_is_written) {
+  int ends[2];
+  char full[4096] = "";
+  CHECK_EQ(pipe2(ends, O_NONBLOCK), 0);
+  while (write(ends[1], full, sizeof full) > 0) {
+  }
+  CHECK_EQ(fcntl(ends[0], F_SETFL, 0), 0); /* the pipe is full: the dump waits for its reader */
+  CHECK_EQ(fcntl(ends[1], F_SETFL, 0), 0);
+  pthread_t reader = s_thread(read_late, &ends[0]);
+  watch(PATIENT);
+  CHECK_EQ(gt_dump(ends[1]), 0);
+  CHECK_EQ(gt_yield(), 0);
+  stop();
+  close(ends[1]);
+  s_thread_join(reader);
+  close(ends[0]);
+  CHECK_EQ(reports, 0);
 }
 
 TEST(watchdog_is_silent_while_another_loop_has_the_thread) {

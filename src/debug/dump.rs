@@ -19,7 +19,7 @@ use super::stacks;
 use super::symbols::Names;
 use super::unwind::{Frame, Registers, Walker, FRAMES};
 use crate::error::{Error, Result};
-use crate::home;
+use crate::home::{self, OUTSIDE_DUMPING};
 use crate::sched::task::State;
 use crate::sched::waits::Kind;
 use crate::sched::Scheduler;
@@ -93,6 +93,7 @@ pub fn write(s: &'static Scheduler, fd: i32, title: &str) -> Result<()> {
     let here = Registers::here();
     let thread = stacks::of_thread();
     let told = told_here(s);
+    let _away = Away::of(s);
     aside(|| {
         let _turn = Turn::take();
         let mut out = Out::new(fd);
@@ -100,6 +101,23 @@ pub fn write(s: &'static Scheduler, fd: i32, title: &str) -> Result<()> {
         out.flush();
         out.failed.map_or(Ok(()), Err)
     })?
+}
+
+/// While it lives, the watchdog leaves the scheduler alone: what takes its time is not a task's.
+struct Away(&'static Scheduler, u64);
+
+impl Away {
+    fn of(s: &'static Scheduler) -> Away {
+        let before = s.progress().outside.get();
+        s.progress().outside.set(OUTSIDE_DUMPING);
+        Away(s, before)
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        self.0.progress().outside.set(self.1);
+    }
 }
 
 /// Who asks for a dump, as only its own thread knows it: its registers, the bounds of the thread's stack, what the host tells

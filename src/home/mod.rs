@@ -27,7 +27,7 @@ use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
 use inbox::Inbox;
 pub use tally::Tally;
-pub use watch::{each_watched, Progress, Watch, Watched, INSIDE, OUTSIDE_EMBEDDED, OUTSIDE_RELEASED};
+pub use watch::{each_watched, Progress, Watch, Watched, INSIDE, OUTSIDE_DUMPING, OUTSIDE_EMBEDDED, OUTSIDE_RELEASED};
 
 /// Places in the register: 2,047 schedulers at a time, and the guests.
 const MAX_HOMES: usize = 2048;

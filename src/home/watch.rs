@@ -61,6 +61,8 @@ pub const INSIDE: u64 = 0;
 pub const OUTSIDE_RELEASED: u64 = 1;
 /// Another event loop drives the scheduler, and has the thread.
 pub const OUTSIDE_EMBEDDED: u64 = 2;
+/// Writes a dump, which may be long, to a reader who may be slow.
+pub const OUTSIDE_DUMPING: u64 = 3;
 
 impl Watch {
     /// Where a debugger finds its OS thread.

@@ -29,6 +29,7 @@ from greenrt._core.task import Task, TaskExit
 from greenrt._ffi import native
 from greenrt._ffi._bindings import GT_NEVER
 from greenrt._ffi.errors import check
+from greenrt._ffi.figures import is_task
 from greenrt._ffi.load import library
 
 T = TypeVar("T")
@@ -310,13 +311,15 @@ def wait(task: Task[T]) -> asyncio.Future[T]:
 
     Cancelled, it kills the task (TaskExit) and is cancelled when the task has ended; asyncio.shield() keeps the task alive. A
     task that was killed otherwise looks cancelled as well. RuntimeError outside a coroutine, for the task that runs the
-    loop, which would wait for itself, and on a loop that keeps the OS thread of the task to itself while it waits.
+    loop, which would wait for itself, for a root task, which does not end, and on a loop that keeps the OS thread of the task to itself while it waits.
     """
     loop = asyncio.get_running_loop()
     if not isinstance(task, Task):
         raise TypeError(f"wait() needs a task, not {type(task).__name__}")
     if not task.done and task.ident == threading.get_ident():
         raise RuntimeError("a task cannot wait for itself")
+    if not task.done and not is_task(task.ident or 0):
+        raise RuntimeError("the root task does not end, so nobody can wait for it")
     if not task.done and not _parks(loop) and task in native.tasks():
         raise RuntimeError(
             f"{loop!r} blocks the OS thread while it waits, so the task would never run: "

@@ -23,7 +23,7 @@ pub use crate::ffi::runtime::gt_shutdown_until;
 pub use crate::ffi::socket::{gt_recv_until, gt_send_all_until, gt_send_until};
 pub use crate::ffi::task::{
     gt_interrupt, gt_interrupt_at, gt_interrupt_take, gt_interrupt_withdraw, gt_self, gt_shield_pop, gt_shield_push,
-    gt_spawn_opts_t as SpawnOpts, gt_spawn_with, gt_yield, GT_SPAWN_DETACHED as SPAWN_DETACHED,
+    gt_spawn_opts_t as SpawnOpts, gt_spawn_with, gt_task_set_name, gt_yield, GT_SPAWN_DETACHED as SPAWN_DETACHED,
     GT_SPAWN_SUSPENDED as SPAWN_SUSPENDED,
 };
 pub use crate::ffi::time::{gt_now, gt_sleep_until, GT_NEVER as NEVER};

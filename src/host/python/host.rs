@@ -28,6 +28,8 @@ use super::worker::Worker;
 pub struct Host {
     /// The OS thread's own stack.
     pub root: *mut Worker,
+    /// The OS thread, as Python calls it.
+    pub ident: core::ffi::c_ulong,
     /// Finished tasks' workers, ready for the next spawn: last in, first out (its stack is warm).
     pub idle: *mut Worker,
     /// How many are idle.
@@ -43,6 +45,9 @@ pub struct Host {
     /// The PyGILState key, before 3.12.
     tls_key: u32,
 }
+
+/// What C sees of a Python task that was given no name.
+pub const NAME: &core::ffi::CStr = c"python task";
 
 /// At most this many finished workers are kept.
 pub const POOL: usize = 1024;
@@ -171,6 +176,7 @@ unsafe fn install() -> bool {
         }
         let mut host = Box::new(Host {
             root: null_mut(),
+            ident: (api.PyThread_get_thread_ident)(),
             idle: null_mut(),
             idle_count: 0,
             idle_handed: null_mut(),
@@ -178,7 +184,7 @@ unsafe fn install() -> bool {
             armed: HashMap::new(),
             opts: gt::SpawnOpts {
                 size: size_of::<gt::SpawnOpts>(),
-                name: c"python task".as_ptr(),
+                name: NAME.as_ptr(),
                 stack_size,
                 stack: null_mut(),
                 guard_size,

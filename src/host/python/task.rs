@@ -239,6 +239,25 @@ pub unsafe fn name(task: *mut Task) -> New {
     }
 }
 
+/// Gives it another name, which dumps see as well. Of a task on another OS thread they see the old one.
+///
+/// # Safety
+/// GIL held, a live task and a str that can be written as UTF-8.
+pub unsafe fn set_name(task: *mut Task, name: Obj) {
+    let mut length: Ssize = 0;
+    // SAFETY: the caller's promise; the text ends with a NUL and lives as long as the str, and the worker of a task that is not done is alive.
+    unsafe {
+        let old = core::mem::replace(&mut (*task).name, new_ref(name));
+        let worker = (*task).worker;
+        if !worker.is_null()
+            && gt::gt_task_set_name((*worker).id, (api().PyUnicode_AsUTF8AndSize)(name, &mut length)) == 0
+        {
+            (*worker).named = true;
+        }
+        drop_ref(old);
+    }
+}
+
 /// Parks until the task is done. False: a Python exception is set (the deadline passed, or the waiter was interrupted).
 ///
 /// # Safety

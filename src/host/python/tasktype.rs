@@ -228,7 +228,7 @@ unsafe extern "C" fn get_ident(this: Obj, _closure: *mut c_void) -> New {
             return none();
         }
         if (*(*worker).host).root == worker {
-            return (api().PyLong_FromUnsignedLong)((api().PyThread_get_thread_ident)());
+            return (api().PyLong_FromUnsignedLong)((*(*worker).host).ident);
         }
         (api().PyLong_FromLongLong)((*worker).id)
     }
@@ -249,9 +249,7 @@ unsafe extern "C" fn set_name(this: Obj, value: Obj, _closure: *mut c_void) -> c
             raise(api.PyExc_TypeError, c"the name of a task is a str");
             return -1;
         }
-        let task: *mut Task = this.cast();
-        let old = core::mem::replace(&mut (*task).name, new_ref(value));
-        drop_ref(old);
+        task::set_name(this.cast(), value);
         0
     }
 }

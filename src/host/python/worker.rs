@@ -12,7 +12,7 @@ use super::api::{api, drop_ref, raise_errno, State};
 use super::deliver::{self, take_exception};
 use super::ending;
 use super::gt;
-use super::host::{Host, POOL};
+use super::host::{Host, NAME, POOL};
 use super::patch;
 use super::residue;
 use super::task::Task;
@@ -31,6 +31,8 @@ pub struct Worker {
     pub codes: Vec<c_int>,
     /// Does it wait for work in a hand-over?
     handed: bool,
+    /// Does its gt task have a name of the task's?
+    pub named: bool,
     /// How often it asked not to be made to give way (`preempt.rs`).
     pub held: u32,
     next_idle: *mut Worker,
@@ -46,6 +48,7 @@ impl Worker {
             task: null_mut(),
             codes: Vec::new(),
             handed: false,
+            named: false,
             held: 0,
             next_idle: null_mut(),
         }))
@@ -257,6 +260,10 @@ unsafe fn run(worker: *mut Worker) -> i64 {
         deliver::withdraw_all(worker);
         patch::fork::entry_returned();
         (*worker).held = 0;
+        if (*worker).named {
+            (*worker).named = false;
+            gt::gt_task_set_name((*worker).id, NAME.as_ptr());
+        }
         (*worker).task = null_mut();
         drop_ref(task.cast());
         next

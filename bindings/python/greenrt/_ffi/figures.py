@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Iterable
 
@@ -23,6 +24,12 @@ def statistics() -> dict[str, int]:
     errors.check(library.gt_stats(ctypes.byref(stats)))
     names = [field[0] for field in _bindings.gt_stats_t._fields_]
     return {name: getattr(stats, name) for name in names if name != "size"}
+
+
+def is_task(ident: int) -> bool:
+    """Does a thread's ident name a task that is not done, of any OS thread? A root task has the ident of its OS thread, and is none."""
+    info = _bindings.gt_task_info_t(size=ctypes.sizeof(_bindings.gt_task_info_t))
+    return library.gt_task_info(ident, ctypes.byref(info)) in (0, -errno.EXDEV)
 
 
 def signals_new(numbers: Iterable[int]) -> int:

@@ -1,6 +1,6 @@
 """Who is there, where is everybody, and who is in the way?
 
-print_tasks()               the tasks of this OS thread, with the stacks they are parked in
+print_tasks()               the tasks of this OS thread, with the stacks they are parked in; all_threads=True: of every one
 dump(file)                  the same with C calls, what each waits on and since when
 dump_on_signal(signum)      a dump to stderr whenever the signal comes
 watch(seconds)              reports a task that has held the OS thread so long, with its stack; unwatch() ends it

@@ -8,6 +8,7 @@ import threading
 import traceback
 import weakref
 
+import greenrt
 from greenrt import TaskExit, Timeout, aio, joinall, sleep, spawn, spawn_after
 
 variable = contextvars.ContextVar("variable", default="none")
@@ -241,6 +242,17 @@ async def shielded():
 
 
 assert aio.run(shielded()) == "alive"
+
+# A root task does not end: that is said at once, and it is not killed when the waiting coroutine is cancelled.
+root = greenrt.current()
+
+
+async def for_the_root():
+    await asyncio.wait_for(aio.wait(root), 0.01)
+
+
+assert "root task does not end" in str(raised(RuntimeError, aio.run, for_the_root()))
+assert "root task does not end" in str(raised(RuntimeError, greenrt.offload, asyncio.run, for_the_root()))
 
 # Through all layers and back: task, coroutine, task, coroutine.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from greenrt import Timeout, current, debug, sleep, spawn
+from greenrt import Timeout, current, debug, monkey, sleep, spawn
 
 
 def parked_here() -> None:
@@ -66,6 +66,66 @@ def test_a_dump_goes_to_a_descriptor_too(tmp_path: Path) -> None:
     assert "in test_a_dump_goes_to_a_descriptor_too" in (tmp_path / "dump").read_text()
     with pytest.raises(OSError):
         debug.dump(number)
+
+
+def test_tasks_of_all_threads_are_listed_with_their_stacks() -> None:
+    inside, leave = threading.Event(), threading.Event()
+    names: list[str] = []
+
+    def lingers() -> None:
+        names.append(current().name)
+        while not leave.is_set():
+            sleep(0.005)
+
+    def elsewhere() -> None:
+        task = spawn(lingers)
+        current().name = "another root"
+        sleep(0.01)
+        inside.set()
+        task.wait()
+
+    thread = monkey.original("_thread.start_new_thread")(elsewhere, ())
+    try:
+        while not inside.is_set():
+            sleep(0.005)
+        here, everywhere = set(debug.tasks()), debug.tasks(all_threads=True)
+        others = {task.name: task for task in everywhere if task not in here}
+        assert here < set(everywhere) and set(others) == {names[0], "another root"}
+        assert others["another root"].ident == thread
+        text = debug.format_tasks(all_threads=True)
+        assert f"Task {names[0]} (on another OS thread):" in text and ", in lingers" in text
+        assert "Task another root (on another OS thread):" in text and ", in elsewhere" in text
+        assert names[0] not in debug.format_tasks()
+    finally:
+        leave.set()
+
+
+@pytest.mark.parametrize("way", ["start", "name"])
+def test_names_are_in_the_dump(way: str, python: Any) -> None:
+    done = python(
+        "-c",
+        "import threading\n"
+        "from greenrt import current, debug, monkey, sleep, spawn\n"
+        "monkey.patch_all()\n"
+        "done = threading.Event()\n"
+        + (
+            "threading.Thread(target=done.wait, name='gärtner').start()\n"
+            if way == "start"
+            else "spawn(done.wait).name = 'gärtner'\n"
+        )
+        + "sleep(0.01)\n"
+        "assert 'gärtner' in [task.name for task in debug.tasks()]\n"
+        "debug.dump()\n"
+        "done.set()\n"
+        "sleep(0.01)\n"
+        "spawn(sleep, 1)\n"  # the same stack, and no name
+        "sleep(0)\n"
+        "print('-', file=__import__('sys').stderr, flush=True)\n"
+        "debug.dump()\n",
+    )
+    first, second = done.stderr.split("-\n", 1)
+    assert "'gärtner': parked" in first and "gärtner" not in second, done.stderr
+    assert "'python task': parked" in second
 
 
 def test_blockers_are_named_with_advice_until_it_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,25 @@ static BODY: MethodDef = MethodDef {
     doc: core::ptr::null(),
 };
 
+/// A `threading.Thread` is started by a method of its own: its name is the task's. Others have none.
+unsafe fn name_it(id: i64, function: Obj) {
+    let api = api();
+    // SAFETY: live objects; the task was spawned just now, on this OS thread, and has not run.
+    unsafe {
+        let thread = (api.PyObject_GetAttrString)(function, c"__self__".as_ptr());
+        let name = if thread.is_null() { thread } else { (api.PyObject_GetAttrString)(thread, c"_name".as_ptr()) };
+        let mut length = 0;
+        if !name.is_null() && !(api.PyUnicode_AsUTF8AndSize)(name, &mut length).is_null() {
+            if let Some(worker) = (*host::here()).workers.get(&id).copied() {
+                task::set_name((*worker).task, name);
+            }
+        }
+        (api.PyErr_Clear)();
+        drop_ref(name);
+        drop_ref(thread);
+    }
+}
+
 /// Spawns the task. `named` may be NULL. The id, or a negative number with an exception set.
 ///
 /// # Safety
@@ -141,6 +160,9 @@ pub unsafe fn spawn_thread(function: Obj, arguments: Obj, named: Obj) -> i64 {
         }
         let id = task::spawn_callable(callable);
         drop_ref(callable);
+        if id >= 0 {
+            name_it(id, function);
+        }
         id
     }
 }
