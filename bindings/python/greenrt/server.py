@@ -2,8 +2,8 @@
 
     StreamServer(("127.0.0.1", 8000), handle).serve_forever()      handle(sock, address) in a task of its own
 
-They patch the socket and select families of the standard library when they start (`monkey.patch`), so a handler's blocking calls park
-its task.
+They patch the socket and select families of the standard library when they start (`monkey.patch`), with TLS everything, so a handler's calls
+on those park its task.
 """
 
 from __future__ import annotations
