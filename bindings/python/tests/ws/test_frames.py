@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from compat.apart import apart
@@ -78,6 +79,37 @@ def test_a_message_however_it_is_cut() -> None:
             assert raw.next() == (0x80 | BINARY, b"\0" * 200)
         raw.send(frame(CLOSE, b"\x03\xe8"))
         assert raw.closed_with() == 1000
+
+
+@apart
+def test_sizes_about_those_of_a_receivers_rooms() -> None:
+    import socket
+
+    import greenrt
+    from greenrt.websocket import WebSocket
+
+    # The first long message of a WebSocket comes with another room than the later ones.
+    for first in (500, 512, 513, 2048, 2560, 2561, 70_000):
+        left, right = socket.socketpair()
+        with left, right, WebSocket(left, server=True, max_size=None, keep=True) as ws:
+            here = frame(BINARY, b"-" * first) + b"".join(
+                frame(BINARY, bytes([size % 251]) * size) for size in range(490, 530)
+            )
+            writer = greenrt.spawn(right.sendall, here + frame(BINARY, b"=" * (2048 - 8)) + frame(CLOSE, b"\x03\xe8"))
+            assert ws.recv() == b"-" * first
+            for size in range(490, 530):
+                assert ws.recv() == bytes([size % 251]) * size
+            assert ws.recv() == b"=" * (2048 - 8)
+            writer.wait()
+        # A message of which a part has come is there for the recv() after one that gave up.
+        left, right = socket.socketpair()
+        with left, right:
+            ws = WebSocket(left, server=True, keep=True)
+            whole = frame(BINARY, b"." * first)
+            right.sendall(whole[:-1])
+            raises(TimeoutError, functools.partial(ws.recv, timeout=0.01))
+            right.sendall(whole[-1:])
+            assert ws.recv() == b"." * first
 
 
 @apart

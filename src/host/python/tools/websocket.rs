@@ -25,10 +25,13 @@ pub struct Engine {
     base: Base,
     /// NULL: `__init__` was not called.
     ws: *mut WebSocket,
+    /// Did a receiver once fill the lesser of [`ROOMS`]?
+    busy: bool,
 }
 
-/// Bytes that a receiver has on its stack while it waits; who fills them gets the larger room for the next.
-const SMALL: usize = 2048;
+/// Bytes that a receiver has on its stack while it waits: the lesser, with which its task needs one page of stack, until they were
+/// filled once, which is the sign of long messages or of many.
+const ROOMS: [usize; 2] = [512, 2048];
 const LARGE: usize = 1 << 16;
 
 // Called by CPython with a live instance, the GIL held and arguments as the flags say: that is what each SAFETY line leans on.
@@ -170,8 +173,6 @@ unsafe extern "C" fn feed(this: Obj, data: Obj) -> New {
 /// `receive(fd, seconds=None)`
 unsafe extern "C" fn receive(this: Obj, args: *const Obj, count: Ssize) -> New {
     let api = api();
-    let mut small = MaybeUninit::<[u8; SMALL]>::uninit();
-    let mut large = Vec::<u8>::new();
     // SAFETY: see above; the instance is the caller's, and with it the machine.
     unsafe {
         let Some(ws) = machine(this) else { return null_mut() };
@@ -191,27 +192,57 @@ unsafe extern "C" fn receive(this: Obj, args: *const Obj, count: Ssize) -> New {
         }
         let deadline = if count == 2 { task::deadline(*args.add(1)) } else { Some(NEVER) };
         let Some(deadline) = deadline else { return null_mut() };
+        let engine: *mut Engine = this.cast();
+        if !(*engine).busy {
+            if let Some(event) = receive_in::<{ ROOMS[0] }>(engine, fd, deadline) {
+                return event;
+            }
+        }
+        if let Some(event) = receive_in::<{ ROOMS[1] }>(engine, fd, deadline) {
+            return event;
+        }
+        let mut large = Vec::<u8>::new();
+        if large.try_reserve_exact(LARGE).is_err() {
+            return raise_errno(-i64::from(libc::ENOMEM));
+        }
         loop {
-            let (room, size) = match large.capacity() {
-                0 => (small.as_mut_ptr().cast::<u8>(), SMALL),
-                size => (large.as_mut_ptr(), size),
-            };
+            if let Some(event) = receive_to(engine, fd, deadline, large.as_mut_ptr(), large.capacity()) {
+                return event;
+            }
+        }
+    }
+}
+
+/// Waits with room for `SIZE` bytes on the stack, in a frame of their own. None: they were filled, and more is to come.
+#[inline(never)]
+unsafe fn receive_in<const SIZE: usize>(engine: *mut Engine, fd: c_int, deadline: i64) -> Option<New> {
+    let mut room = MaybeUninit::<[u8; SIZE]>::uninit();
+    // SAFETY: as of `receive_to`.
+    unsafe { receive_to(engine, fd, deadline, room.as_mut_ptr().cast(), SIZE) }
+}
+
+/// Receives into `room` until there is an event. None: all of it was filled, and more is to come.
+#[inline(always)]
+unsafe fn receive_to(engine: *mut Engine, fd: c_int, deadline: i64, room: *mut u8, size: usize) -> Option<New> {
+    // SAFETY: a live instance with a machine, and room for `size` bytes.
+    unsafe {
+        let ws = (*engine).ws;
+        loop {
             let got = match until_answered(|| gt::gt_recv_until(fd, room.cast(), size, 0, deadline) as i64) {
-                Waited::Raised => return null_mut(),
-                Waited::TimedOut => return none(),
-                Waited::Done(0) => return pack(&[(api.PyLong_FromLong)(0)]),
-                Waited::Done(rc) if rc < 0 => return raise_errno(rc),
+                Waited::Raised => return Some(null_mut()),
+                Waited::TimedOut => return Some(none()),
+                Waited::Done(0) => return Some(pack(&[(api().PyLong_FromLong)(0)])),
+                Waited::Done(rc) if rc < 0 => return Some(raise_errno(rc)),
                 Waited::Done(got) => got as usize,
             };
             let rc = gt::gt_ws_feed(ws, room.cast(), got);
             if rc < 0 {
-                return raise_errno(rc.into());
+                return Some(raise_errno(rc.into()));
             }
-            if let Some(event) = take(ws) {
+            let event = take(ws);
+            (*engine).busy |= got == size;
+            if event.is_some() || got == size {
                 return event;
-            }
-            if got == size && large.try_reserve_exact(LARGE).is_err() {
-                return raise_errno(-i64::from(libc::ENOMEM));
             }
         }
     }
