@@ -155,6 +155,37 @@ TEST(http_head_that_drips_is_given_up) {
   s_http_end(&http);
 }
 
+/* A request with a body of 60 bytes, of which so many come each second. Returns how long the server had patience. */
+static int64_t dripped(struct http *http, size_t each) {
+  static const char head[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 60\r\n\r\n";
+  int64_t began = gt_now();
+  s_http_send(http, head, sizeof head - 1);
+  for (size_t sent = 0; sent < 60 && !http->ends; sent += each) {
+    if (gt_send_all(http->peer, "xxxxxx", each, 0, NULL) < 0) break;
+    CHECK_EQ(gt_sleep(SECONDS(1)), 0);
+  }
+  return gt_now() - began;
+}
+
+/* So does a body, where there is a limit on the whole of it. Each request has all of the time. */
+TEST(http_body_that_drips_is_given_up) {
+  begin();
+  struct http usual = {.limits = {.body = SECONDS(5)}}, http = {.limits = {.body = SECONDS(5), .body_total = SECONDS(40)}};
+  s_http_start(&usual);
+  about(dripped(&usual, 1), SECONDS(60));
+  CHECK_EQ(strstr(usual.seen, "!"), NULL);
+  s_http_end(&usual);
+  s_http_start(&http);
+  about(dripped(&http, 2), SECONDS(30));
+  CHECK_EQ(strstr(http.seen, "!"), NULL);
+  int64_t patience = dripped(&http, 1); /* the connection lingers for a while */
+  CHECK_GE(patience, SECONDS(40) - MS(100));
+  CHECK_LE(patience, SECONDS(45));
+  CHECK_HAS(http.seen, "!ETIMEDOUT");
+  CHECK_EQ(http.requests, 2);
+  s_http_end(&http);
+}
+
 /* A slow reader may be slow, but not stand still. */
 TEST(http_reader_that_is_slow_gets_everything) {
   begin();

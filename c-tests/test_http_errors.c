@@ -84,6 +84,9 @@ TEST(http_new_refuses_what_is_no_connection) {
   limits.idle = -1;
   CHECK(gt_http_new(fds[0], &limits) == NULL && errno == EINVAL);
   limits.idle = 0;
+  limits.body_total = -1;
+  CHECK(gt_http_new(fds[0], &limits) == NULL && errno == EINVAL);
+  limits.body_total = 0;
   limits.max_headers = (size_t)1 << 40;
   CHECK(gt_http_new(fds[0], &limits) == NULL && errno == EINVAL);
   limits.max_headers = 0;

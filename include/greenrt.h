@@ -1005,6 +1005,10 @@ typedef struct gt_http_limits_t {
      * Reserved: 0.
      */
     uint32_t reserved;
+    /**
+     * How long all of a body may take, from when it is first waited for (408). Default: GT_NEVER, as large bodies take their time.
+     */
+    int64_t body_total;
 } gt_http_limits_t;
 
 /**

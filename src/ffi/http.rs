@@ -84,6 +84,8 @@ pub struct gt_http_limits_t {
     pub flags: u32,
     /// Reserved: 0.
     pub reserved: u32,
+    /// How long all of a body may take, from when it is first waited for (408). Default: GT_NEVER, as large bodies take their time.
+    pub body_total: i64,
 }
 
 /// A flag of gt_http_limits_t: a request of HTTP/1.1 may come without Host. Without the flag it gets a 400, as RFC 9112 has it.
@@ -218,6 +220,7 @@ unsafe fn limits(given: *const gt_http_limits_t) -> Result<Limits> {
         body_time: time(l.body, default.body_time)?,
         write: time(l.write, default.write)?,
         hostless: l.flags & GT_HTTP_HOSTLESS != 0,
+        body_total: time(l.body_total, default.body_total)?,
     })
 }
 

@@ -52,8 +52,8 @@ pub struct Conn {
     base: usize,
     pos: usize,
     end: usize,
-    /// Until when the head must be there, once it has begun.
-    head_by: Option<i64>,
+    /// When the head that has begun, then the whole body, has to be there; 0: it was not waited for yet.
+    whole_by: i64,
     /// Whether the line that may be empty before a request (RFC 9112, 2.2) was there; and that there was a request.
     skipped: bool,
     later: bool,
@@ -86,7 +86,7 @@ impl Conn {
             base: 0,
             pos: 0,
             end: 0,
-            head_by: None,
+            whole_by: 0,
             skipped: false,
             later: false,
             searched: 0,
@@ -154,11 +154,13 @@ impl Conn {
                 Err(Stop::Failed(e)) => return Err(e),
             }
             let begun = self.pos < self.end;
-            let deadline = match (self.head_by, begun) {
-                (Some(by), _) => by,
-                (None, true) => *self.head_by.insert(from_now(self.limits.head_time)),
-                (None, false) if self.later => from_now(self.limits.idle),
-                (None, false) => from_now(self.limits.first_byte),
+            if begun && self.whole_by == 0 {
+                self.whole_by = from_now(self.limits.head_time);
+            }
+            let deadline = match self.whole_by {
+                0 if self.later => from_now(self.limits.idle),
+                0 => from_now(self.limits.first_byte),
+                by => by,
             };
             match self.fill(s, deadline) {
                 Ok(0) if begun => {
@@ -220,7 +222,7 @@ impl Conn {
         self.body = Body::new(head.length, &self.limits);
         self.awaited = head.expect && self.pos == self.end;
         self.keep = head.keep_alive;
-        (self.head_by, self.skipped, self.later, self.searched) = (None, false, true, 0);
+        (self.whole_by, self.skipped, self.later, self.searched) = (0, false, true, 0);
         self.phase = Phase::Asked;
         Ok(true)
     }
@@ -315,7 +317,10 @@ impl Conn {
 
     /// Reads bytes of the body, into the buffer if nowhere else.
     fn receive(&mut self, s: &'static Scheduler, into: Option<&mut [u8]>) -> Result<usize> {
-        let deadline = from_now(self.limits.body_time);
+        if self.whole_by == 0 {
+            self.whole_by = from_now(self.limits.body_total);
+        }
+        let deadline = from_now(self.limits.body_time).min(self.whole_by);
         let received = match into {
             Some(into) => self.transport.read(s, into, deadline),
             None => {
@@ -381,7 +386,7 @@ impl Conn {
             self.part(s);
             return Ok(false);
         }
-        self.phase = Phase::Idle;
+        (self.phase, self.whole_by) = (Phase::Idle, 0);
         Ok(true)
     }
 

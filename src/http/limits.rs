@@ -21,6 +21,8 @@ pub struct Limits {
     pub head_time: i64,
     /// How long a body may send nothing.
     pub body_time: i64,
+    /// How long a whole body may take, from when it is first waited for.
+    pub body_total: i64,
     /// How long the other end may take nothing.
     pub write: i64,
     /// HTTP/1.1 may come without Host, as HTTP/1.0 does.
@@ -40,6 +42,7 @@ impl Default for Limits {
             idle: 75 * SECOND,
             head_time: 30 * SECOND,
             body_time: 60 * SECOND,
+            body_total: NEVER,
             write: 60 * SECOND,
             hostless: false,
         }

@@ -40,6 +40,8 @@ class Limits(NamedTuple):
     """For each piece of a body."""
     write: float = 0
     """For each piece of an answer."""
+    body_total: float = 0
+    """For a whole body; there is none unless it is asked for."""
 
 
 class Settled(tuple[int, ...]):

@@ -230,6 +230,7 @@ class gt_http_limits_t(ctypes.Structure):
         ("write", ctypes.c_int64),
         ("flags", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
+        ("body_total", ctypes.c_int64),
     ]
 
 

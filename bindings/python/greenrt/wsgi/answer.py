@@ -195,13 +195,17 @@ class Answer:
                 self._piece(piece)
 
     def _file(self, wrapper: FileWrapper) -> bool:
-        """A regular file by sendfile(2). False: it has to be read."""
+        """A regular file by sendfile(2), or not at all to those who want the head only. False: it has to be read."""
         extent = wrapper.extent()
-        if extent is None or self._bodyless:
+        if extent is None:
             return False
         if self.status is None:
             raise AssertionError("the application did not call start_response()")
         number, offset, size = extent
+        if self._bodyless:
+            if self._left is None and self.status[:3] not in _NO_BODY:
+                self.headers.append(("Content-Length", str(size)))
+            return True
         if self._left is None:
             self.headers.append(("Content-Length", str(size)))
             self._left = size

@@ -119,6 +119,7 @@ _LIMITS = {
     "head": "seconds for the head of a request",
     "body": "seconds for each piece of a body",
     "write": "seconds for each piece of an answer",
+    "body_total": "seconds for a whole body; none unless given",
 }
 
 

@@ -56,14 +56,11 @@ def run(
     try:
         log = access_log(options.access_log)
         app = load_app(options.app)
-    except Failure as failure:
-        if speaks():
-            sys.stderr.write(f"greenrt.wsgi: {failure}\n")
-        return NOT_BOOTED
     except BaseException as error:
+        # The first one to end has the master end the others: whose turn it is to speak is not interrupted.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if speaks():
-            traceback.print_exc()
-            sys.stderr.write(f"greenrt.wsgi: {options.app} cannot be imported: {type(error).__name__}: {error}\n")
+            _say_why(options.app, error)
         return NOT_BOOTED
     server = Server(
         app,
@@ -83,6 +80,14 @@ def run(
     ready()
     server.serve_forever()
     return 0
+
+
+def _say_why(app: str, error: BaseException) -> None:
+    if isinstance(error, Failure):
+        sys.stderr.write(f"greenrt.wsgi: {error}\n")
+    else:
+        traceback.print_exception(type(error), error, error.__traceback__)
+        sys.stderr.write(f"greenrt.wsgi: {app} cannot be imported: {type(error).__name__}: {error}\n")
 
 
 def access_log(path: Optional[str]) -> Optional[logging.Logger]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from typing import Any
+from wsgiref.validate import validator
 
 from compat.apart import apart
 from compat.wsgi_served import Served, hello, parts, with_a_protocol
@@ -193,5 +194,60 @@ def test_an_application_may_put_a_list_of_its_own_for_the_posthooks() -> None:
 
 
 @apart
+def test_what_the_validator_of_the_standard_library_says() -> None:
+    closed: list[str] = []
+
+    class Pieces(list[bytes]):
+        def close(self) -> None:
+            closed.append("closed")
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        path, body = environ["PATH_INFO"], environ["wsgi.input"]
+        text = [("Content-Type", "text/plain")]
+        if path == "/error":
+            start_response("200 OK", text)
+            try:
+                raise ValueError("second thoughts")
+            except ValueError:
+                start_response("503 Later", text, sys.exc_info())
+            return [b"later"]
+        if path == "/nothing":
+            start_response("204 No Content", [])
+            return []
+        if path == "/echo":
+            data = body.readline(3) + body.read(int(environ["CONTENT_LENGTH"]) - 3)
+        else:
+            data = b"".join(body.readlines(10)) + b"".join(body)
+        environ["wsgi.errors"].write("a word\n")
+        environ["wsgi.errors"].flush()
+        write = start_response("200 OK", text)
+        if path == "/write":
+            write(b"written ")
+            write(b"")
+        return Pieces([b"<", data, b"", b">"])
+
+    checked = validator(app)
+
+    def served_app(environ: dict[str, Any], start_response: Any) -> Any:
+        del environ["headers_raw"]  # which is eventlet's, and no string
+        return checked(environ, start_response)
+
+    with Served(served_app) as served:
+        assert (
+            parts(served.get("/echo", "Content-Length: 7", method="POST", body=b"ab\ncdef"))[2].count("ab\ncdef") == 1
+        )
+        chunks = b"3\r\nab\n\r\n2\r\ncd\r\n0\r\n\r\n"
+        assert "ab" in parts(served.get("/", "Transfer-Encoding: chunked", method="POST", body=chunks))[2]
+        assert "written " in parts(served.get("/write?a=b"))[2]
+        assert parts(served.get("/", version="1.0"))[2] == "<>"
+        assert parts(served.get("/", method="HEAD"))[2] == ""
+        assert parts(served.get("/a%20b/%C3%A9?c=%20", "X-Y: z", "Cookie: a=b"))[0] == "HTTP/1.1 200 OK"
+        assert parts(served.get("/error"))[0] == "HTTP/1.1 503 Later"
+        assert parts(served.get("/nothing"))[0] == "HTTP/1.1 204 No Content"
+        assert closed == ["closed"] * 6
+        assert "Traceback" not in served.log.getvalue(), served.log.getvalue()
+
+
+@apart
 def test_a_protocol_keeps_the_same_promises() -> None:
-    assert with_a_protocol(globals()) == 10
+    assert with_a_protocol(globals()) == 11

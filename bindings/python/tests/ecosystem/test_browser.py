@@ -136,7 +136,7 @@ def test_the_dashboard_moves(chrome: Browser, demo: Demo) -> None:
     page.go("about:blank")
 
 
-@pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False)])
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (360, True), (1280, False)])
 def test_the_page_fits(chrome: Browser, demo: Demo, width: int, dark: bool) -> None:
     page = opened(chrome, demo, "Ada", width=width, height=844, dark=dark)
     page.wait_for("document.querySelector('#threads').textContent === '1'")

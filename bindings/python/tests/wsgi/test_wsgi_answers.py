@@ -167,7 +167,11 @@ def test_headers_of_the_connection_are_the_servers_business(servers: Servers) ->
 @pytest.mark.parametrize("kind", ["", "named", "memory"])
 def test_files_from_where_they_stand(servers: Servers, kind: str) -> None:
     expected = (b"0123456789" * 20_000)[7:]
+    before = len(servers.notes())
     with servers.client() as client:
+        if kind != "memory":
+            head = client.get(f"/file?{kind}", "HEAD")
+            assert (head.headers["content-length"], head.body) == (str(len(expected)), b"")
         reply = client.get(f"/file?{kind}")
         assert reply.body == expected
         assert reply.headers.get("content-length") == (None if kind == "memory" else str(len(expected)))
@@ -176,6 +180,9 @@ def test_files_from_where_they_stand(servers: Servers, kind: str) -> None:
         assert client.get("/hello").body == b"hello\n"
     if kind == "memory":
         assert "file closed" in servers.notes()
+    if not kind:
+        found = [note for note in servers.notes()[before:] if note.startswith("file left")]
+        assert found == ["file left at 7"] * 3, "sendfile(2) does not move it; read() would"
 
 
 def test_wsgi_errors_is_stderr(servers: Servers) -> None:

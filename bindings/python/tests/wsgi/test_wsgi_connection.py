@@ -32,7 +32,7 @@ SCENARIOS = {
     "it_is_made_of_the_right_things": """
 for wrong in [(), (0,), (0, LIMITS), (0, LIMITS, []), (0, LIMITS, {}, 1, 2, 3), ("x", LIMITS, {}), (None, LIMITS, {})]:
     raises(TypeError, Connection, *wrong)
-for wrong in [(0, (1, 2), {}), (0, (-1,) * 9, {})]:
+for wrong in [(0, (1, 2), {}), (0, (-1,) * 10, {}), (0, (1,) * 9, {})]:
     raises(ValueError, Connection, *wrong)
 raises(OSError, Connection, 10_000, LIMITS, {})
 """,

@@ -145,6 +145,14 @@ def test_clients_that_are_slow_or_want_too_much_are_told(servers: Servers, reque
     assert servers.get("/hello", "tight").body == b"hello\n"
 
 
+def test_a_whole_body_may_have_a_limit_too(servers: Servers) -> None:
+    with servers.client("total") as client:
+        assert client.get("/echo", "POST", b"all of it").body == b"all of it"
+        client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        assert client.reply().status == 408  # the next bytes alone would have ten minutes
+        assert client.ended()
+
+
 def test_a_chunked_body_has_the_same_limit(servers: Servers) -> None:
     with servers.client("tight") as client:
         client.send(b"POST /echo_all HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -296,7 +296,15 @@ def file_(environ: Any, start: Any) -> Any:
         file.write(Path(FILE).read_bytes())
     file.seek(7)
     start("200 OK", [*TEXT, ("Content-Length", "10")] if short else TEXT[:])
-    return environ["wsgi.file_wrapper"](file if kind != "memory" else Outer(file))
+    wrapper = environ["wsgi.file_wrapper"](file if kind != "memory" else Outer(file))
+    if not kind:
+
+        def close() -> None:
+            notes.append(f"file left at {file.tell()}")
+            file.close()
+
+        wrapper.close = close
+    return wrapper
 
 
 class Outer:
@@ -428,6 +436,7 @@ def main() -> None:
         tight=Server(route, port=0, limits=tight),
         unix=Server(route, unix=os.path.join(folder, "socket"), log=combined, log_format="combined"),
         tls=Server(route, port=0, ssl_context=context),
+        total=Server(route, port=0, limits=Limits(body=600, body_total=0.3)),
         one=Server(route, port=0, max_connections=1),
         trusting=Server(route, port=0, trust_forwarded=["127.0.0.1", "10.0.0.0/8"], log=common),
         named=Server(route, port=0, server_name=("example.org", 8080), environ={"more": "keys"}, log=None),

@@ -66,7 +66,7 @@ pub struct Connection {
 
 // Called by CPython with a live instance, the GIL held and arguments as the flags say: that is what each SAFETY line leans on.
 
-/// The limits as the engine takes them: a tuple of nine numbers, and flags.
+/// The limits as the engine takes them: a tuple of ten numbers, and flags.
 unsafe fn limits(given: Obj) -> Option<gt::HttpLimits> {
     let api = api();
     // SAFETY: see above; a live object.
@@ -75,9 +75,9 @@ unsafe fn limits(given: Obj) -> Option<gt::HttpLimits> {
         if tuple.is_null() {
             return None;
         }
-        let mut numbers = [0i64; 10];
+        let mut numbers = [0i64; 11];
         let count = (api.PyTuple_Size)(tuple);
-        let mut fine = count == 9 || count == 10;
+        let mut fine = count == 10 || count == 11;
         if fine {
             for (index, number) in numbers.iter_mut().enumerate().take(count.max(0) as usize) {
                 *number = (api.PyLong_AsLongLong)((api.PyTuple_GetItem)(tuple, index as isize));
@@ -90,11 +90,11 @@ unsafe fn limits(given: Obj) -> Option<gt::HttpLimits> {
         drop_ref(tuple);
         if !fine {
             if (api.PyErr_Occurred)().is_null() {
-                raise(api.PyExc_ValueError, c"the limits are nine numbers, and flags, none below 0");
+                raise(api.PyExc_ValueError, c"the limits are ten numbers, and flags, none below 0");
             }
             return None;
         }
-        let [line, headers, bytes, body, first_byte, idle, head, piece, write, flags] = numbers;
+        let [line, headers, bytes, body, first_byte, idle, head, piece, write, body_total, flags] = numbers;
         Some(gt::HttpLimits {
             size: size_of::<gt::HttpLimits>(),
             max_line: line as usize,
@@ -108,6 +108,7 @@ unsafe fn limits(given: Obj) -> Option<gt::HttpLimits> {
             write,
             flags: flags as u32,
             reserved: 0,
+            body_total,
         })
     }
 }
