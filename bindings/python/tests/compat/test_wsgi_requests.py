@@ -181,6 +181,39 @@ def test_expect_100_continue() -> None:
 
 
 @apart
+def test_an_answer_reaches_a_client_that_is_still_sending() -> None:
+    import eventlet
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/raises":
+            raise ValueError("no")
+        start_response("413 Content Too Large", [("Content-Length", "2")])
+        return [b"no"]
+
+    from eventlet import wsgi
+
+    body = b"x" * (3 << 20)
+    with Served(app, url_length_limit=1000) as served:
+        for path, status in (
+            ("/", "413"),
+            ("/raises", "500"),
+            ("/" + "l" * 2000, "414"),
+            ("/ bad", "400"),
+            ("/line", "4"),
+        ):
+            was, wsgi.MAX_HEADER_LINE = wsgi.MAX_HEADER_LINE, 100 if path == "/line" else 8192
+            with served.connect() as client:
+                head = f"POST {path} HTTP/1.1\r\nHost: a\r\nX: {'y' * 200}\r\nContent-Length: {len(body)}\r\n\r\n"
+                client.sendall(head.encode())
+                eventlet.sleep(0.01)  # the answer is on its way
+                client.sendall(body)
+                client.shutdown(socket.SHUT_WR)
+                heard = client.makefile("rb").read()
+                wsgi.MAX_HEADER_LINE = was
+                assert heard.split(b" ")[1].startswith(status.encode()), (path[:9], heard[:100])
+
+
+@apart
 def test_an_answer_that_has_begun_is_not_interrupted_by_100_continue() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         if environ["PATH_INFO"] == "/headers":
@@ -281,4 +314,4 @@ def test_requests_whose_end_is_uncertain_are_refused() -> None:
 
 @apart
 def test_a_protocol_keeps_the_same_promises() -> None:
-    assert with_a_protocol(globals()) == 11
+    assert with_a_protocol(globals()) == 12

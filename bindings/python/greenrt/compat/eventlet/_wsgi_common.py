@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import socket
+import ssl
 import time
 from collections.abc import Iterable
 from typing import Any, Callable
@@ -21,6 +24,7 @@ __all__ = [
     "date_time",
     "format_date_time",
     "gathered",
+    "hear_out",
     "idle_seconds",
 ]
 
@@ -86,3 +90,17 @@ def idle_seconds(keepalive: Any, environ: dict[str, Any]) -> int:
     if isinstance(keepalive, bool) or not keepalive or environ.get("HTTP_CONNECTION", "").lower() != "keep-alive":
         return 0
     return int(keepalive)
+
+
+def hear_out(sock: Any) -> None:
+    """Hears a client that may still be sending, for 2 s and 8 MiB: a reset would take its answer away (RFC 9112, 9.6)."""
+    until, left = time.monotonic() + 2, 8 << 20
+    with contextlib.suppress(OSError, ValueError):
+        if not isinstance(sock, ssl.SSLSocket):
+            sock.shutdown(socket.SHUT_WR)
+        while left > 0 and time.monotonic() < until:
+            sock.settimeout(max(0.001, until - time.monotonic()))
+            heard = len(sock.recv(65536))
+            if not heard:
+                return
+            left -= heard

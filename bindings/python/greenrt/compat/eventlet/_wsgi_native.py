@@ -193,14 +193,14 @@ class Native:
         )
 
     def _one(self, connection: Any, environ: dict[str, Any]) -> bool:
-        """A request. May another one follow?"""
+        """A request. False: the connection is over. Else the engine knows if another one follows, and ends it so that the answer arrives."""
         server, wsgi = self.server, self.public
         began = time.time()
         raw = tuple(connection.headers())
         if wsgi.MAX_HEADER_LINE < _HEADER_LINE and any(len(n) + len(v) + 4 > wsgi.MAX_HEADER_LINE for n, v in raw):
             connection.keep_alive = False
             connection.respond("400 Header Line Too Long", [], b"")
-            return False
+            return True
         if not server.keepalive:
             connection.keep_alive = False
         given = _Input(connection, self.sock, environ)
@@ -230,7 +230,7 @@ class Native:
                 hook(environ, *args, **kwargs)
             if server.log_output:
                 self._log(line, environ.get("HTTP_X_FORWARDED_FOR"), answer.status, connection.sent, began)
-        return not answer.over and connection.keep_alive and not connection.detached
+        return not answer.over and not connection.detached
 
     def _set_idle(self) -> None:
         if self.conn_state[2] is not STATE_CLOSE:
@@ -254,6 +254,7 @@ class Native:
         answer.status = "500 Internal Server Error"
         with contextlib.suppress(OSError):
             connection.respond(answer.status, [("Content-Type", "text/plain")], body)
+            answer.over = False
 
     def _refused(self, connection: Connection) -> None:
         """The engine has answered a request that it could not take."""

@@ -22,6 +22,7 @@ from greenrt.compat.eventlet._wsgi_common import (
     STATE_REQUEST,
     WSGI_LOCAL,
     addr_to_host_port,
+    hear_out,
 )
 from greenrt.compat.eventlet._wsgi_input import ChunkReadError, Input
 from greenrt.compat.eventlet._wsgi_log import clean
@@ -88,6 +89,8 @@ class HttpProtocol(BaseHTTPRequestHandler):
     rbufsize = -1
     wbufsize = 16 << 10
     disable_nagle_algorithm = True
+    # May the client still be sending what nobody reads?
+    _unread = False
 
     def __init__(self, conn_state: Any, server: Any) -> None:
         self.conn_state = conn_state
@@ -166,6 +169,7 @@ class HttpProtocol(BaseHTTPRequestHandler):
             original, self.rfile = self.rfile, FileObjectForHeaders(self.rfile)  # type: ignore[assignment]
             try:
                 if not self.parse_request():
+                    self._unread = True
                     self.wfile.flush()
                     return
             finally:
@@ -181,7 +185,7 @@ class HttpProtocol(BaseHTTPRequestHandler):
             finally:
                 self.server.outstanding_requests -= 1
         except _Refused as refused:
-            self.close_connection = True
+            self.close_connection = self._unread = True
             with contextlib.suppress(OSError, ValueError):
                 self.wfile.write(refused.answer)
                 self.wfile.flush()
@@ -286,6 +290,10 @@ class HttpProtocol(BaseHTTPRequestHandler):
                 self._failed(answer, error)
             if answer.status is not None and not self.close_connection:
                 self._finish_input()
+            given = self.input
+            self._unread = (
+                given.chunk_length != 0 if given.chunked_input else given.position < (given.content_length or 0)
+            )
         finally:
             for hook, args, kwargs in self.environ.get("eventlet.posthooks", ()):
                 hook(self.environ, *args, **kwargs)
@@ -352,6 +360,8 @@ class HttpProtocol(BaseHTTPRequestHandler):
         for file in (self.wfile, self.rfile):
             with contextlib.suppress(OSError, ValueError):
                 file.close()
+        if self._unread:
+            hear_out(self.connection)
         greenio.shutdown_safe(self.connection)
         self.connection.close()
 
