@@ -76,6 +76,48 @@ TEST(waker_wakes_its_task) {
   gt_waker_free(waker);
 }
 
+static void *wakes_late(void *waker) {
+  usleep(20000);
+  CHECK_EQ(gt_waker_wake(waker), 0);
+  return NULL;
+}
+
+TEST(waker_that_was_freed_is_recognised) {
+  gt_waker_t *waker = gt_waker_new(gt_self()), *other = gt_waker_new(gt_self());
+  gt_sem_t *sem = gt_sem_new(0);
+  CHECK(waker && other && sem);
+  CHECK_EQ(s_stats().objects, 3);
+  gt_waker_free(waker);
+  CHECK_EQ(s_stats().objects, 2);
+  gt_waker_free(waker);
+  CHECK_EQ(s_stats().objects, 2);
+  CHECK_EQ(gt_waker_wake(waker), -EINVAL);
+  CHECK_EQ(gt_park_until(IN_MS(1)), -ETIMEDOUT); /* no permit came of it */
+  gt_waker_free((gt_waker_t *)(void *)sem); /* something else */
+  CHECK_EQ(gt_waker_wake((gt_waker_t *)(void *)sem), -EINVAL);
+  CHECK_EQ(gt_sem_value(sem), 0);
+  CHECK_EQ(gt_waker_wake(other), 0);
+  CHECK_EQ(gt_park(), 0);
+  gt_waker_free(other);
+  CHECK_EQ(gt_sem_free(sem), 0);
+}
+
+/* A waker that is freed twice is counted out once: the other one still keeps a silence from being a deadlock. */
+TEST(waker_freed_twice_counts_once) {
+  gt_config_t config = {.size = sizeof config, .deadlock = GT_DEADLOCK_ERROR};
+  CHECK_EQ(gt_config(&config), 0);
+  gt_waker_t *waker = gt_waker_new(gt_self()), *other = gt_waker_new(gt_self());
+  CHECK(waker && other);
+  gt_waker_free(waker);
+  gt_waker_free(waker);
+  CHECK_EQ(gt_park_until(IN_MS(20)), -ETIMEDOUT);
+  pthread_t thread = s_thread(wakes_late, other);
+  CHECK_EQ(gt_park(), 0); /* not -EDEADLK */
+  s_thread_join(thread);
+  gt_waker_free(other);
+  CHECK_EQ(gt_park(), -EDEADLK);
+}
+
 TEST(waker_of_nobody_and_null) {
   int64_t task = s_spawn(park, NULL);
   CHECK_EQ(gt_unpark(task), 0);

@@ -1815,7 +1815,7 @@ struct gt_waker_t *gt_waker_new(int64_t task);
  * Gives the waker's task its permit.
  *
  * Returns 0, or
- *   -EINVAL  waker is NULL
+ *   -EINVAL  waker is NULL, was freed before, or is no waker
  *   -ESRCH   the task has ended
  *
  * Any thread; does not switch.
@@ -1823,7 +1823,7 @@ struct gt_waker_t *gt_waker_new(int64_t task);
 int gt_waker_wake(const struct gt_waker_t *waker);
 
 /**
- * Frees a waker; NULL is fine. Any thread; does not switch.
+ * Frees a waker. NULL is fine, and one that was freed before is left alone. Any thread; does not switch.
  */
 void gt_waker_free(struct gt_waker_t *waker);
 

@@ -1,16 +1,31 @@
 //! Section: park, unpark, wakers.
 
-use super::guard::{guard, invalid, made};
-use crate::error::Error;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::guard::{guard, made};
+use crate::error::{Error, Result};
 use crate::home;
-use crate::sched::{control, try_box, Scheduler};
+use crate::sched::{control, Scheduler};
+use crate::sync::object::{Kind, Object};
 use crate::sys::clock::NEVER;
 
 /// The right to wake one task from anywhere. While one exists, the task's scheduler does not call silence a deadlock.
 #[allow(non_camel_case_types, reason = "the C name")]
 pub struct gt_waker_t {
+    _object: Object<Waker>,
+}
+
+struct Waker {
     task: i64,
-    epoch: u32,
+    /// Written once, before C has the waker.
+    epoch: AtomicU32,
+}
+
+/// # Safety
+/// As for [`Object::get`].
+unsafe fn of<'a>(waker: *const gt_waker_t) -> Result<&'a Waker> {
+    // SAFETY: by the caller.
+    unsafe { Object::get(waker.cast::<Object<Waker>>(), Kind::Waker) }
 }
 
 /// Waits for the running task's permit and takes it. There is one: gt_unpark() before gt_park() is not lost, two are as
@@ -43,10 +58,9 @@ pub extern "C" fn gt_unpark(task: i64) -> libc::c_int {
 pub extern "C" fn gt_waker_new(task: i64) -> *mut gt_waker_t {
     made(|| {
         let home = home::of_task(task).filter(|_| home::is_alive(task)).ok_or(Error::new(libc::ESRCH))?;
-        let waker = try_box(gt_waker_t { task, epoch: 0 })?;
-        let waker = Box::into_raw(waker);
+        let waker = Object::new(Kind::Waker, Waker { task, epoch: AtomicU32::new(0) })?.cast::<gt_waker_t>();
         // SAFETY: made just now. Counted in last: nothing fails any more.
-        unsafe { (*waker).epoch = home.wakers.enter() };
+        unsafe { of(waker)?.epoch.store(home.wakers.enter(), Ordering::Relaxed) };
         Ok(waker)
     })
 }
@@ -54,34 +68,35 @@ pub extern "C" fn gt_waker_new(task: i64) -> *mut gt_waker_t {
 /// Gives the waker's task its permit.
 ///
 /// Returns 0, or
-///   -EINVAL  waker is NULL
+///   -EINVAL  waker is NULL, was freed before, or is no waker
 ///   -ESRCH   the task has ended
 ///
 /// Any thread; does not switch.
 ///
 /// # Safety
-/// `waker` is NULL or from gt_waker_new() and not freed.
+/// `waker` is NULL or from gt_waker_new().
 #[no_mangle]
 pub unsafe extern "C" fn gt_waker_wake(waker: *const gt_waker_t) -> libc::c_int {
     guard(|| {
         // SAFETY: by the caller.
-        let waker = unsafe { waker.as_ref() }.ok_or(invalid())?;
+        let waker = unsafe { of(waker)? };
         control::unpark(waker.task).map(|()| 0)
     })
 }
 
-/// Frees a waker; NULL is fine. Any thread; does not switch.
+/// Frees a waker. NULL is fine, and one that was freed before is left alone. Any thread; does not switch.
 ///
 /// # Safety
-/// `waker` is NULL or from gt_waker_new(), and not used afterwards.
+/// `waker` is NULL or from gt_waker_new().
 #[no_mangle]
 pub unsafe extern "C" fn gt_waker_free(waker: *mut gt_waker_t) {
-    if waker.is_null() {
+    // SAFETY: by the caller.
+    let Ok((task, epoch)) = (unsafe { of(waker).map(|w| (w.task, w.epoch.load(Ordering::Relaxed))) }) else { return };
+    // SAFETY: by the caller. Of two that free it at once one gets it, and counts it out.
+    if unsafe { Object::free(waker.cast::<Object<Waker>>(), Kind::Waker) }.is_err() {
         return;
     }
-    // SAFETY: by the caller: made by gt_waker_new with Box.
-    let waker = unsafe { Box::from_raw(waker) };
-    if let Some(home) = home::of_task(waker.task) {
-        home.waker_is_gone(waker.epoch);
+    if let Some(home) = home::of_task(task) {
+        home.waker_is_gone(epoch);
     }
 }

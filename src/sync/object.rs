@@ -51,6 +51,8 @@ pub enum Kind {
     WebSocket,
     /// `gt_http_conn_t`
     Http,
+    /// `gt_waker_t`
+    Waker,
 }
 
 /// How many objects of a size stay free before the oldest is used again.
