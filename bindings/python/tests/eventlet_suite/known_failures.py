@@ -9,6 +9,7 @@ from __future__ import annotations
 # reason -> tests
 BY_REASON: dict[str, list[str]] = {
     "nothing is replaced: functions and locks of the standard library are patched in place": [
+        "asyncio_test.test_make_sure_monkey_patching_asyncio_is_restricted",
         "patcher_test.MonkeyPatch.test_patched_modules",
         "patcher_test.test_blocking_select_methods_are_deleted",
         "patcher_test.test_patcher_existing_locks",
@@ -181,6 +182,14 @@ BY_REASON: dict[str, list[str]] = {
         "wsgi_test.ProxiedIterableAlreadyHandledTest.test_iterable_app_keeps_socket_open_unless_connection_close_sent",
         "wsgi_test.TestHttpd.test_zero_length_chunked_response",
     ],
+    "asyncio.ensure_future() outside of a coroutine belongs to asyncio's own loop, not to that of the greenthreads": [
+        "asyncio_test.test_cancelling_future_kills_greenthread",
+        "asyncio_test.test_future_and_task",
+        "asyncio_test.test_kill_greenthread",
+    ],
+    "who awaits a greenthread that is killed gets its GreenletExit": [
+        "asyncio_test.test_greenthread_killed_while_awaited",
+    ],
     "a listener that does not listen ends the server, which says so a moment later": [
         "wsgi_test.TestHttpd.test_025_accept_errors",
     ],
@@ -191,10 +200,12 @@ FAILS = {test: reason for reason, tests in BY_REASON.items() for test in tests}
 
 # Tests whose outcome depends on the machine -> what it depends on
 MAY_FAIL = {
+    "asyncio_test.CallingAsyncFunctionsFromGreenletsHighLevelTests.test_aiohttp_client": "aiohttp must be there",
     "greenio_test.TestGreenSocket.test_connect_ex_timeout": "the network must drop what is sent to 192.0.2.1",
     "greenio_test.TestGreenSocket.test_connect_timeout": "the network must drop what is sent to 192.0.2.1",
     "hub_test.TestScheduleCall.test_global": "a timer of a millisecond must have run two milliseconds later",
     "zmq_test.TestUpstreamDownStream.test_send_1k_pub_sub": "a publisher drops what a subscriber does not take in time",
+    "zmq_test.TestUpstreamDownStream.test_send_1k_push_pull": "the sender must be done when the receiver is",
 }
 
 # Those of FAILS that fail on some versions of Python only: the first one on which they do, and the first on which they do not.
