@@ -15,6 +15,14 @@ static void *yielder(void *arg)
 	return NULL;
 }
 
+static uint64_t switches(void)
+{
+	gt_stats_t stats = {.size = sizeof stats};
+	if (gt_stats(&stats) != 0)
+		bench_fail("gt_stats", 0);
+	return stats.switches;
+}
+
 static void yields(unsigned tasks, uint64_t operations)
 {
 	int64_t *ids = calloc(tasks, sizeof *ids);
@@ -23,6 +31,7 @@ static void yields(unsigned tasks, uint64_t operations)
 	uint64_t plan[2] = {warm, each};
 
 	for (int pass = 0; pass < 2; pass++) {
+		uint64_t before = switches();
 		int64_t start = bench_now();
 		rounds = plan[pass];
 		for (unsigned index = 0; index < tasks; index++)
@@ -35,6 +44,8 @@ static void yields(unsigned tasks, uint64_t operations)
 		}
 		if (pass == 1)
 			bench_report(start, each * tasks);
+		if (switches() - before < plan[pass] * tasks)
+			bench_fail("to yield is to switch", (long)(switches() - before));
 	}
 	free(ids);
 }
