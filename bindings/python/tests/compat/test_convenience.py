@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import warnings
@@ -40,7 +41,12 @@ def test_a_port_of_ones_own_choice_may_be_shared() -> None:
         assert not first.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
         try:
             eventlet.listen(address, reuse_port=False)
-        except OSError:
+        except OSError as error:
+            assert error.errno == errno.EADDRINUSE
+            assert str(error) == (
+                f"[Errno {errno.EADDRINUSE}] Address already in use: {address!r}; another program has it: stop that one, or choose "
+                "another address"
+            )
             return
     raise AssertionError("two servers on one port, and nobody asked for it")
 

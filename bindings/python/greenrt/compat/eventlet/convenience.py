@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 import warnings
@@ -92,8 +93,13 @@ def listen(
                     warnings.warn(f"SO_REUSEPORT cannot be had: {error}", ReusePortUnavailableWarning, stacklevel=2)
         made.bind(addr)
         made.listen(backlog)
-    except BaseException:
+    except BaseException as error:
         made.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            # A program of many lines does not show which of its addresses it is.
+            raise OSError(
+                error.errno, f"{error.strerror}: {addr!r}; another program has it: stop that one, or choose another address"
+            ) from None
         raise
     return made
 
