@@ -98,7 +98,8 @@ def listen(
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             # A program of many lines does not show which of its addresses it is.
             raise OSError(
-                error.errno, f"{error.strerror}: {addr!r}; another program has it: stop that one, or choose another address"
+                error.errno,
+                f"{error.strerror}: {addr!r}; another program has it: stop that one, or choose another address",
             ) from None
         raise
     return made
