@@ -30,8 +30,8 @@ ROWS = (
         "gevent",
         rounds=3,
         size=100,
-        note="greenrt runs the program for eventlet, by its drop-in. More than half of greenrt's time is in Flask-SocketIO's and Flask's "
-        "own Python, a third in the system call that sends the answer: see docs/decisions/0127-what-an-event-costs.md.",
+        note="greenrt runs the program for eventlet, by its drop-in. 85 % of greenrt's time is in Flask-SocketIO's and Flask's own Python, "
+        "which alone takes about half of gevent's time: see docs/decisions/0150-the-floor-of-an-event.md.",
     ),
 )
 
