@@ -593,7 +593,8 @@ NEVER = {
     ),
     *("_thread._count", "_thread._set_sentinel"),
     *("_queue.SimpleQueue.get_nowait", "_queue.SimpleQueue.put", "_queue.SimpleQueue.put_nowait"),
-    *("_socket.socket.bind", "os.fork", "os.posix_spawn", "os.posix_spawnp", "_posixsubprocess.fork_exec"),
+    *("_socket.socket.bind", "_socket.socket.listen", "_posixsubprocess.fork_exec"),
+    *("os.fork", "os.posix_spawn", "os.posix_spawnp"),
 }
 # With a resolver that does not answer, in unit/test_names.py; pause() ends with the signal, in patch_signal_waits.py.
 ELSEWHERE = {row for row in _table.FAMILY if _table.FAMILY[row] == "resolver"} | {"_signal.pause"}

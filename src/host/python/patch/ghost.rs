@@ -9,7 +9,7 @@
 //! accept first asks the kernel whether somebody is there. connect sets O_NONBLOCK for the length of the one system
 //! call that starts the connection, on a socket that is not connected yet.
 
-use super::super::api::{api, drop_ref, new_ref, none, raise_errno, New, Obj};
+use super::super::api::{api, drop_ref, new_ref, none, raise_errno, type_of, New, Obj};
 use super::super::gt;
 use super::super::host;
 use super::call::{apply, original_with, Args};
@@ -458,6 +458,31 @@ unsafe fn looked_up(args: &Args, index: usize) -> New {
 pub unsafe fn bind(args: &Args) -> New {
     // SAFETY: the argument is the caller's.
     unsafe { looked_up(args, 0) }
+}
+
+/// Connections that a listener's queue holds at least, if it was asked for more than one.
+const QUEUE: c_int = 128;
+
+/// `listen([backlog])`: 5, as `socketserver` has it, is for clients that come one by one. Tasks of this process connect all
+/// before the acceptor has its turn, and whom the queue has no room for tries again after a second or more. The number is a hint
+/// (listen(2)): decision 141. One or none is asked for on purpose, and stays.
+///
+/// # Safety
+/// Called by CPython on a socket.
+pub unsafe fn listen(args: &Args) -> New {
+    // SAFETY: PS1; the argument is the caller's; GIL held.
+    unsafe {
+        let result = args.original();
+        if result.is_null() || args.positional() != 1 || type_of(args.at(0)) != api().long_type {
+            return result;
+        }
+        if let (Some(asked), Some(sock)) = (c_int_of(args.at(0), -1), open(args.this)) {
+            if (2..QUEUE).contains(&asked) && sock.kind == libc::SOCK_STREAM {
+                libc::listen(sock.fd, QUEUE); // only the number changes
+            }
+        }
+        result
+    }
 }
 
 /// The outcome of a connect; nothing when the call is one that CPython's own function makes, and that is its result.

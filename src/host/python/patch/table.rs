@@ -231,6 +231,7 @@ primitives! {
     Connect Socket "_socket.socket.connect" ghost::connect;
     ConnectEx Socket "_socket.socket.connect_ex" ghost::connect_ex;
     Bind Socket "_socket.socket.bind" ghost::bind;
+    Listen Socket "_socket.socket.listen" ghost::listen;
     Close Socket "_socket.socket.close" socket::close;
 
     GetAddrInfo Resolver "_socket.getaddrinfo" resolve::getaddrinfo;
