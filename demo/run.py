@@ -261,6 +261,9 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     finally:
+        # A second Ctrl-C would leave some of them behind.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         for process in processes:
             process.stop()
     for fault in wrong:
