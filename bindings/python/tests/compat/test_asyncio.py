@@ -52,3 +52,33 @@ def test_killed_it_is_cancelled() -> None:
     with pytest.raises(eventlet.greenlet.GreenletExit):
         green.wait()
     assert told == ["cancelled"]
+
+
+def test_a_greenthread_that_is_killed_is_cancelled_for_who_awaits_it() -> None:
+    green = eventlet.spawn(eventlet.sleep, 30)
+
+    async def waits() -> str:
+        try:
+            await green
+        except asyncio.CancelledError:
+            return "cancelled"
+        return "done"
+
+    waiting = spawn_for_awaitable(waits())
+    eventlet.sleep(0.01)
+    green.kill()
+    assert waiting.wait() == "cancelled"
+    assert green.dead
+
+    green = eventlet.spawn(eventlet.sleep, 30)
+
+    async def cancels() -> str:
+        waiting = asyncio.ensure_future(waits())
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        return await waiting
+
+    assert spawn_for_awaitable(cancels()).wait() == "cancelled"
+    assert green.dead
+    with pytest.raises(eventlet.greenthread.GreenletExit):
+        green.wait()

@@ -187,9 +187,6 @@ BY_REASON: dict[str, list[str]] = {
         "asyncio_test.test_future_and_task",
         "asyncio_test.test_kill_greenthread",
     ],
-    "who awaits a greenthread that is killed gets its GreenletExit": [
-        "asyncio_test.test_greenthread_killed_while_awaited",
-    ],
     "a listener that does not listen ends the server, which says so a moment later": [
         "wsgi_test.TestHttpd.test_025_accept_errors",
     ],

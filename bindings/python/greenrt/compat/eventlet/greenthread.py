@@ -86,8 +86,8 @@ class GreenThread(Green):
         return self._exit_event.wait()
 
     def __await__(self) -> Generator[Any, None, Any]:
-        """The same for a coroutine of asyncio."""
-        from asyncio import get_running_loop
+        """The same for a coroutine of asyncio: killed is cancelled there, and who is cancelled kills it."""
+        from asyncio import CancelledError, get_running_loop
 
         loop = get_running_loop()
         future: Any = loop.create_future()
@@ -97,11 +97,17 @@ class GreenThread(Green):
                 result, exc = self._outcome or (None, None)
                 if exc is None:
                     future.set_result(result)
+                elif isinstance(error := thrown(exc), GreenletExit):
+                    future.cancel()
                 else:
-                    future.set_exception(thrown(exc))
+                    future.set_exception(error)
 
         self.link(lambda _: loop.call_soon_threadsafe(settle))
-        return (yield from future.__await__())
+        try:
+            return (yield from future.__await__())
+        except CancelledError:
+            kill(self)
+            raise
 
     def link(self, func: Callable[..., Any], *curried_args: Any, **curried_kwargs: Any) -> None:
         """func(self, *args, **kwargs) is called in it when it has ended; here and at once if it has."""
