@@ -135,9 +135,9 @@ test-c-clang:
 	@$(MAKE) --no-print-directory test-c-static CC=clang CXX=clang++ C_BUILD=build/c-clang
 
 test-c-ubsan:
-	@$(MAKE) --no-print-directory build-c C_BUILD=build/c-ubsan CFLAGS="-fsanitize=undefined -fno-sanitize-recover=all" CXXFLAGS="-fsanitize=undefined"
-	@nm build/c-ubsan/shared/tests | grep -q __ubsan_ || { echo "the checks are not in the program" >&2; exit 1; }
-	@build/c-ubsan/shared/tests -j $(C_JOBS) $(TESTS)
+	@$(MAKE) --no-print-directory build-c C_BUILD=build/c-checks CFLAGS="-fsanitize=undefined -fno-sanitize-recover=all" CXXFLAGS="-fsanitize=undefined"
+	@nm build/c-checks/shared/tests | grep -q __ubsan_ || { echo "the checks are not in the program" >&2; exit 1; }
+	@build/c-checks/shared/tests -j $(C_JOBS) $(TESTS)
 
 # Channels, select, the wait queues and timers against their models: many operations from a new seed, or from the one that is given.
 # The usual suites go through a few fixed seeds.

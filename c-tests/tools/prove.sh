@@ -43,6 +43,8 @@ asan)
     ;;
 ubsan)
     symbol __ubsan_handle
+    # Rust's own checks, in the library that the program runs with.
+    grep -q 'unsafe precondition' "$library" || { echo "# $tool: no checks in $library" && failed=1; }
     expect clean "" "$@"
     expect overflow 'signed integer overflow' "$@"
     ;;
