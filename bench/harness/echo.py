@@ -7,6 +7,8 @@ after the connections stand and taken off before they close, so that only reques
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 import signal
@@ -45,6 +47,10 @@ def output_of(process: subprocess.Popen[str]) -> IO[str]:
 
 
 def stop(process: subprocess.Popen[Any]) -> None:
+    """Ends it and its children: granian's and gunicorn's workers outlive a master that was killed."""
+    with contextlib.suppress(ProcessLookupError):
+        if os.getpgid(process.pid) == process.pid:  # see settle()
+            os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):
