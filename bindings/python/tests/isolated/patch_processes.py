@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import greenrt
@@ -161,9 +162,15 @@ except greenrt.Timeout:
     raises(ChildProcessError, os.wait)
 
 # popen and subprocess
-with os.popen("sleep 0.02; echo out; exit 2") as pipe:
-    assert meanwhile(pipe.read) == "out\n"
-    assert pipe.close() == 2 << 8
+with tempfile.TemporaryDirectory() as folder:
+    fifo = os.path.join(folder, "gate")
+    os.mkfifo(fifo)
+    gate = os.open(fifo, os.O_RDWR)
+    with os.popen(f"read line < {fifo}; echo out; exit 2") as pipe:
+        greenrt.spawn_after(0.01, os.write, gate, b"go\n")
+        assert meanwhile(pipe.read) == "out\n"
+        assert pipe.close() == 2 << 8
+    os.close(gate)
 with os.popen("cat > /dev/null", "w") as pipe:
     pipe.write("x" * 1_000_000)
 started = time.monotonic()
