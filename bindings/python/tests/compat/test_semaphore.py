@@ -1,13 +1,11 @@
-"""eventlet.semaphore and eventlet.lock."""
+"""eventlet.semaphore."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 from greenrt.compat import eventlet
-from greenrt.compat.eventlet import lock, semaphore
+from greenrt.compat.eventlet import semaphore
 
 
 def test_balance_counts_who_waits() -> None:
@@ -83,16 +81,3 @@ def test_a_capped_one_waits_at_both_ends() -> None:
         semaphore.CappedSemaphore(-1, 2)
     with semaphore.CappedSemaphore(1, 1) as nothing:
         assert nothing is None
-
-
-def test_a_lock_is_released_when_it_is_held() -> None:
-    made: Any = lock.Lock()
-    with pytest.raises(RuntimeError, match="unlocked"):
-        made.release()
-    assert made.acquire() and not made.acquire(False)
-    made.release()
-    with made:
-        assert made.locked()
-    made.acquire()
-    made._at_fork_reinit()
-    assert made.acquire(False)
