@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from known_failures import BY_REASON, FAILS, MAY_FAIL
+from suite_failures import BY_REASON, FAILS, MAY_FAIL
 
 ROOT = Path(__file__).resolve().parents[4]
 VERSION = "0.41.3"

@@ -20,7 +20,7 @@ from greenrt.compat import dropin_path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from known_failures import FAILS, FROM, MAY_FAIL, UNTIL  # noqa: E402
+from suite_failures import FAILS, FROM, MAY_FAIL, UNTIL  # noqa: E402
 
 SUITE = os.environ.get("GREENRT_EVENTLET_SUITE", "")
 LIMIT = 240
@@ -93,7 +93,7 @@ def test_eventlets_own_tests_pass_on_the_drop_in(file: str, tmp_path: Path) -> N
     failed, ran = set(outcome["failed"]), {*outcome["failed"], *outcome["passed"]}
     expected = {name for name in FAILS if name in ran and here(name)}
     assert failed - expected - set(MAY_FAIL) == set(), f"new failures\n{run.stdout[-6000:]}"
-    assert expected - failed == set(), "these pass now: take them out of known_failures.py"
+    assert expected - failed == set(), "these pass now: take them out of suite_failures.py"
 
 
 def test_every_known_failure_has_its_file() -> None:
