@@ -369,7 +369,10 @@ def test_call_after_is_deprecated_and_works() -> None:
             timer = function(0.001, called.append, 1)
         assert timer.pending
     timer.cancel()
-    eventlet.sleep(0.01)
+    with eventlet.Timeout(20):
+        while len(called) < 2:
+            eventlet.sleep(0.001)
+    eventlet.sleep(0.005)
     assert called == [1, 1]
 
 

@@ -26,6 +26,7 @@ def settle() -> None:
         sleep(0)
 
 
+@pytest.mark.filterwarnings("ignore:.*is multi-threaded:DeprecationWarning")  # 3.12 and later say so of each such fork
 def test_a_forked_child_offloads_to_threads_of_its_own() -> None:
     assert offload(os.getpid) == os.getpid()  # its thread lingers, and is not there in the child
     child = os.fork()
