@@ -2,7 +2,9 @@
 
 gunicorn starts, watches and restarts the processes; in each of them greenrt.wsgi serves, with everything of the standard library patched.
 gunicorn's settings mean what they say there: worker_connections, keepalive, timeout, graceful_timeout, max_requests, limit_request_*,
-forwarded_allow_ips, secure_scheme_headers, sendfile, the access log, the hooks, TLS. HTTP/2 and the PROXY protocol are not served.
+forwarded_allow_ips, secure_scheme_headers, sendfile, the access log, the hooks, TLS. HTTP/2 is not served. Neither is the PROXY protocol:
+the worker warns of proxy_protocol when it starts, and what such a proxy sends before a request is answered with 400. forwarder_headers and
+header_map do not count: a header with an underscore in its name is dropped, whoever sends it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import datetime
 import os
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Optional
 
@@ -21,6 +24,7 @@ import greenrt
 from greenrt import monkey
 from greenrt.sync import Event
 from greenrt.wsgi import FileWrapper, Limits, Server
+from greenrt.wsgi.body import BadBody
 from greenrt.wsgi.forwarded import Trusted
 from greenrt.wsgi.handler import Handler
 
@@ -28,6 +32,8 @@ __all__ = ["Worker"]
 
 # What gunicorn takes 0 for: no limit of its own.
 _NO_LIMIT = 1 << 20
+# Where the headers of an answer are kept in the environ for who asks for them.
+_ANSWERED = "greenrt.answered"
 
 
 class Worker(BaseWorker):  # type: ignore[misc]
@@ -113,6 +119,23 @@ class _ReadWrapper(FileWrapper):
     """A file that is read, like any iterable: sendfile is turned off."""
 
 
+class _Contradiction(BadBody):
+    """A request that gunicorn refuses: its proxy says both http and https."""
+
+
+def _noting(app: Callable[..., Any]) -> Callable[..., Any]:
+    """The application, and what headers it answers is noted."""
+
+    def noted(environ: dict[str, Any], start_response: Any) -> Any:
+        def noting(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            environ[_ANSWERED] = headers
+            return start_response(status, headers, *exc_info)
+
+        return app(environ, noting)
+
+    return noted
+
+
 class _Handler(Handler):
     """A connection, with gunicorn's keys in the environ, and its hooks and log."""
 
@@ -125,17 +148,15 @@ class _Handler(Handler):
     def prepare(self, environ: dict[str, Any]) -> None:
         """Before the application."""
         server, worker = self.server, self.server.worker
+        self._request = None
         environ["RAW_URI"] = self.connection.target
         environ["gunicorn.socket"] = self.socket
         worker.count()
         if not worker.alive or not worker.cfg.keepalive:
             self.connection.keep_alive = False
-        if server.proxies.has(self.address[0] if isinstance(self.address, tuple) else "") or (
-            not isinstance(self.address, tuple)
-        ):
-            for name, value in worker.cfg.secure_scheme_headers.items():
-                if environ.get(f"HTTP_{name.upper().replace('-', '_')}") == value:
-                    environ["wsgi.url_scheme"] = "https"
+        # Whoever comes by a unix socket is trusted.
+        if not isinstance(self.address, tuple) or server.proxies.has(self.address[0]):
+            self._scheme(environ)
         if server.has_hooks:
             self._request = SimpleNamespace(
                 method=environ["REQUEST_METHOD"],
@@ -147,17 +168,39 @@ class _Handler(Handler):
             )
             worker.cfg.pre_request(worker, self._request)
 
+    def _scheme(self, environ: dict[str, Any]) -> None:
+        """The scheme that a trusted proxy says. _Contradiction for two."""
+        secure = self.server.schemes
+        if not any(key in environ for key in self.server.scheme_keys):
+            return
+        headers = [(name.upper(), value) for name, value in self.connection.headers()]
+        found = {"https" if value == secure[name] else "http" for name, value in headers if name in secure}
+        if len(found) > 1:
+            self._invalid("its headers say both http and https")
+            raise _Contradiction
+        environ["wsgi.url_scheme"] = found.pop()
+
+    def _invalid(self, why: object) -> None:
+        host = self.address[0] if isinstance(self.address, tuple) else ""
+        self.server.worker.log.warning("Invalid request from ip=%s: %s", host, why)
+
+    def _refused(self) -> None:
+        super()._refused()
+        self._invalid(self.connection.status)
+
     def finished(self, environ: dict[str, Any], began: float) -> None:
         """After the answer."""
         worker, connection = self.server.worker, self.connection
         # Before gunicorn 26 the log does not say whether it is on.
         if not (self.server.has_hooks or getattr(worker.log, "access_log_enabled", True)):
             return
-        response = SimpleNamespace(status=connection.status, sent=connection.sent, headers=[], response_length=None)
+        response = SimpleNamespace(
+            status=connection.status, sent=connection.sent, headers=environ.pop(_ANSWERED, []), response_length=None
+        )
         headers = self._request.headers if self._request is not None else connection.headers()
         taken = datetime.timedelta(seconds=max(0.0, time.time() - began))
         worker.log.access(response, headers, environ, taken)
-        if self.server.has_hooks:
+        if self._request is not None:
             try:
                 worker.cfg.post_request(worker, self._request, environ, response)
             except Exception:
@@ -182,4 +225,8 @@ class _Server(Server):
         self.has_hooks = any(
             settings[hook].get() is not settings[hook].default for hook in ("pre_request", "post_request")
         )
+        self.schemes = {name.upper(): value for name, value in cfg.secure_scheme_headers.items()}
+        self.scheme_keys = [f"HTTP_{name.replace('-', '_')}" for name in self.schemes]
+        if self.has_hooks or "}o)" in cfg.access_log_format:
+            self.app = _noting(self.app)
         super().start()
