@@ -137,7 +137,9 @@ def tick_for_ever():
         }
         ticks.append(tick)
         socketio.emit("tick", tick)
-        socketio.emit("map", bytes(fleet.map))
+        # To one after the other: what python-engineio encodes for a WebSocket it would give to those that poll as well.
+        for person in list(people):
+            socketio.emit("map", bytes(fleet.map), to=person)
 
 
 def free_port():

@@ -11,6 +11,8 @@ PYTEST_ARGS ?=
 PY_JOBS     ?= 3
 # Packages that some tests run with; those that cannot be had are left out, and their tests skip.
 PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 pymongo paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket gunicorn django psycopg[binary] psycopg2-binary grpcio
+# Those that only tests marked `once` need, and that are large: playwright brings a Node of its own, and takes the system's chromium.
+PY_ONCE     ?= playwright
 # Those without wheels: built where their libraries are installed (libmariadb-dev).
 PY_SOURCES  ?= mysqlclient
 
@@ -33,6 +35,9 @@ $(PY_VENV)/packages: $(PY_VENV)/ready
 	    || echo "cannot install $$package"; done
 	-for package in $(PY_SOURCES); do timeout 120 $(PY_VENV)/bin/python -m pip install -q --retries 1 --disable-pip-version-check $$package \
 	  2>/dev/null || echo "cannot install $$package"; done
+	-[ "$(GREENRT_ONCE)" = no ] || for package in $(PY_ONCE); do \
+	  timeout 240 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --retries 1 --disable-pip-version-check $$package \
+	    || echo "cannot install $$package"; done
 	-[ "$(GREENRT_ONCE)" = no ] || for package in $(PY_APART); do \
 	  timeout 120 $(PY_VENV)/bin/python -m pip install -q --only-binary=:all: --retries 1 --disable-pip-version-check \
 	    --upgrade --target $(PY_VENV)/apart/$${package%%[[=]*} $$package || echo "cannot install $$package"; done

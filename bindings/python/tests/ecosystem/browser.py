@@ -1,20 +1,23 @@
-"""A headless Chromium, driven over its DevTools WebSocket: pages that go somewhere, evaluate, and take pictures."""
+"""A headless Chromium of the system, driven by Playwright: pages that go somewhere, evaluate, and take pictures."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import os
 import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser as Chromium
+    from playwright.sync_api import ConsoleMessage
 
 PATIENCE = 30.0
+# What the console says of a connection that cannot be made, or ends: no fault of the page.
+CONNECTIONS = ("Failed to load resource: net::", "WebSocket connection to ")
+# An answer to a request for a connection that the server of before had.
+GONE = "Failed to load resource: the server responded with a status of 400 "
 
 
 def chromium() -> str | None:
@@ -22,135 +25,96 @@ def chromium() -> str | None:
 
 
 class Page:
-    """One browser context with one page: cookies and storage are its own."""
+    """One browser context with one page: cookies and storage are its own. Whatever it waits for has PATIENCE."""
 
-    def __init__(self, browser: Browser, width: int, height: int, dark: bool):
-        self.browser = browser
-        context = browser.call("Target.createBrowserContext")["browserContextId"]
-        target = browser.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
-        self.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log"):
-            self.call(f"{domain}.enable")
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=width < 600,
+    def __init__(self, running: Chromium, width: int, height: int, dark: bool):
+        phone = width < 600
+        self.context = running.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            is_mobile=phone,
+            has_touch=phone,
         )
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.call("Emulation.setEmulatedMedia", features=scheme)
+        self.context.set_default_timeout(PATIENCE * 1000)
+        self.page = self.context.new_page()
+        # What the page threw, and what its console has of errors.
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._heard)
 
-    def call(self, method: str, **parameters: Any) -> Any:
-        return self.browser.call(method, session=self.session, **parameters)
+    def _heard(self, message: ConsoleMessage) -> None:
+        text, address = message.text, message.location["url"]
+        gone = text.startswith(GONE) and "&sid=" in address
+        if message.type == "error" and not text.startswith(CONNECTIONS) and not gone:
+            self.errors.append(f"{text} ({address})")
 
     def go(self, address: str) -> None:
-        self.call("Page.navigate", url=address)
-        self.wait_for("document.readyState === 'complete'")
+        self.page.goto(address)
 
     def evaluate(self, expression: str) -> Any:
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        if "exceptionDetails" in answer:
-            raise AssertionError(f"{expression}: {answer['exceptionDetails']}")
-        return answer["result"].get("value")
+        return self.page.evaluate(expression)
 
-    def wait_for(self, expression: str, patience: float = PATIENCE) -> Any:
+    def wait_for(self, expression: str) -> Any:
         """Until the expression is true; its value."""
-        end = time.monotonic() + patience
-        while True:
-            value = self.evaluate(expression)
-            if value:
-                return value
-            if time.monotonic() > end:
-                text = self.evaluate("document.body.innerText")
-                raise AssertionError(f"{expression} did not come true in {patience} s; the page says\n{text}")
-            time.sleep(0.05)
+        from playwright.sync_api import TimeoutError as Late
 
-    def type(self, selector: str, text: str) -> None:
-        """As a person does: focus, keys, Enter."""
-        self.evaluate(f"(box => {{ box.focus(); box.select() }})(document.querySelector({json.dumps(selector)}))")
-        self.call("Input.insertText", text=text)
-        for kind in ("keyDown", "keyUp"):
-            self.call(
-                "Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r"
-            )
+        try:
+            return self.page.wait_for_function(expression, polling=50).json_value()
+        except Late:
+            text = self.evaluate("document.body.innerText")
+            raise AssertionError(f"{expression} did not come true in {PATIENCE} s; the page says\n{text}") from None
+
+    def type(self, label: str, text: str, end: str = "Enter") -> None:
+        """Into the box that has this label; not before the box is seen and takes text."""
+        box = self.page.get_by_label(label, exact=True)
+        box.fill(text)
+        if end:
+            box.press(end)
+
+    def point(self, selector: str, x: int, y: int) -> None:
+        """The mouse, to a place in it."""
+        self.page.hover(selector, position={"x": x, "y": y})
+
+    def network(self, there: bool) -> None:
+        self.context.set_offline(not there)
+
+    def tap(self, button: str) -> None:
+        """With a finger, on a phone: it must be seen, and nothing may lie over it."""
+        self.page.get_by_role("button", name=button, exact=True).tap()
+
+    def shows(self, role: str, text: str) -> None:
+        """Until what has this role is seen, with this text in it."""
+        from playwright.sync_api import expect
+
+        found = self.page.get_by_role(role).filter(has_text=text)  # type: ignore[arg-type]
+        expect(found.first).to_be_visible(timeout=PATIENCE * 1000)
 
     def picture(self, path: Path, full: bool = False) -> None:
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=full)
-        path.write_bytes(base64.b64decode(shot["data"]))
-
-    @property
-    def errors(self) -> list[str]:
-        """What the page threw, and what its console has of errors; failed connections are not among them."""
-        found = []
-        for event in self.browser.events:
-            if event.get("sessionId") != self.session:
-                continue
-            parameters = event["params"]
-            if event["method"] == "Runtime.exceptionThrown":
-                found.append(json.dumps(parameters["exceptionDetails"])[:500])
-            elif event["method"] == "Log.entryAdded":
-                entry = parameters["entry"]
-                if entry["level"] == "error" and entry["source"] != "network":
-                    found.append(entry["text"])
-        return found
+        self.page.screenshot(path=path, full_page=full)
 
 
 class Browser:
-    def __init__(self, address: str):
-        import websocket
-
-        self.socket = websocket.create_connection(address, timeout=PATIENCE, suppress_origin=True)
-        self.number = 0
-        self.events: list[dict[str, Any]] = []
-
-    def call(self, method: str, session: str | None = None, **parameters: Any) -> Any:
-        self.number += 1
-        request = {"id": self.number, "method": method, "params": parameters}
-        self.socket.send(json.dumps({**request, "sessionId": session} if session else request))
-        while True:
-            answer = json.loads(self.socket.recv())
-            if answer.get("id") == self.number:
-                if "error" in answer:
-                    raise AssertionError(f"{method}: {answer['error']}")
-                return answer["result"]
-            if "method" in answer:
-                self.events.append(answer)
+    def __init__(self, running: Chromium):
+        self.running = running
 
     def page(self, width: int = 1280, height: int = 860, dark: bool = False) -> Page:
-        return Page(self, width, height, dark)
+        return Page(self.running, width, height, dark)
+
+    def leave(self) -> None:
+        """Closes all pages."""
+        for context in self.running.contexts:
+            context.close()
 
 
 @contextlib.contextmanager
 def browser() -> Iterator[Browser]:
-    program = chromium()
-    assert program is not None
-    folder = tempfile.mkdtemp(prefix="greenrt-browser-")
-    running = None
-    try:
-        command = [
-            program,
-            "--headless=new",
-            "--remote-debugging-port=0",
-            f"--user-data-dir={folder}",
-            "--no-first-run",
-        ]
-        command += ["--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "about:blank"]
-        if os.geteuid() == 0:
-            command.insert(1, "--no-sandbox")
-        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + PATIENCE
-        told = Path(folder, "DevToolsActivePort")
-        while not (told.exists() and len(told.read_text().splitlines()) == 2):
-            assert running.poll() is None and time.monotonic() < end, "chromium does not start"
-            time.sleep(0.05)
-        port, path = told.read_text().splitlines()
-        driver = Browser(f"ws://127.0.0.1:{port}{path}")
-        yield driver
-        driver.socket.shutdown()
-    finally:
-        if running is not None:
-            running.terminate()
-            running.wait(PATIENCE)
-        # Its helpers may still write.
-        shutil.rmtree(folder, ignore_errors=True)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=chromium(), chromium_sandbox=os.geteuid() != 0, timeout=PATIENCE * 1000
+        )
+        try:
+            yield Browser(running)
+        finally:
+            running.close()

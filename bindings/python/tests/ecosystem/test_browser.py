@@ -1,4 +1,4 @@
-"""The page of `make demo` in a real Chromium: two people chat, the dashboard moves, the server is killed and comes back."""
+"""The page of `make demo` in a real Chromium: two people chat, the dashboard moves, the network or the server goes and comes back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import ROOT, once
 from .browser import Browser, Page, browser, chromium
 from .support import Program, command, free_port, need
 
-need("flask_socketio", "websocket")
+need("flask_socketio", "playwright")
 DEMO = ROOT / "demo"
 pytestmark = [
     once,
@@ -27,10 +27,6 @@ LIVE = "document.querySelector('#connection').dataset.state === 'open'"
 # How many colours the first cells of the map have.
 COLOURS = """(map => new Set(new Uint32Array(map.getContext('2d').getImageData(0, 0, 200, 9).data.buffer)).size)(
     document.querySelector('#map'))"""
-POINT = """(map => {
-    const {x, y} = map.getBoundingClientRect();
-    map.dispatchEvent(new PointerEvent('pointermove', {clientX: x + 3, clientY: y + 3}));
-})(document.querySelector('#map'))"""
 # Texts whose contrast to what is behind them is under 4.5 (WCAG AA).
 CONTRASTS = """(() => {
     const parts = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -57,9 +53,15 @@ CONTRASTS = """(() => {
 
 
 @pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
+def started() -> Iterator[Browser]:
     with browser() as running:
         yield running
+
+
+@pytest.fixture
+def chrome(started: Browser) -> Iterator[Browser]:
+    yield started
+    started.leave()
 
 
 class Demo:
@@ -96,7 +98,7 @@ def opened(chrome: Browser, demo: Demo, name: str, query: str = "", **look: obje
     page = chrome.page(**look)  # type: ignore[arg-type]
     page.go(f"http://127.0.0.1:{demo.port}/{query}")
     page.wait_for(LIVE)
-    page.type("#name", name)
+    page.type("Your name", name)
     return page
 
 
@@ -109,20 +111,24 @@ def hears(page: Page, speaker: str, text: str) -> None:
 def test_two_people_chat(chrome: Browser, demo: Demo, query: str) -> None:
     ada, kofi = opened(chrome, demo, "Ada", query), opened(chrome, demo, "Kofi", query, width=390, height=844)
     ada.wait_for("document.querySelector('#people').textContent === '2 people'")
-    ada.type("#text", "hello <b>everybody</b> & good morning")
+    ada.type("Message", "hello <b>everybody</b> & good morning")
     for page in (ada, kofi):
         hears(page, "Ada", "hello <b>everybody</b> & good morning")
-    kofi.type("#text", "good morning Ada")
+    kofi.type("Message", "good morning Ada", end="")
+    kofi.tap("Send")
     for page in (ada, kofi):
         hears(page, "Kofi", "good morning Ada")
         assert page.evaluate("document.querySelectorAll('#talk li').length") == 2
         assert page.errors == []
-        page.go("about:blank")
 
 
-def test_the_dashboard_moves(chrome: Browser, demo: Demo) -> None:
+# Beside one that has the other transport: what is sent to both is encoded for each.
+@pytest.mark.parametrize(
+    ("query", "other"), [("", "?transport=polling"), ("?transport=polling", "")], ids=["websocket", "polling"]
+)
+def test_the_dashboard_moves(chrome: Browser, demo: Demo, query: str, other: str) -> None:
     demo.fleet()
-    page = opened(chrome, demo, "Ada")
+    beside, page = opened(chrome, demo, "Kofi", other), opened(chrome, demo, "Ada", query)
     page.wait_for(f"document.querySelector('#devices').textContent === '{DEVICES}'")
     page.wait_for("Number(document.querySelector('#rate').textContent) > 0")
     pixels = "document.querySelector('#rate-chart').toDataURL()"
@@ -130,37 +136,53 @@ def test_the_dashboard_moves(chrome: Browser, demo: Demo) -> None:
     page.wait_for(f"{pixels} !== {first!r}")
     # The map has colours beside that of devices that are offline, and a cell tells of its device.
     page.wait_for(COLOURS + " > 5")
-    page.evaluate(POINT)
+    page.point("#map", 3, 3)
     assert page.evaluate("document.querySelector('#cell').textContent").startswith("Device 0, Oslo: ")
-    assert page.errors == []
-    page.go("about:blank")
+    assert page.errors == beside.errors == []
 
 
 @pytest.mark.parametrize(("width", "dark"), [(360, False), (360, True), (1280, False)])
 def test_the_page_fits(chrome: Browser, demo: Demo, width: int, dark: bool) -> None:
     page = opened(chrome, demo, "Ada", width=width, height=844, dark=dark)
     page.wait_for("document.querySelector('#threads').textContent === '1'")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate("document.documentElement.scrollWidth") == page.evaluate("innerWidth") == width
     assert page.evaluate(CONTRASTS) == []
     if os.environ.get("ECOSYSTEM_PICTURES"):
         page.picture(
             Path(os.environ["ECOSYSTEM_PICTURES"], f"page-{width}-{'dark' if dark else 'light'}.png"), full=True
         )
-    page.go("about:blank")
+
+
+@pytest.mark.parametrize("query", ["", "?transport=polling"], ids=["websocket", "polling"])
+def test_a_browser_without_network_says_so_and_comes_back(chrome: Browser, demo: Demo, query: str) -> None:
+    ada, kofi = opened(chrome, demo, "Ada", query), opened(chrome, demo, "Kofi")
+    ada.network(False)
+    ada.shows("status", "Connection lost")
+    ada.shows("alert", "Connection lost.")
+    ada.type("Message", "from the tunnel")
+    kofi.type("Message", "where is Ada?")
+    hears(kofi, "Kofi", "where is Ada?")
+    ada.network(True)
+    ada.shows("status", "Live")
+    # Each has what the other said meanwhile.
+    hears(ada, "Kofi", "where is Ada?")
+    for page in (ada, kofi):
+        hears(page, "Ada", "from the tunnel")
+    assert ada.errors == kofi.errors == []
 
 
 def test_the_server_is_killed_and_comes_back(chrome: Browser, demo: Demo) -> None:
     demo.fleet()
     ada, kofi = opened(chrome, demo, "Ada"), opened(chrome, demo, "Kofi", "?transport=polling")
-    ada.type("#text", "before")
+    ada.type("Message", "before")
     hears(kofi, "Ada", "before")
     demo.programs[0].process.kill()
     demo.programs[0].process.wait()
     for page in (ada, kofi):
         page.wait_for("document.querySelector('#connection').dataset.state === 'lost'")
-        page.wait_for("!document.querySelector('#lost').hidden")
+        page.shows("alert", "Connection lost.")
     # What is said meanwhile is shown as waiting, and said when the server is back.
-    ada.type("#text", "meanwhile")
+    ada.type("Message", "meanwhile")
     assert ada.evaluate("document.querySelector('#talk li.waiting').textContent") == "meanwhile"
     demo.start()
     for page in (ada, kofi):
@@ -170,7 +192,7 @@ def test_the_server_is_killed_and_comes_back(chrome: Browser, demo: Demo) -> Non
     assert ada.evaluate("document.querySelectorAll('#talk li.waiting').length") == 0
     # The fleet finds its way back as well.
     ada.wait_for(f"document.querySelector('#devices').textContent === '{DEVICES}'")
-    kofi.type("#text", "after")
+    kofi.type("Message", "after")
     hears(ada, "Kofi", "after")
     assert ada.errors == kofi.errors == []
     assert "Traceback" not in (demo.folder / "server.log").read_text()
