@@ -9,9 +9,32 @@ from __future__ import annotations
 from typing import Any
 from wsgiref.validate import validator
 
+# fmt: off
 _WHY: dict[str, tuple[str, ...]] = {
-    "what a file wrapper makes must reach the server as it is": ("gunicorn_file",),
+    "what a file wrapper makes must reach the server as it is": ("gunicorn_file", "file"),
+    "it has forbidden headers": (
+        "header_line_break", "header_null", "header_name_colon", "header_name_empty", "header_not_latin", "header_bytes", "header_int",
+        "header_no_pair", "header_length_text", "header_two_lengths", "headers_tuple", "hops", "close_please", "test_headers_that_cannot_be_sent",
+    ),
+    "its status is none": ("status_int", "status_short", "status_text", "status_line_break", "status_informational"),
+    "it starts its answer twice, or never": ("starts_twice", "never_starts"),
+    "what it answers is no iterable of bytes": (
+        "returns_none", "returns_str", "returns_bytes", "yields_str", "yields_str_late", "writes_str",
+    ),
+    "the server is to know the length of its tuple": ("two_cookies",),
+    "its body is not as long as it said": (
+        "too_much", "too_little", "too_much_in_a_list", "too_little_in_a_list",
+    ),
+    "it reads without a size, which the PEP allows": ("echo_all", "reads"),
+    "eventlet takes numbers for headers and text for bytes": ("test_values_of_headers_may_be_numbers",),
+    "it looks for the very objects that the server put in the environ": ("test_the_environ",),
+    "it calls methods of wsgi.input that are eventlet's": (
+        "test_expect_100_continue",
+        "test_an_answer_that_has_begun_is_not_interrupted_by_100_continue",
+        "test_a_protocol_of_ones_own_may_ask_for_one_body_after_the_other",
+    ),
 }
+# fmt: on
 UNCHECKED = {name: reason for reason, names in _WHY.items() for name in names}
 
 # What eventlet puts there, and is no string.

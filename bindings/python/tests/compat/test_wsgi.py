@@ -9,8 +9,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from valid import checked
+
 from compat.apart import apart
-from compat.wsgi_served import Served, hello, parts, with_a_protocol
+from compat.wsgi_served import TEXT, Served, hello, parts, with_a_protocol
 
 TLS = Path(__file__).resolve().parent.parent / "tls"
 
@@ -59,8 +61,8 @@ def test_a_client_that_leaves_harms_nobody() -> None:
     import eventlet
 
     def app(environ: dict[str, Any], start_response: Any) -> Any:
-        environ["wsgi.input"].read()
-        start_response("200 OK", [])
+        environ["wsgi.input"].read(-1)
+        start_response("200 OK", TEXT[:])
         return iter([b"a" * 100000] * 20)
 
     with Served(app) as served:
@@ -145,7 +147,7 @@ def test_system_exit_in_an_application_ends_the_server() -> None:
     with eventlet.connect(listener.getsockname()) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         # It is the server that ends, not the program: what stands behind the call runs.
-        wsgi.server(listener, app, log_output=False)
+        wsgi.server(listener, checked(app), log_output=False)
     assert listener.fileno() == -1
 
 
@@ -253,7 +255,7 @@ def test_the_server_object_and_the_pieces() -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         with Served(hello, server_event=event, max_http_version="HTTP/1.0") as served:
             made = event.wait()
-            assert isinstance(made, wsgi.Server) and made.app is hello and made.outstanding_requests == 0
+            assert isinstance(made, wsgi.Server) and made.app is served.app and made.outstanding_requests == 0
             assert served.get().startswith("HTTP/1.0 200 OK")
     assert wsgi.format_date_time(0) == "Thu, 01 Jan 1970 00:00:00 GMT"
     assert (wsgi.STATE_IDLE, wsgi.STATE_REQUEST, wsgi.STATE_CLOSE) == ("idle", "request", "close")

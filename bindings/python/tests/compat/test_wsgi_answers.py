@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import warnings
 from typing import Any
-from wsgiref.validate import validator
+
+from valid import Checked
 
 from compat.apart import apart
-from compat.wsgi_served import Served, hello, parts, with_a_protocol
+from compat.wsgi_served import TEXT, Served, hello, parts, with_a_protocol
 
 
 @apart
@@ -24,11 +25,11 @@ def test_bodies_of_answers() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"]
         if path == "/write":
-            write = start_response("200 OK", [("Content-Length", "4")])
+            write = start_response("200 OK", [*TEXT, ("Content-Length", "4")])
             write(b"wr")
             write(b"it")
             return []
-        start_response("200 OK", [])
+        start_response("200 OK", TEXT[:])
         if path == "/chunks":
             return iter([b"a" * 5000, b"", b"b"])
         if path == "/small":
@@ -55,7 +56,7 @@ def test_each_server_has_its_own_minimum_chunk_size() -> None:
     from eventlet import wsgi
 
     def app(environ: dict[str, Any], start_response: Any) -> Any:
-        start_response("200 OK", [])
+        start_response("200 OK", TEXT[:])
         return iter([b"ab", b"cd", b"ef"])
 
     before = wsgi.HttpProtocol.minimum_chunk_size
@@ -69,7 +70,7 @@ def test_each_server_has_its_own_minimum_chunk_size() -> None:
 @apart
 def test_header_names_are_capitalized_unless_told_not_to() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
-        start_response("200 OK", [("x-mIne", "1")])
+        start_response("200 OK", [*TEXT, ("x-mIne", "1")])
         return [b""]
 
     with Served(app) as served:
@@ -119,14 +120,14 @@ def test_an_application_that_raises() -> None:
                 yield b"a" * 5000
                 raise ValueError("late")
 
-            start_response("200 OK", [])
+            start_response("200 OK", TEXT[:])
             return late()
         if environ["PATH_INFO"] == "/caught":
-            start_response("200 OK", [])
+            start_response("200 OK", TEXT[:])
             try:
                 raise ValueError("caught")
             except ValueError:
-                start_response("500 Mine", [("X-A", "b")], sys.exc_info())
+                start_response("500 Mine", [*TEXT, ("X-A", "b")], sys.exc_info())
             return [b"sorry"]
         raise ValueError("at once")
 
@@ -168,7 +169,7 @@ def test_posthooks_and_close_are_called() -> None:
         environ["eventlet.posthooks"].append(
             (lambda env, *a, **k: called.append((env is environ, a, k)), (1,), {"b": 2})
         )
-        start_response("200 OK", [])
+        start_response("200 OK", TEXT[:])
         return Body([b"x"])
 
     with Served(app) as served:
@@ -226,13 +227,8 @@ def test_what_the_validator_of_the_standard_library_says() -> None:
             write(b"")
         return Pieces([b"<", data, b"", b">"])
 
-    checked = validator(app)
-
-    def served_app(environ: dict[str, Any], start_response: Any) -> Any:
-        del environ["headers_raw"]  # which is eventlet's, and no string
-        return checked(environ, start_response)
-
-    with Served(served_app) as served:
+    with Served(app) as served:
+        assert isinstance(served.app, Checked)
         assert (
             parts(served.get("/echo", "Content-Length: 7", method="POST", body=b"ab\ncdef"))[2].count("ab\ncdef") == 1
         )

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from compat.apart import apart
-from compat.wsgi_served import Served, hello, parts, with_a_protocol
+from compat.wsgi_served import TEXT, Served, hello, parts, with_a_protocol
 
 
 @apart
@@ -97,12 +97,12 @@ def test_bodies_of_requests() -> None:
         how = environ["PATH_INFO"][1:]
         heard: Any = None
         if how == "read":
-            heard = [given.read(2), given.read(), given.read(), given.read(3)]
+            heard = [given.read(2), given.read(-1), given.read(-1), given.read(3)]
         elif how == "lines":
             heard = [given.readline(), given.readline(1), given.readlines()]
         elif how == "each":
             heard = list(given)
-        start_response("200 OK", [])
+        start_response("200 OK", TEXT[:])
         return [repr(heard).encode()]
 
     known = ["Content-Length: 9"], b"ab\ncd\nefg"
@@ -130,7 +130,7 @@ def test_a_body_in_chunks_that_is_none_or_is_cut() -> None:
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         try:
-            environ["wsgi.input"].read()
+            environ["wsgi.input"].read(-1)
         except Exception as error:
             heard.put((isinstance(error, wsgi.ChunkReadError), isinstance(error, OSError)))
         return hello(environ, start_response)
@@ -153,7 +153,7 @@ def test_expect_100_continue() -> None:
         if environ["PATH_INFO"] == "/never":
             start_response("403 Forbidden", [])
             return [b"no"]
-        start_response("200 OK", [])
+        start_response("200 OK", TEXT[:])
         return [given.read()]
 
     def asked(served: Served, path: str, body: bytes) -> tuple[bytes, bytes]:
@@ -187,7 +187,7 @@ def test_an_answer_reaches_a_client_that_is_still_sending() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         if environ["PATH_INFO"] == "/raises":
             raise ValueError("no")
-        start_response("413 Content Too Large", [("Content-Length", "2")])
+        start_response("413 Content Too Large", [*TEXT, ("Content-Length", "2")])
         return [b"no"]
 
     from eventlet import wsgi
@@ -218,7 +218,7 @@ def test_an_answer_that_has_begun_is_not_interrupted_by_100_continue() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         if environ["PATH_INFO"] == "/headers":
             environ["wsgi.input"].set_hundred_continue_response_headers([("X-A", "1")])
-        start_response("200 OK", [])
+        start_response("200 OK", TEXT[:])
         yield b"a"
         yield environ["wsgi.input"].read()
 
@@ -245,7 +245,7 @@ def test_a_protocol_of_ones_own_may_ask_for_one_body_after_the_other() -> None:
             given.set_hundred_continue_response_headers([("X-Number", number)])
             given.send_hundred_continue_response()
             bodies.append(given.read())
-        start_response("200 OK", [])
+        start_response("200 OK", TEXT[:])
         return bodies
 
     with Served(app, protocol=type("Own", (wsgi.HttpProtocol,), {})) as served:
@@ -283,7 +283,7 @@ def test_a_request_needs_no_host() -> None:
     seen: list[Any] = []
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        seen.append((environ.get("HTTP_HOST"), environ["SERVER_NAME"], environ["wsgi.input"].read()))
+        seen.append((environ.get("HTTP_HOST"), environ["SERVER_NAME"], environ["wsgi.input"].read(-1)))
         return hello(environ, start_response)
 
     with Served(app) as served:

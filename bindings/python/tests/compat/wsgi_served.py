@@ -6,6 +6,8 @@ import io
 import socket
 from typing import Any
 
+from valid import checked
+
 
 class Served:
     """A server around an application, and what a client hears of it."""
@@ -21,9 +23,10 @@ class Served:
         options.setdefault("log", self.log)
         if self.own:
             options.setdefault("protocol", type("Own", (wsgi.HttpProtocol,), {}))
+        self.given, self.app = app, checked(app)
         self.listener = options.pop("listener", None) or eventlet.listen(("127.0.0.1", 0))
         self.address = self.listener.getsockname()
-        self.thread = eventlet.spawn(wsgi.server, self.listener, app, **options)
+        self.thread = eventlet.spawn(wsgi.server, self.listener, self.app, **options)
         eventlet.sleep(0)
 
     def __enter__(self) -> Served:
@@ -42,6 +45,8 @@ class Served:
         except greenlet.GreenletExit:
             pass
         assert self.listener.fileno() == -1
+        if self.app is not self.given:
+            self.app.settled()
 
     def connect(self) -> socket.socket:
         import eventlet
@@ -70,8 +75,11 @@ def parts(answer: str) -> tuple[str, dict[str, str], str]:
     return status, dict(line.split(": ", 1) for line in lines), body
 
 
+TEXT = [("Content-Type", "text/plain")]
+
+
 def hello(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-    start_response("200 OK", [("Content-Type", "text/plain")])
+    start_response("200 OK", TEXT[:])
     return [b"hello"]
 
 
