@@ -14,6 +14,8 @@ KEYS = ("wsgi.url_scheme", "wsgi.multiprocess", "REMOTE_ADDR", "RAW_URI", "SERVE
 
 def answers(environ: Any, start: Any) -> Any:
     name = environ["PATH_INFO"]
+    if name in ("/sleep", "/hang"):
+        environ["wsgi.errors"].write(f"begun: {environ['RAW_URI']}\n")
     if name == "/sleep":
         time.sleep(0.3)
     if name == "/hang":
