@@ -284,6 +284,7 @@ api! {
     fn PyEval_RestoreThread(State);
     /// Any thread; -1 when there are too many. The function is called in the main thread with the GIL held; -1 = an exception is set.
     fn Py_AddPendingCall(unsafe extern "C" fn(*mut c_void) -> c_int, *mut c_void) -> c_int;
+    fn PyThread_get_stacksize() -> usize;
     fn PyThread_get_thread_ident() -> std::ffi::c_ulong;
 
     // -- patching in place

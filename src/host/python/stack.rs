@@ -15,7 +15,7 @@ const MIB: usize = 1 << 20;
 const FULL: usize = 8 * MIB;
 /// Ordinary code of the standard library overflows anything less.
 const LEAST: usize = MIB / 2;
-const MOST: usize = 1024 * MIB;
+pub const MOST: usize = 1024 * MIB;
 /// C frames of up to 262 KB exist in CPython (decimal), 33 to 50 KB are common: a guard of one page would be stepped over.
 const GUARD: usize = 64 << 10;
 

@@ -142,6 +142,12 @@ pub unsafe fn new(func: Obj, args: Obj, kwargs: Obj) -> *mut Task {
 /// # Safety
 /// GIL held; `args` is a tuple, `kwargs` a dict or NULL.
 pub unsafe fn spawn(func: Obj, args: Obj, kwargs: Obj) -> New {
+    // SAFETY: the caller's promise.
+    unsafe { spawn_sized(func, args, kwargs, 0) }
+}
+
+/// As [`spawn`], with at least `stack_size` bytes of stack.
+unsafe fn spawn_sized(func: Obj, args: Obj, kwargs: Obj, stack_size: usize) -> New {
     // SAFETY: the caller's promise; the worker gets a reference of its own.
     unsafe {
         if !host::ensure() {
@@ -155,7 +161,7 @@ pub unsafe fn spawn(func: Obj, args: Obj, kwargs: Obj) -> New {
             return null_mut();
         }
         new_ref(task.cast());
-        if !worker::start(host::here(), task) {
+        if !worker::start_sized(host::here(), task, stack_size) {
             drop_ref(task.cast());
             return null_mut();
         }
@@ -163,11 +169,12 @@ pub unsafe fn spawn(func: Obj, args: Obj, kwargs: Obj) -> New {
     }
 }
 
-/// Starts a task that calls `callable` with no arguments: the id of its gt task, or -1 with a Python exception set.
+/// Starts a task that calls `callable` with no arguments, on at least `stack_size` bytes of stack: the id of its gt task, or -1 with a
+/// Python exception set.
 ///
 /// # Safety
 /// GIL held, a live callable.
-pub unsafe fn spawn_callable(callable: Obj) -> i64 {
+pub unsafe fn spawn_callable(callable: Obj, stack_size: usize) -> i64 {
     let api = api();
     // SAFETY: the caller's promise.
     unsafe {
@@ -175,7 +182,7 @@ pub unsafe fn spawn_callable(callable: Obj) -> i64 {
         if args.is_null() {
             return -1;
         }
-        let task: *mut Task = spawn(new_ref(callable), args, null_mut()).cast();
+        let task: *mut Task = spawn_sized(new_ref(callable), args, null_mut(), stack_size).cast();
         if task.is_null() {
             return -1;
         }

@@ -33,6 +33,8 @@ pub struct Worker {
     handed: bool,
     /// Does its gt task have a name of the task's?
     pub named: bool,
+    /// Does it have a stack of another size than the pooled ones?
+    single: bool,
     /// How often it asked not to be made to give way (`preempt.rs`).
     pub held: u32,
     next_idle: *mut Worker,
@@ -49,6 +51,7 @@ impl Worker {
             codes: Vec::new(),
             handed: false,
             named: false,
+            single: false,
             held: 0,
             next_idle: null_mut(),
         }))
@@ -77,6 +80,29 @@ pub unsafe fn start(host: *mut Host, task: *mut Task) -> bool {
             drop_ref(task.cast());
             return false;
         }
+        (*worker).task = task;
+        (*task).worker = worker;
+        true
+    }
+}
+
+/// As [`start`], with at least `stack_size` bytes of stack: one beyond the usual is for a worker of its own, which is used once.
+///
+/// # Safety
+/// As of [`start`].
+pub unsafe fn start_sized(host: *mut Host, task: *mut Task, stack_size: usize) -> bool {
+    // SAFETY: as in `start`.
+    unsafe {
+        if stack_size <= (*host).opts.stack_size {
+            return start(host, task);
+        }
+        let opts = gt::SpawnOpts { stack_size, ..(*host).opts };
+        let worker = employ(host, &opts, false);
+        if worker.is_null() {
+            drop_ref(task.cast());
+            return false;
+        }
+        (*worker).single = true;
         (*worker).task = task;
         (*task).worker = worker;
         true
@@ -146,7 +172,7 @@ unsafe extern "C" fn main(arg: *mut c_void) -> *mut c_void {
                 }
                 continue;
             }
-            if (*host).idle_count >= POOL || !residue::known() {
+            if (*worker).single || (*host).idle_count >= POOL || !residue::known() {
                 break;
             }
             (*worker).next_idle = (*host).idle;

@@ -6,7 +6,7 @@
 //! and released when the function has returned.
 
 use super::super::api::{api, drop_ref, new_ref, none, raise, MethodDef, New, Obj, METH_NOARGS};
-use super::super::{gt, host, task};
+use super::super::{gt, host, stack, task};
 use super::call::Args;
 use super::{fork, handle, ident, lock};
 use core::ffi::{c_char, c_void};
@@ -158,7 +158,7 @@ pub unsafe fn spawn_thread(function: Obj, arguments: Obj, named: Obj) -> i64 {
         if callable.is_null() {
             return -1;
         }
-        let id = task::spawn_callable(callable);
+        let id = task::spawn_callable(callable, (api.PyThread_get_stacksize)().min(stack::MOST));
         drop_ref(callable);
         if id >= 0 {
             name_it(id, function);
