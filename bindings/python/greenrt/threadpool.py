@@ -236,15 +236,14 @@ class ThreadPoolExecutor(Executor):
         """Takes no more calls; with wait, parks until those that were taken are done. cancel_futures: those that have
         not begun are cancelled."""
         self._gate.acquire()
-        try:
-            if not self._closed:
-                self._closed = True
-                if cancel_futures:
-                    for future in tuple(self._pending):
-                        future.cancel()
-                self._threads.end()
-        finally:
-            self._gate.release()
+        first, self._closed = not self._closed, True
+        self._gate.release()
+        if first:
+            # With the gate open again: what a cancelled future calls may come back here.
+            if cancel_futures:
+                for future in tuple(self._pending):
+                    future.cancel()
+            self._threads.end()
         if wait:
             self._threads.join()
 

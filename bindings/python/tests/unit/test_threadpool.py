@@ -166,6 +166,28 @@ def test_executor_after_shutdown_and_with_cancel() -> None:
         ThreadPoolExecutor(0)
 
 
+def test_what_a_cancelled_future_calls_may_ask_the_executor() -> None:
+    executor = ThreadPoolExecutor(1)
+    begun, gate = threading.Event(), threading.Event()
+    executor.submit(lambda: (begun.set(), gate.wait(30)))
+    while not begun.is_set():
+        sleep(0.001)
+    refused: list[str] = []
+
+    def again(_: Any) -> None:
+        try:
+            executor.submit(int)
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    executor.submit(int).add_done_callback(again)
+    with Timeout(20):
+        executor.shutdown(wait=False, cancel_futures=True)
+    gate.set()
+    executor.shutdown()
+    assert refused == ["cannot schedule new futures after shutdown"]
+
+
 def test_executor_calls_its_initializer_once_a_thread() -> None:
     begun: list[Any] = []
     with ThreadPoolExecutor(1, begun.append, ("x",)) as executor:
