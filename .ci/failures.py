@@ -24,9 +24,9 @@ MAKE_FAILED = re.compile(r"make(?:\[\d+\])?: \*\*\* \[(?:[^\]]*: )?([^\]: ]+)\] 
 CLOSING = re.compile(r"^(?:test result: .* \d+ passed; (\d+) failed|\d+ passed, (\d+) failed)")
 SUITES = {
     "test-python": "python",
-    **dict.fromkeys("test-c test-c-shared test-c-static test-c-clang test-faults".split(), "c"),
+    **dict.fromkeys(["test-c", "test-c-shared", "test-c-static", "test-c-clang", "test-faults"], "c"),
+    **dict.fromkeys(["test-asan", "test-ubsan", "test-tsan", "test-valgrind"], "c"),
 }
-SUITES.update(dict.fromkeys("test-asan test-ubsan test-tsan test-valgrind".split(), "c"))
 PYTEST_TITLE = re.compile(r"_{3,} (?:ERROR at \w+ of )?(.+?) _{3,}$")
 
 
