@@ -2,6 +2,7 @@
 #include "toy_vm.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -494,6 +495,39 @@ static int deadlocked(void) {
   CHECK(toy_thread()->holds_lock);
   asked++;
   return answer;
+}
+
+/* Never wakes anybody, and is there until the pipe is closed. */
+static void *only_watches(void *arg) {
+  char byte;
+  CHECK_EQ(read(*(int *)arg, &byte, 1), 0);
+  return NULL;
+}
+
+TEST(hooks_deadlock_is_one_beside_threads_of_the_host_that_wake_nobody) {
+  struct sigaction action = {.sa_handler = on_signal};
+  struct itimerval often = {{0, 5000}, {0, 5000}}, never = {{0, 0}, {0, 0}};
+  gt_config_t config = {.size = sizeof config, .deadlock = GT_DEADLOCK_ERROR};
+  pthread_t watchers[2];
+  int ends[2];
+  CHECK_EQ(gt_config(&config), 0);
+  toy_begin(&vm, &host);
+  host.deadlocked = deadlocked;
+  CHECK_EQ(gt_host_set(&host), 0);
+  CHECK_OK(pipe(ends));
+  for (int i = 0; i < 2; i++) CHECK_EQ(pthread_create(&watchers[i], NULL, only_watches, &ends[0]), 0);
+  answer = 3;
+  CHECK_EQ(gt_park(), -EDEADLK);
+  CHECK_OK(sigaction(SIGALRM, &action, NULL));
+  CHECK_OK(setitimer(ITIMER_REAL, &often, NULL));
+  vm.answer = 1;
+  for (answer = -1; answer <= 2; answer++) CHECK_EQ(gt_park(), -EINTR); /* no, no, and yes, but then somebody is unknown */
+  CHECK_OK(setitimer(ITIMER_REAL, &never, NULL));
+  vm.answer = 0;
+  CHECK_OK(close(ends[1]));
+  for (int i = 0; i < 2; i++) CHECK_EQ(pthread_join(watchers[i], NULL), 0);
+  CHECK_OK(close(ends[0]));
+  toy_end(&vm);
 }
 
 TEST(hooks_deadlock_is_one_when_the_host_agrees) {

@@ -1249,8 +1249,9 @@ typedef struct gt_host_t {
      */
     size_t (*trace)(void *state, char *text, size_t max);
     /**
-     * Asked before a deadlock is reported, on the task that waits; 0: it is none, somebody of whom the library does not know
-     * can end it. NULL: never is.
+     * Asked before a deadlock is reported, on the task that waits. 0 or less: it is none, somebody of whom the library does not
+     * know can end it. 1 + n: it may be one, if the process has no other OS threads beside n of the host's, which can wake no
+     * task. NULL: never is.
      */
     int (*deadlocked)(void);
 } gt_host_t;

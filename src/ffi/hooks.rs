@@ -44,8 +44,9 @@ pub struct gt_host_t {
     /// `state` is that of a task that does not run, while its OS thread stands still; or NULL: what is current on the calling
     /// OS thread, then also in a signal handler and in the middle of anything. It takes no lock and allocates nothing.
     pub trace: Option<unsafe extern "C" fn(state: *mut c_void, text: *mut libc::c_char, max: usize) -> usize>,
-    /// Asked before a deadlock is reported, on the task that waits; 0: it is none, somebody of whom the library does not know
-    /// can end it. NULL: never is.
+    /// Asked before a deadlock is reported, on the task that waits. 0 or less: it is none, somebody of whom the library does not
+    /// know can end it. 1 + n: it may be one, if the process has no other OS threads beside n of the host's, which can wake no
+    /// task. NULL: never is.
     pub deadlocked: Option<unsafe extern "C" fn() -> libc::c_int>,
 }
 

@@ -1,6 +1,6 @@
 //! A wait that nothing can end: no timer, no descriptor waited on, no job, no waker, no other scheduler; and where tasks
 //! wait for locks and the like, which any OS thread may release, no other thread. With a host there must be no other thread
-//! either, and it must agree.
+//! either, beside those that it answers for, and it must agree.
 
 use std::sync::atomic::Ordering;
 
@@ -23,8 +23,9 @@ impl Scheduler {
             && self.home.jobs.count() == 0
             && !self.embedded.get()
             && home::count() == 1
-            && self.host_deadlocked()
-            && (self.shared_waits.get() == 0 && self.host.get().swap.is_none() || only_thread())
+            && self.host_deadlocked().is_some_and(|watch| {
+                self.shared_waits.get() == 0 && self.host.get().swap.is_none() || only_thread_beside(watch)
+            })
             // Last: whoever is gone by now may have brought something while the others were counted.
             && !self.home.inbox.has_post();
         if !provable {
@@ -59,7 +60,7 @@ impl Scheduler {
     }
 }
 
-/// Whether the calling OS thread is the only one of the process beside those that only watch.
-fn only_thread() -> bool {
-    thread::count() == Some(1 + annotate::THREADS + report::WATCHERS.load(Ordering::Relaxed))
+/// Whether the calling OS thread is the only one of the process beside those that only watch, so many of them the host's.
+fn only_thread_beside(hosts: usize) -> bool {
+    thread::count() == Some(1 + annotate::THREADS + report::WATCHERS.load(Ordering::Relaxed) + hosts)
 }

@@ -37,7 +37,7 @@ pub struct Host {
     pub tls_key: Option<libc::pthread_key_t>,
     /// Writes the VM's own calls as text.
     pub trace: Option<Trace>,
-    /// Whether a wait that nothing here can end is a deadlock.
+    /// 0: what nothing here can end is no deadlock; else one more than the host has OS threads that wake nobody.
     pub deadlocked: Option<unsafe extern "C" fn() -> i32>,
 }
 
@@ -163,11 +163,15 @@ impl Scheduler {
         self.host.get().trace.is_some()
     }
 
-    /// Whether, as far as the host knows, nothing can end a wait. True without a host.
-    pub(super) fn host_deadlocked(&self) -> bool {
+    /// How many OS threads of the host can wake no task, if nothing can end a wait as far as it knows. None without a host.
+    pub(super) fn host_deadlocked(&self) -> Option<usize> {
         let host = self.host.get();
+        if host.swap.is_none() {
+            return Some(0);
+        }
         // SAFETY: the host's function.
-        host.swap.is_none() || host.deadlocked.is_some_and(|deadlocked| unsafe { deadlocked() } != 0)
+        let answer = unsafe { host.deadlocked?() };
+        usize::try_from(answer).ok()?.checked_sub(1)
     }
 
     /// Lets the host handle signals; true if it wants the root's call to end.

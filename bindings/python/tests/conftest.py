@@ -30,7 +30,6 @@ UNPREEMPTED = {
     "patch_unpatch": "compares what is patched with what is not, by who runs meanwhile",
     "preempt_slices": "is about preempt() itself",
     "the_task_that_holds_the_thread_is_named": "nobody holds the thread any more",
-    "test_a_deadlock_is_reported_with_python_stacks": "the ticker is another OS thread, and nobody knows that it wakes nothing",
     "test_a_program": "counts OS threads, and the ticker is one",
     "test_crawler_fetches_all_pages_at_once_on_one_thread": "counts OS threads, and the ticker is one",
     "test_echo_server": "counts OS threads, and the ticker is one",

@@ -358,6 +358,12 @@ unsafe extern "C" fn go(_this: Obj, _unused: Obj) -> New {
     }
 }
 
+/// Whether there is a ticker: an OS thread that wakes no task.
+pub fn ticks() -> bool {
+    // SAFETY: PP1.
+    unsafe { (*KNOWN.0.get()).ticker.is_some() }
+}
+
 /// The ticker, with all signals blocked: handlers run where the program expects them.
 fn spawn_ticker() -> std::io::Result<JoinHandle<()>> {
     // SAFETY: the sets are written before they are read; the thread inherits the mask, and ours is restored.

@@ -19,6 +19,7 @@ use super::api::{
 };
 use super::gt;
 use super::host;
+use super::preempt;
 use super::stay;
 use super::tasktype::method;
 
@@ -89,7 +90,11 @@ fn copy(head: &[u8], file: c_int, text: &mut [u8]) -> usize {
 
 /// The `deadlocked` hook.
 pub unsafe extern "C" fn deadlocked() -> c_int {
-    c_int::from(DEADLOCKS.load(Ordering::Relaxed) && !host::frozen())
+    if DEADLOCKS.load(Ordering::Relaxed) && !host::frozen() {
+        1 + c_int::from(preempt::ticks())
+    } else {
+        0
+    }
 }
 
 /// The interpreter is ending, or this is the child of a fork, where the file would be shared: nothing is told any more.
