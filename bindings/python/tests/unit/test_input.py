@@ -14,29 +14,39 @@ from collections.abc import Callable, Iterator
 import pytest
 from conftest import environment
 
+PATIENCE = 60
+
 HEAD = """
 import sys, time
 import greenrt
 from greenrt import monkey
 monkey.patch_all()
-ticks = [0]
+ticks, told = [0], [True]
 
 def ticker():
     while True:
         ticks[0] += 1
+        if not told[0] and ticks[0] > before[0] + 5:
+            told[0] = True
+            print('the others run', flush=True)
         time.sleep(0.001)
 
 greenrt.spawn(ticker)
+before = [0]
 
-def asked(prompt, ask=input):
+def asked(prompt, ask=input, least=5):
     print('asking', flush=True)
-    before = ticks[0]
+    before[0], told[0] = ticks[0], False
+    mine = ticks[0]
     try:
         answer = repr(ask(prompt))
     except BaseException as error:
         answer = type(error).__name__
-    print(f"got {answer} {'green' if ticks[0] > before + 5 else 'blocked'}", flush=True)
+    told[0] = True
+    print(f"got {answer} {'green' if ticks[0] > mine + least else 'blocked'}", flush=True)
 """
+# Who answers waits for this, and for no time: the question is unanswered until the others have run.
+RUN = "the others run"
 
 
 class Person:
@@ -53,7 +63,7 @@ class Person:
 
     def sees(self, text: str) -> None:
         """Waits until that is on the screen, and forgets what came before it."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while text not in self.seen:
             ready, _, _ = select.select([self.master], [], [], max(0, until - time.monotonic()))
             assert ready, f"no {text!r} in {self.seen!r}"
@@ -64,14 +74,17 @@ class Person:
         self.seen = self.seen[self.seen.index(text) + len(text) :]
 
     def types(self, text: str) -> None:
-        """After a while, as people do."""
-        time.sleep(0.1)
+        """Once the others have run, while the program waits."""
+        self.sees(RUN)
+        self.types_at_once(text)
+
+    def types_at_once(self, text: str) -> None:
         os.write(self.master, text.encode())
 
     def end(self) -> int:
         """The exit code."""
         try:
-            return self.child.wait(20)
+            return self.child.wait(PATIENCE)
         finally:
             self.child.kill()
             os.close(self.master)
@@ -95,12 +108,9 @@ def person() -> Iterator[Callable[[str], Person]]:
 def test_a_line_is_typed_while_others_run(person: Callable[[str], Person], imports: str) -> None:
     one = person(imports + "asked('name? ')\nasked('again? ')\n")
     one.sees("name? ")
-    # GNU readline looks for itself for a tenth of a second, before it asks the hook.
-    time.sleep(0.4)
     one.types("Ada\n")
     one.sees("got 'Ada' green")
     one.sees("again? ")
-    time.sleep(0.4)
     one.types("x" * 3000 + "\n")
     one.sees("got '" + "x" * 3000 + "' green")
 
@@ -118,7 +128,7 @@ def test_the_end_of_input_is_the_end(person: Callable[[str], Person]) -> None:
 def test_an_interrupt_ends_it_and_the_next_one_works(person: Callable[[str], Person]) -> None:
     one = person("asked('name? ')\nasked('more? ')\n")
     one.sees("name? ")
-    time.sleep(0.1)
+    one.sees(RUN)
     one.child.send_signal(signal.SIGINT)
     one.sees("got KeyboardInterrupt green")
     one.sees("more? ")
@@ -131,9 +141,11 @@ def test_a_timeout_and_a_kill_end_it(person: Callable[[str], Person]) -> None:
         "def impatient(prompt):\n"
         "    with greenrt.Timeout(0.1):\n"
         "        return input(prompt)\n"
-        "asked('name? ', impatient)\n"
+        # However late this program is woken: a tick of theirs is due before the timeout.
+        "asked('name? ', impatient, 0)\n"
         "task = greenrt.spawn(asked, 'killed? ')\n"
-        "time.sleep(0.1)\n"
+        "until = ticks[0] + 10\n"
+        "while ticks[0] < until: time.sleep(0.001)\n"
         "task.kill()\n"
         "import os\n"
         "print('mode', os.get_blocking(0))\n"
@@ -150,12 +162,11 @@ def test_a_timeout_and_a_kill_end_it(person: Callable[[str], Person]) -> None:
 
 def test_two_tasks_ask_one_after_the_other(person: Callable[[str], Person]) -> None:
     one = person("tasks = [greenrt.spawn(asked, f'task{n}? ') for n in range(2)]\n[task.wait() for task in tasks]\n")
-    # The second asks as soon as the first has its answer, perhaps before that is printed.
     one.sees("? ")
     one.types("first\n")
-    time.sleep(0.2)
-    one.types("second\n")
+    # The second asks as soon as the first has its answer, perhaps before that is printed.
     one.sees("got 'first' green")
+    one.types_at_once("second\n")
     one.sees("got 'second' green")
 
 
@@ -181,11 +192,12 @@ def test_input_and_stdin_at_a_pipe() -> None:
         assert child.stdin and child.stdout
         for line, got in (("Ada\n", "name? got 'Ada'"), ("line\n", "got 'line\\n'"), ("rest\n", "got ['rest\\n']")):
             assert child.stdout.readline() == "asking\n"
-            time.sleep(0.1)
+            said = child.stdout.readline()
+            assert said in (f"{RUN}\n", f"name? {RUN}\n")
             child.stdin.write(line)
             child.stdin.flush()
             if line == "rest\n":
                 child.stdin.close()
-            assert child.stdout.readline() == f"{got} green\n"
+            assert said[: -len(RUN) - 1] + child.stdout.readline() == f"{got} green\n"
         assert child.stdout.read() == "asking\ngot EOFError blocked\n"
     assert child.returncode == 0
