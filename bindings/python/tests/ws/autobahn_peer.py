@@ -53,7 +53,7 @@ class Peer:
         from websockets.uri import parse_uri
 
         self.sock, self.role = sock, role
-        sock.settimeout(30)
+        sock.settimeout(60)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.protocol: Any
         if role == "client":
@@ -163,18 +163,18 @@ class Bench:
         import greenrt
 
         if self.role == "client":
-            with socket.create_connection(self.server.address, timeout=30) as sock:
+            with socket.create_connection(self.server.address, timeout=60) as sock:
                 yield Peer(sock, "client", extensions)
             return
         task = greenrt.spawn(self._client)
         sock, _ = self.listener.accept()
         with sock:
             yield Peer(sock, "server", extensions)
-        task.wait(30)
+        task.wait(60)
 
     def close(self) -> None:
         if self.server is not None:
-            self.server.stop(timeout=5)
+            self.server.stop(timeout=60)
         else:
             self.listener.close()
 

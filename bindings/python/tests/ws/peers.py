@@ -36,11 +36,11 @@ class Raw:
     def __init__(self, sock: Any, early: bytes = b"") -> None:
         self.sock = sock
         self.rest = early
-        sock.settimeout(30)
+        sock.settimeout(60)
 
     @classmethod
     def connect(cls, address: Any, *headers: str, target: str = "/") -> Raw:
-        sock = socket.create_connection(address[:2], timeout=30)
+        sock = socket.create_connection(address[:2], timeout=60)
         sock.sendall(hello(*headers, target=target))
         raw = cls(sock)
         head = raw.head()
@@ -124,7 +124,7 @@ def served(handler: Callable[[Any], object] = echo, **options: Any) -> Iterator[
     try:
         yield server.address
     finally:
-        server.stop(timeout=5)
+        server.stop(timeout=60)
 
 
 def elsewhere(func: Callable[[], Any]) -> Any:
@@ -134,13 +134,23 @@ def elsewhere(func: Callable[[], Any]) -> Any:
     return greenrt.offload(func)
 
 
+# The library's own limits of ten and twenty seconds are short for a machine that has much else to do.
+PATIENT = {"open_timeout": 60, "close_timeout": 60, "ping_interval": None}
+
+
+def foreign_client(url: str, **options: Any) -> Any:
+    """A client of the `websockets` library. It reads in a thread of its own: not over TLS, see test_tls."""
+    from websockets.sync.client import connect
+
+    return connect(url, **{**PATIENT, **options})
+
+
 @contextlib.contextmanager
 def foreign_server(handler: Callable[[Any], object], **options: Any) -> Iterator[str]:
     """The address of a server of the `websockets` library, in OS threads of its own."""
     from websockets.sync.server import serve
 
-    options.setdefault("ping_interval", None)
-    server = serve(handler, "127.0.0.1", 0, **options)
+    server = serve(handler, "127.0.0.1", 0, **{**PATIENT, **options})
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -8,7 +8,19 @@ from typing import Any
 
 from compat.apart import apart
 
-from ws.peers import CLOSE, TEXT, Raw, echo, elsewhere, foreign_server, frame, raises, raw_server, served
+from ws.peers import (
+    CLOSE,
+    TEXT,
+    Raw,
+    echo,
+    elsewhere,
+    foreign_client,
+    foreign_server,
+    frame,
+    raises,
+    raw_server,
+    served,
+)
 
 needs = ["websockets"]
 
@@ -160,12 +172,11 @@ def test_a_peer_that_does_not_answer_a_close() -> None:
 def test_a_client_hears_the_close_although_it_still_sends() -> None:
     """A connection closed with bytes unread is reset, and the close frame would be lost with it."""
     from websockets.exceptions import ConnectionClosedError
-    from websockets.sync.client import connect
 
     with served(max_size=1000) as (host, port):
 
         def talk() -> int:
-            ws = connect(f"ws://{host}:{port}/", compression=None)
+            ws = foreign_client(f"ws://{host}:{port}/", compression=None)
             try:
                 for _ in range(20):
                     ws.send(b"x" * 100_000)
@@ -190,13 +201,13 @@ def test_a_handler_that_is_killed_says_1001_and_does_not_wait_long() -> None:
         tasks.append(greenrt.current())
         echo(ws)
 
-    with served(handler) as address:
+    with served(handler, close_timeout=120) as address:
         raw = Raw.connect(address)
         raw.send(frame(TEXT, b"x"))
         raw.next()
         begun = monotonic()
         tasks[0].kill()
-        assert monotonic() - begun < 5, "close_timeout is 10 seconds"
+        assert monotonic() - begun < 60, "half a second, not two minutes"
         assert raw.next() == (0x80 | CLOSE, b"\x03\xe9")
         raw.ended()
 
@@ -218,8 +229,8 @@ def test_a_server_that_stops_says_1001() -> None:
     server.start()
     clients = [connect(f"ws://127.0.0.1:{server.address[1]}/") for _ in range(3)]
     waits = [greenrt.spawn(lambda ws=ws: raises(ConnectionClosed, ws.recv)) for ws in clients]
-    server.stop(timeout=10)
-    assert [task.wait(10).code for task in waits] == [1001] * 3 and ends == [1001] * 3
+    server.stop(timeout=60)
+    assert [task.wait(60).code for task in waits] == [1001] * 3 and ends == [1001] * 3
 
 
 @apart
@@ -232,7 +243,7 @@ def test_a_close_while_another_task_receives() -> None:
         waits = greenrt.spawn(lambda: raises(ConnectionClosed, ws.recv))
         greenrt.sleep(0)
         ws.close(3000)
-        assert ws.close_code == 3000 and waits.wait(10).code == 3000
+        assert ws.close_code == 3000 and waits.wait(60).code == 3000
 
 
 @apart

@@ -8,7 +8,20 @@ from typing import Any
 
 from compat.apart import apart
 
-from ws.peers import BINARY, PING, PONG, TEXT, Raw, elsewhere, foreign_server, frame, raises, raw_server, served
+from ws.peers import (
+    BINARY,
+    PING,
+    PONG,
+    TEXT,
+    Raw,
+    elsewhere,
+    foreign_client,
+    foreign_server,
+    frame,
+    raises,
+    raw_server,
+    served,
+)
 
 needs = ["websockets"]
 
@@ -36,7 +49,6 @@ def variants() -> list[dict[str, Any]]:
 @apart
 def test_another_library_as_client() -> None:
     from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
-    from websockets.sync.client import connect
 
     from greenrt.websocket import Deflate
 
@@ -51,7 +63,7 @@ def test_another_library_as_client() -> None:
                 factory = ClientPerMessageDeflateFactory(**wishes)
 
                 def talk(factory: Any = factory) -> None:
-                    with connect(f"ws://{host}:{port}/", extensions=[factory], compression=None) as ws:
+                    with foreign_client(f"ws://{host}:{port}/", extensions=[factory], compression=None) as ws:
                         assert ws.protocol.extensions, "compression is agreed on"
                         for message in messages():
                             ws.send(message)

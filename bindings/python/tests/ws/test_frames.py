@@ -15,6 +15,7 @@ from ws.peers import (
     TEXT,
     Raw,
     elsewhere,
+    foreign_client,
     foreign_server,
     frame,
     raises,
@@ -29,12 +30,10 @@ SIZES = (0, 1, 125, 126, 127, 128, 65535, 65536, 65537, 300_000)
 
 @apart
 def test_sizes_with_another_library_as_client() -> None:
-    from websockets.sync.client import connect
-
     with served() as (host, port):
 
         def talk() -> None:
-            with connect(f"ws://{host}:{port}/", compression=None) as ws:
+            with foreign_client(f"ws://{host}:{port}/", compression=None) as ws:
                 for size in SIZES:
                     for message in ("*" * size, b"\xfe" * size):
                         ws.send(message)
@@ -43,7 +42,7 @@ def test_sizes_with_another_library_as_client() -> None:
                 assert ws.recv() == "abcd"
                 ws.send([b"\xff"] * 100)
                 assert ws.recv() == b"\xff" * 100
-                assert ws.ping(b"payload").wait(20)
+                assert ws.ping(b"payload").wait(60)
 
         elsewhere(talk)
 

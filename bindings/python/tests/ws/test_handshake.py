@@ -10,6 +10,7 @@ from typing import Any
 
 from compat.apart import apart
 
+from ws.autobahn_peer import F, Peer
 from ws.peers import TEXT, Raw, echo, elsewhere, foreign_server, frame, hello, raises, raw_server, served
 
 needs = ["websockets"]
@@ -19,7 +20,7 @@ TLS = Path(__file__).resolve().parent.parent / "tls"
 
 def answer(address: Any, request: bytes) -> str:
     """The head of what comes back."""
-    with socket.create_connection(address, timeout=30) as sock:
+    with socket.create_connection(address, timeout=60) as sock:
         sock.sendall(request)
         return Raw(sock).head()
 
@@ -79,14 +80,14 @@ def test_requests_that_get_no_websocket() -> None:
 
 @apart
 def test_a_slow_and_a_silent_client() -> None:
-    with served(handshake_timeout=0.4) as address:
+    with served(handshake_timeout=1) as address:
         import greenrt
 
         silent = greenrt.spawn(answer, address, b"")
         slow = greenrt.spawn(answer, address, hello()[:40])
         assert silent.wait().startswith("HTTP/1.1 408 ") and slow.wait().startswith("HTTP/1.1 408 ")
         raw = Raw.connect(address)  # once it stands, the time does not count
-        greenrt.sleep(0.5)
+        greenrt.sleep(1.1)
         raw.send(frame(TEXT, b"x"))
         assert raw.next()[1] == b"x"
         raw.sock.close()
@@ -209,13 +210,13 @@ def test_tls() -> None:
             waits = greenrt.spawn(ws.recv)
             greenrt.sleep(0)
             ws.send("x" * 300_000)
-            assert len(waits.wait(20)) == 300_000
+            assert len(waits.wait(60)) == 300_000
             raises(TimeoutError, lambda: ws.recv(timeout=0.01))
             ws.send(b"y")
             assert ws.recv() == b"y"
             ws.send(b"z")
             got = None
-            with greenrt.Timeout(10):
+            with greenrt.Timeout(60):
                 while got is None:
                     greenrt.sleep(0.001)
                     with contextlib.suppress(TimeoutError):
@@ -223,14 +224,19 @@ def test_tls() -> None:
             assert got == b"z"
         assert ws.close_code == 1000
 
-        def talk() -> str:
-            from websockets.sync.client import connect
+        # The client of `websockets.sync` reads in one OS thread and writes in another. CPython had no lock around OpenSSL's object
+        # before 3.13.1, and what comes right behind the handshake, session tickets and the answer, was now and then lost in it: that
+        # client waited for ever, in front of any server. So the library's protocol is moved by one thread here.
+        def talk() -> Any:
+            plain = socket.create_connection(("localhost", port), timeout=60)
+            with client.wrap_socket(plain, server_hostname="localhost") as sock:
+                peer = Peer(sock, "client")
+                peer.send(F(TEXT, b"from elsewhere"))
+                came = peer.next()
+                peer.says_goodbye()
+                return came
 
-            with connect(f"wss://localhost:{port}/", ssl=client) as ws:
-                ws.send("from elsewhere")
-                return str(ws.recv())
-
-        assert elsewhere(talk) == "from elsewhere"
+        assert elsewhere(talk) == (TEXT, b"from elsewhere")
 
 
 @apart
@@ -244,7 +250,7 @@ def test_tls_is_checked_by_default() -> None:
     other, _ = contexts("other")
     with served(ssl_context=other) as (_, port):
         raises(ssl.SSLCertVerificationError, lambda: connect(f"wss://localhost:{port}/", ssl_context=client))
-        raises(OSError, lambda: connect(f"ws://localhost:{port}/", timeout=5))
+        raises(OSError, lambda: connect(f"ws://localhost:{port}/", timeout=60))
 
 
 @apart
@@ -286,7 +292,7 @@ def test_as_a_wsgi_application() -> None:
     assert answer(("127.0.0.1", port), hello(target="/other")).startswith("HTTP/1.0 200")
     assert answer(("127.0.0.1", port), hello("Origin: http://evil", target="/ws")).startswith("HTTP/1.0 403")
     server.shutdown()
-    task.wait(10)
+    task.wait(60)
     server.server_close()
     environ = {"REQUEST_METHOD": "GET", "HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "upgrade", "PATH_INFO": "/"}
     environ.update(HTTP_SEC_WEBSOCKET_VERSION="13", HTTP_SEC_WEBSOCKET_KEY="dGhlIHNhbXBsZSBub25jZQ==")

@@ -11,7 +11,7 @@ from typing import Any
 
 from compat.apart import apart
 
-from ws.peers import CLOSE, TEXT, Raw, echo, elsewhere, frame, hello, raises
+from ws.peers import CLOSE, TEXT, Raw, echo, elsewhere, foreign_client, frame, hello, raises
 
 needs = ["websockets"]
 TLS = Path(__file__).resolve().parent.parent / "tls"
@@ -31,7 +31,7 @@ def serving(app: Any, **options: Any) -> Iterator[int]:
     try:
         yield server.address[1]
     finally:
-        server.stop(5)
+        server.stop(60)
 
 
 @apart
@@ -41,9 +41,7 @@ def test_a_client_of_another_library_and_one_of_ours() -> None:
     with serving(WebSocketApp(echo, below, path="/ws")) as port:
 
         def talk() -> None:
-            from websockets.sync.client import connect
-
-            with connect(f"ws://127.0.0.1:{port}/ws") as ws:
+            with foreign_client(f"ws://127.0.0.1:{port}/ws") as ws:
                 for message in ("hello", b"\0" * 100_000, ""):
                     ws.send(message)
                     assert ws.recv() == message
@@ -79,8 +77,8 @@ def test_a_server_that_stops_closes_its_websockets_with_1001() -> None:
     stopping = greenrt.spawn(server.stop)
     assert raises(OSError, ws.recv).code == 1001
     held.set()
-    assert raises(OSError, lambda: late.wait().recv(20)).code == 1001
-    stopping.wait(20)
+    assert raises(OSError, lambda: late.wait().recv(60)).code == 1001
+    stopping.wait(60)
     assert not takers
 
 
