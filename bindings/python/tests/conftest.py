@@ -57,8 +57,8 @@ def environment(**extra: str) -> dict[str, str]:
     return env
 
 
-def run_python(*arguments: str, timeout: float = 60, **extra: str) -> subprocess.CompletedProcess[str]:
-    """Runs this interpreter in a process of its own and gives back what it printed."""
+def run_python(*arguments: str, timeout: float = 240, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Runs this interpreter in a process of its own and gives back what it printed. The time is for one that hangs."""
     return subprocess.run(
         [sys.executable, *arguments],
         env=environment(**extra),

@@ -36,7 +36,8 @@ def check_script(script: Path) -> None:
             pytest.skip(f"{module} is not installed")
     flags = wanted.get("flags", "").split()
     extra = dict(pair.split("=", 1) for pair in wanted.get("env", "").split())
-    result = run_python("-X", "faulthandler", *flags, str(script), timeout=float(wanted.get("timeout", "60")), **extra)
+    patience = max(240.0, float(wanted.get("timeout", "0")))
+    result = run_python("-X", "faulthandler", *flags, str(script), timeout=patience, **extra)
     lines = result.stdout.strip().splitlines()
     assert result.returncode == 0, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert lines and lines[-1] == "pass", f"{result.stdout}\n{result.stderr}"

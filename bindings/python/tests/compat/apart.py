@@ -34,7 +34,7 @@ def apart(test: Callable[[], None]) -> Callable[[], None]:
 
         path = test.__code__.co_filename
         if path not in _results:
-            done = run_python("-X", "faulthandler", __file__, path, timeout=120, **{CHILD: "1"})
+            done = run_python("-X", "faulthandler", __file__, path, timeout=600, **{CHILD: "1"})
             found = dict(json.loads(line[1:]) for line in done.stdout.split("\n") if line.startswith("\x1e"))
             found["\x1e"] = f"exit {done.returncode}\n{done.stderr[-4000:]}"
             _results[path] = found

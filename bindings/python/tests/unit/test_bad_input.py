@@ -20,7 +20,7 @@ monkey.patch_all()
 
 def run(body: str, code: int = 0) -> tuple[list[str], str]:
     """What a program of its own printed: (lines, errors)."""
-    result = run_python("-X", "faulthandler", "-c", body, timeout=60)
+    result = run_python("-X", "faulthandler", "-c", body)
     assert result.returncode == code, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
     return result.stdout.splitlines(), result.stderr
 
