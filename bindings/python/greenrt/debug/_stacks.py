@@ -32,19 +32,23 @@ def tasks(all_threads: bool = False) -> list[Task[Any]]:
 
 
 def format_tasks(all_threads: bool = False) -> str:
-    """A traceback of every task, the most recent call last; see tasks() for all_threads."""
+    """A traceback of every task, the most recent call last; see tasks() for all_threads, which adds the OS threads that it misses."""
     frames = sys._current_frames()
+    unseen = dict(frames) if all_threads else {}
     me, mine = current(), set(tasks())
     parts = []
     for task in tasks(all_threads):
         state = "running" if task is me else "parked" if task in mine else "on another OS thread"
         parts.append(f"Task {task.name} ({state}):\n")
         frame = sys._getframe(1) if task is me else frames.get(task.ident or 0)
+        unseen.pop(task.ident or 0, None)
         if frame is None:
             parts.append("  no Python frame\n")
         else:
             parts += traceback.format_stack(frame)
         parts.append("\n")
+    for ident, frame in unseen.items():
+        parts += [f"OS thread {ident} (its root never asked for its Task):\n", *traceback.format_stack(frame), "\n"]
     return "".join(parts)
 
 

@@ -100,6 +100,21 @@ def test_tasks_of_all_threads_are_listed_with_their_stacks() -> None:
         leave.set()
 
 
+def test_os_threads_that_never_asked_for_a_task_have_their_stacks_in_the_list_of_all() -> None:
+    leave = threading.Event()
+    ident = monkey.original("_thread.start_new_thread")(leave.wait, ())
+    try:
+        while ident not in sys._current_frames():
+            sleep(0.005)
+        title = f"OS thread {ident} (its root never asked for its Task):\n"
+        before, found, stack = debug.format_tasks(all_threads=True).partition(title)
+        assert found and title not in stack and ", in wait\n" in stack.partition("\n\n")[0]
+        assert "Task root (running):\n" in before
+        assert title not in debug.format_tasks()
+    finally:
+        leave.set()
+
+
 @pytest.mark.parametrize("way", ["start", "name"])
 def test_names_are_in_the_dump(way: str, python: Any) -> None:
     done = python(
