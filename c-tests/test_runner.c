@@ -10,7 +10,7 @@ static void self(struct s_end *end, const char *a, const char *b, const char *c)
 
 TEST(runner_tells_pass_fail_hang_crash_and_skip_apart) {
   struct s_end end;
-  self(&end, "--timeout", "1", NULL);
+  self(&end, NULL, NULL, NULL); /* the one that hangs has a limit of its own */
   CHECK_EQ(end.status, 1);
   CHECK_HAS(end.out, "1..10\n");
   CHECK_HAS(end.out, " - self_passes\n");

@@ -108,6 +108,12 @@ static _Noreturn void run(const struct t_test *test, FILE *output) {
   exit(0);
 }
 
+/* A test's own limit, or the runner's: a minute unless said otherwise, for a machine may stand still for seconds. */
+static int limit_of(const struct t_test *test, int seconds) {
+  if (test->seconds || seconds) return (test->seconds ? test->seconds : seconds) * tool->slower;
+  return tool->slower > 3 ? 20 * tool->slower : 60;
+}
+
 static void start(struct job *job, const struct t_test *test, int seconds) {
   job->test = test;
   job->timed_out = 0;
@@ -118,7 +124,7 @@ static void start(struct job *job, const struct t_test *test, int seconds) {
   }
   fflush(stdout);
   fflush(stderr);
-  job->limit = now() + (test->seconds > seconds ? test->seconds : seconds) * tool->slower;
+  job->limit = now() + limit_of(test, seconds);
   job->pid = fork();
   if (job->pid < 0) {
     perror("fork");
@@ -273,11 +279,11 @@ static int usage(void) {
 }
 
 int main(int argc, char **argv) {
-  int width = 1, seconds = 20, list = 0, at = 1, count = 0;
+  int width = 1, seconds = 0, list = 0, at = 1, count = 0;
   for (; at < argc && argv[at][0] == '-'; at++) {
     if (strcmp(argv[at], "--list") == 0)
       list = 1;
-    else if (strcmp(argv[at], "--timeout") == 0 && at + 1 < argc)
+    else if (strcmp(argv[at], "--timeout") == 0 && at + 1 < argc && atoi(argv[at + 1]) > 0)
       seconds = atoi(argv[++at]);
     else if (strcmp(argv[at], "-j") == 0 && at + 1 < argc)
       width = atoi(argv[++at]);
@@ -286,7 +292,7 @@ int main(int argc, char **argv) {
     else
       return usage();
   }
-  if (width < 1 || width > JOBS_MAX || seconds < 1) return usage();
+  if (width < 1 || width > JOBS_MAX) return usage();
   for (const struct t_test *test = tests; test; test = test->next) {
     if (!wanted(test, argv + at, argc - at)) continue;
     count++;
