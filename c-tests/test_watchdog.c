@@ -14,9 +14,31 @@
 #define LIMIT MS(40)    /* for those that are to be reported: they hold until they are */
 #define PATIENT MS(250) /* for those that must not be: the machine may be slow */
 
+/* -- what was reported, for the thread that holds */
+
 static volatile unsigned after_call; /* what follows a call keeps it from becoming a jump */
 
-/* -- what was reported, for the thread that holds */
+/* Who is to be reported. On a busy machine somebody else may have to wait for a processor for the limit, or the holder before it gets
+ * to where it holds: such reports are passed over. */
+static struct {
+  _Atomic int64_t task;                    /* 0: whoever is reported */
+  const char *_Atomic innermost;           /* the call that it holds in; NULL: any */
+  atomic_int reports;                      /* of this hold */
+} holder;
+enum { NOBODY_YET = -1 };
+
+static void holds_in(const char *innermost) {
+  holder.innermost = innermost;
+  holder.reports = 0;
+  holder.task = gt_self();
+}
+
+static int is_another(const gt_watchdog_report_t *report) {
+  const char *innermost = holder.innermost;
+  if (!holder.task) return 0;
+  if (report->task != holder.task || (innermost && !strstr(report->text, innermost))) return 1;
+  return 0;
+}
 
 static struct {
   gt_watchdog_report_t report[8];
@@ -29,6 +51,7 @@ static atomic_int reports;
 static void keep(const gt_watchdog_report_t *report, void *arg) {
   CHECK(arg == &seen);
   CHECK_EQ(report->size, sizeof *report);
+  if (is_another(report)) return;
   if (reports == 0) {
     snprintf(seen.text, sizeof seen.text, "%s", report->text);
     seen.address_count = report->address_count;
@@ -37,6 +60,7 @@ static void keep(const gt_watchdog_report_t *report, void *arg) {
   if (reports < (int)COUNT(seen.report)) seen.report[reports] = *report;
   __sync_synchronize();
   reports++;
+  holder.reports++;
 }
 
 /* Nobody was reported, unless a slow machine kept the thread from running for the limit: hardly for twice that, and what must not be
@@ -45,13 +69,16 @@ static void check_silence(void) {
   for (int i = 0; i < reports && i < (int)COUNT(seen.report); i++) CHECK_EQ(seen.report[i].count, 1);
 }
 
-static void watch(int64_t ns) { CHECK_EQ(gt_watchdog_start(ns, keep, &seen), 0); }
+static void watch(int64_t ns) {
+  if (ns == LIMIT) holder.task = NOBODY_YET;
+  CHECK_EQ(gt_watchdog_start(ns, keep, &seen), 0);
+}
 static void stop(void) { CHECK_EQ(gt_watchdog_stop(), 0); }
 
 /* -- holding, three calls deep */
 
 DEEP static void third_spins(int until) {
-  while (reports < until) after_call++;
+  while (holder.reports < until) after_call++;
 }
 
 DEEP static void second_calls(int until) {
@@ -62,6 +89,7 @@ DEEP static void second_calls(int until) {
 }
 
 DEEP static void first_calls(int until) {
+  holds_in(" third_spins");
   second_calls(until);
   after_call++;
 }
@@ -96,7 +124,7 @@ TEST(watchdog_reports_a_task_that_holds_with_its_calls) {
   CHECK_EQ(r->thread, (int)gettid());
   CHECK_HAS(seen.text, "greenrt: watchdog: task ");
   CHECK_HAS(seen.text, "'holder' of OS thread ");
-  CHECK_HAS(seen.text, "has not switched for 0.");
+  CHECK_HAS(seen.text, "has not switched for ");
   const char *third = strstr(seen.text, "third_spins"), *second = strstr(seen.text, "second_calls");
   CHECK(third && second && third < second);
   CHECK_HAS(second, "first_calls");
@@ -123,14 +151,15 @@ __asm__(".text\n"
         "  .cfi_endproc\n"
         ".size on_its_way_out, .-on_its_way_out\n");
 
-DEEP static void calls_one_on_its_way_out(void) { after_call += on_its_way_out(&reports, 1); }
+DEEP static void calls_one_on_its_way_out(void) { after_call += on_its_way_out(&holder.reports, 1); }
 
 TEST_WITH(watchdog_shows_the_callers_of_a_function_on_its_way_out, T_QUEUES, 0) {
   CHECK_EQ(gt_yield(), 0); /* there is a scheduler to look at */
   watch(LIMIT);
+  holds_in(" on_its_way_out");
   calls_one_on_its_way_out();
   stop();
-  const char *inner = strstr(seen.text, "on_its_way_out");
+  const char *inner = strstr(seen.text, " on_its_way_out");
   CHECK(inner != NULL);
   CHECK_HAS(inner, "calls_one_on_its_way_out");
   CHECK_HAS(inner, "watchdog_shows_the_callers");
@@ -138,19 +167,22 @@ TEST_WITH(watchdog_shows_the_callers_of_a_function_on_its_way_out, T_QUEUES, 0) 
 #endif
 
 TEST(watchdog_reports_again_at_doubling_distances_and_each_hold_anew) {
-  int three = 3, four = 4;
+  int three = 3;
   int64_t task = s_spawn(hold, &three);
   watch(LIMIT);
   s_join(task);
-  s_join(s_spawn(hold, &four));
+  int first = reports; /* three, or more where it did not get to run again soon */
+  s_join(s_spawn(hold, &one_report));
   stop();
-  for (int i = 0; i < 3; i++) {
+  CHECK_GE(first, 3);
+  CHECK_LT(first, (int)COUNT(seen.report));
+  for (int i = 0; i < first; i++) {
     CHECK_EQ(seen.report[i].count, (unsigned)i + 1);
     CHECK_EQ(seen.report[i].task, task);
     CHECK_GE(seen.report[i].held, LIMIT << i);
   }
-  CHECK_EQ(seen.report[3].count, 1);
-  CHECK_NE(seen.report[3].task, task);
+  CHECK_EQ(seen.report[first].count, 1);
+  CHECK_NE(seen.report[first].task, task);
 }
 
 TEST(watchdog_reports_the_root_too) {
@@ -205,19 +237,22 @@ DEEP static void block(int fd) {
 }
 
 static void *block_in_read(void *arg) {
+  holds_in(" block");
   block(*(int *)arg);
   return NULL;
 }
 
 static void let_go(const gt_watchdog_report_t *report, void *arg) {
+  int before = reports;
   keep(report, &seen);
-  CHECK_EQ(write(*(int *)arg, "x", 1), 1);
+  if (reports == before + 1 && before == 0) CHECK_EQ(write(*(int *)arg, "x", 1), 1);
 }
 
 TEST(watchdog_reports_a_call_that_blocks) {
   int fds[2];
   s_pipe(fds, 0);
   int64_t task = s_spawn(block_in_read, &fds[0]);
+  holder.task = NOBODY_YET;
   CHECK_EQ(gt_watchdog_start(LIMIT, let_go, &fds[1]), 0);
   s_join(task);
   stop();
@@ -231,7 +266,9 @@ static void *hold_deaf(void *arg) {
   sigset_t all, old;
   sigfillset(&all);
   CHECK_EQ(pthread_sigmask(SIG_BLOCK, &all, &old), 0);
-  first_calls(1);
+  holder.task = 0;
+  holder.innermost = NULL;
+  second_calls(1);
   CHECK_EQ(pthread_sigmask(SIG_SETMASK, &old, NULL), 0); /* the signal that waited comes here, late */
   return arg;
 }
@@ -251,10 +288,11 @@ TEST(watchdog_reports_a_thread_that_blocks_the_signal) {
 
 static void cancel_it(const gt_watchdog_report_t *report, void *arg) {
   (void)arg;
+  if (is_another(report)) return;
   CHECK_EQ(gt_cancel(report->task), 0);
   CHECK_EQ(gt_watchdog_stop(), -EDEADLK);
   CHECK_EQ(gt_watchdog_start(LIMIT, NULL, NULL), -EALREADY);
-  reports++;
+  holder.reports++;
 }
 
 static void *hold_then_park(void *arg) {
@@ -264,16 +302,21 @@ static void *hold_then_park(void *arg) {
 
 TEST(watchdog_callback_may_cancel_the_task) {
   int64_t task = s_spawn(hold_then_park, &one_report);
+  holder.task = NOBODY_YET;
   CHECK_EQ(gt_watchdog_start(LIMIT, cancel_it, NULL), 0);
   CHECK_EQ((intptr_t)s_join(task), -ECANCELED);
   stop();
 }
 
 static void *read_stderr(void *arg) {
-  static char text[8192];
-  ssize_t n;
-  while ((n = read(*(int *)arg, text, sizeof text - 1)) < 0) CHECK_EQ(errno, EINTR);
-  fwrite(text, 1, (size_t)n, stdout);
+  static char text[65536];
+  size_t have = 0;
+  while (!strstr(text, "'reader' of ") || !strstr(strstr(text, "'reader' of "), "read_stderr")) {
+    ssize_t n = read(*(int *)arg, text + have, sizeof text - 1 - have);
+    if (n < 0) CHECK_EQ(errno, EINTR);
+    if (n > 0) have += (size_t)n;
+  }
+  fwrite(text, 1, have, stdout);
   return NULL;
 }
 
@@ -407,7 +450,7 @@ TEST(watchdog_is_silent_while_a_dump_is_written) {
   close(ends[1]);
   s_thread_join(reader);
   close(ends[0]);
-  CHECK_EQ(reports, 0);
+  check_silence();
 }
 
 TEST(watchdog_is_silent_while_another_loop_has_the_thread) {
@@ -551,28 +594,33 @@ static atomic_int may_go_on;
 static void report_slowly(const gt_watchdog_report_t *report, void *arg) {
   (void)report, (void)arg;
   reports++;
+  holder.reports++;
   while (!may_go_on) usleep(1000);
 }
 
+/* One of the two that stop it waits for the report; the other one is told, and lets the report end. */
 static void *stop_it(void *arg) {
-  atomic_store((atomic_int *)arg, 1);
-  stop();
+  int result = gt_watchdog_stop();
+  if (result == -EALREADY) {
+    CHECK_EQ(gt_watchdog_start(LIMIT, NULL, NULL), -EALREADY);
+    may_go_on = 1;
+  } else {
+    CHECK_EQ(result, 0);
+    CHECK_EQ(may_go_on, 1); /* it did not come back while the report went on */
+  }
+  atomic_fetch_add((atomic_int *)arg, result == 0);
   return NULL;
 }
 
 TEST(watchdog_stop_waits_for_a_report_under_way) {
-  static atomic_int stopping;
+  static atomic_int stopped;
   gt_yield();
   CHECK_EQ(gt_watchdog_start(LIMIT, report_slowly, NULL), 0);
   first_calls(1);
-  pthread_t thread = s_thread(stop_it, &stopping);
-  while (!stopping) usleep(1000);
-  int result;
-  while ((result = gt_watchdog_stop()) == 0 || result == -ESRCH) FAIL("stopped while it reports: %d", result);
-  CHECK_EQ(result, -EALREADY);
-  CHECK_EQ(gt_watchdog_start(LIMIT, NULL, NULL), -EALREADY);
-  may_go_on = 1;
+  pthread_t thread = s_thread(stop_it, &stopped);
+  stop_it(&stopped);
   s_thread_join(thread);
+  CHECK_EQ(stopped, 1);
   CHECK_EQ(gt_watchdog_stop(), -ESRCH);
 }
 
@@ -629,7 +677,7 @@ TEST(watchdog_is_not_in_a_forked_child_which_may_have_its_own) {
   if (pid == 0) in_the_child();
   CHECK_EQ(waitpid(pid, &status, 0), pid);
   CHECK_EQ(status, 0);
-  first_calls(reports + 1);
+  first_calls(1);
   stop();
 }
 
