@@ -152,8 +152,8 @@ TEST(descriptor_watch_leaves_the_flags_alone) {
     }
     /* A full buffer parks the sender, and does not block the thread. */
     int64_t sender = s_spawn(send_much, &fds[0]);
-    CHECK_EQ(gt_sleep(MS(2)), 0);
-    CHECK_EQ(s_stats().tasks_parked, 1);
+    do CHECK_EQ(gt_sleep(MS(2)), 0);
+    while (s_stats().tasks_parked != 1); /* TCP may find a little more room */
     int fd = fds[0];
     CHECK_EQ(gt_close(fd), 0);
     CHECK_EQ((intptr_t)s_join(sender), -EBADF);
@@ -197,12 +197,12 @@ TEST(descriptor_watch_that_became_another_file_is_noticed_by_other_doors) {
     CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, IN_MS(1)), -ETIMEDOUT); /* registered, and known to be drained */
     s_pipe(pipes, 0);
     CHECK_OK(dup2(pipes[0], fds[0])); /* the socket is gone, unannounced */
-    int64_t begun = gt_now();
+    long begun = s_moments();
     int64_t task = s_spawn(door == 0 ? poll_it : door == 1 ? read_one : wait_in, &fds[0]);
     CHECK_EQ(gt_sleep(MS(2)), 0);
     CHECK_EQ(gt_write(pipes[1], "yz", 2), 2);
     CHECK((intptr_t)s_join(task) > 0);
-    CHECK(gt_now() - begun < MS(900)); /* before the audit would have come by */
+    CHECK_LT(s_moments() - begun, S_PROMPT); /* before the audit would have come by */
     CHECK_EQ(gt_read(fds[0], &byte, 1), 1);
     CHECK_EQ(byte, door == 1 ? 'z' : 'y');
     CHECK_EQ(s_stats().descriptors, 0);
@@ -364,7 +364,7 @@ TEST_WITH(descriptor_accept_without_free_numbers_says_emfile_and_recovers, T_LIM
   CHECK_EQ(gt_dial_tcp("127.0.0.1", port), -EMFILE);
   while (count) close(spent[--count]);
   for (int i = 0; i < 8; i++) {
-    int fd = gt_accept_until(listener, NULL, NULL, IN_MS(5000));
+    int fd = gt_accept_until(listener, NULL, NULL, IN_MS(60000));
     CHECK_OK(fd);
     CHECK_EQ(gt_close(fd), 0);
   }

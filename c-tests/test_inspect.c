@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -510,22 +511,29 @@ TEST(dump_in_a_forked_child_has_the_forking_task_only) {
 static void *dumping_thread(void *arg) {
   int64_t task = s_spawn_named("on-the-other-thread", deep_entry, &zero);
   s_settle();
-  *(volatile int *)arg = 1;
-  CHECK_EQ(gt_sleep(MS(600)), 0);
+  atomic_store((atomic_int *)arg, 1);
+  while (atomic_load((atomic_int *)arg) == 1) CHECK_EQ(gt_sleep(MS(5)), 0);
   end(task);
   CHECK_EQ(gt_shutdown(), 0);
   return NULL;
 }
 
 static void ask_by_signal(void *arg) {
-  volatile int ready = 0;
+  atomic_int ready = 0;
+  FILE *told = tmpfile();
+  CHECK(told != NULL);
   (void)arg;
+  CHECK_OK(dup2(fileno(told), STDERR_FILENO));
   CHECK_EQ(gt_dump_on_signal(SIGUSR1), 0);
   int64_t task = s_spawn_named("on-the-first-thread", deep_entry, &zero);
-  pthread_t thread = s_thread(dumping_thread, (void *)&ready);
-  while (!ready) gt_sleep(MS(5));
+  pthread_t thread = s_thread(dumping_thread, &ready);
+  while (!atomic_load(&ready)) CHECK_EQ(gt_sleep(MS(5)), 0);
   CHECK_EQ(kill(getpid(), SIGUSR1), 0);
-  CHECK_EQ(gt_sleep(MS(300)), 0);
+  for (const char *once = NULL; !once || !strstr(once + 1, "end of dump"); once = strstr(read_file(fileno(told)), "end of dump"))
+    CHECK_EQ(gt_sleep(MS(5)), 0);
+  printf("%s", text);
+  fflush(stdout);
+  atomic_store(&ready, 2);
   end(task);
   s_thread_join(thread);
   CHECK_EQ(gt_dump_on_signal(0), 0);
@@ -588,14 +596,13 @@ TEST(dump_on_signal_errors) {
 
 static void wait_in_vain(void *arg) {
   (void)arg;
-  alarm(t_slower() > 1 ? 15 : 2);
   s_spawn_named("left-alone", deep_entry, &zero);
   gt_park();
 }
 
 TEST(deadlock_report_says_what_each_waits_on_and_where) {
   static struct s_end end;
-  s_child(wait_in_vain, NULL, &end);
+  s_child_until("end of deadlock report", wait_in_vain, NULL, &end);
   CHECK_EQ(end.signal, SIGALRM);
   CHECK_HAS(end.out, "deadlock");
   CHECK_HAS(end.out, "'left-alone': parked, waits on park");

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void collect(pid_t pid, int from, struct s_end *end) {
+/* Until it ends; when it has written `until`, it is ended a second later. */
+static void collect(pid_t pid, int from, struct s_end *end, const char *until) {
   size_t have = 0;
   int status;
   for (;;) {
@@ -18,6 +20,11 @@ static void collect(pid_t pid, int from, struct s_end *end) {
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
     if (room) have += (size_t)n;
+    end->out[have] = 0;
+    if (!until || !strstr(end->out, until)) continue;
+    until = NULL;
+    s_real_sleep(1000);
+    CHECK_OK(kill(pid, SIGALRM));
   }
   end->out[have] = 0;
   close(from);
@@ -45,7 +52,7 @@ static pid_t fork_with_pipe(int *from) {
   return pid;
 }
 
-void s_child(void (*body)(void *), void *arg, struct s_end *end) {
+void s_child_until(const char *until, void (*body)(void *), void *arg, struct s_end *end) {
   int from;
   pid_t pid = fork_with_pipe(&from);
   if (pid == 0) {
@@ -53,8 +60,10 @@ void s_child(void (*body)(void *), void *arg, struct s_end *end) {
     fflush(stdout);
     _exit(0);
   }
-  collect(pid, from, end);
+  collect(pid, from, end, until);
 }
+
+void s_child(void (*body)(void *), void *arg, struct s_end *end) { s_child_until(NULL, body, arg, end); }
 
 void s_run(struct s_end *end, const char *const argv[]) {
   int from;
@@ -69,7 +78,7 @@ void s_run(struct s_end *end, const char *const argv[]) {
     fflush(stderr);
     _exit(127);
   }
-  collect(pid, from, end);
+  collect(pid, from, end, NULL);
 }
 
 const char *s_beside(const char *name) {

@@ -39,7 +39,7 @@ int s_hold(unsigned number) {
 
 uint64_t s_held(int listener) {
   struct seccomp_notif held = {0};
-  CHECK_EQ(gt_wait_fd_until(listener, POLLIN, IN_MS(10000)), POLLIN);
+  CHECK_EQ(gt_wait_fd_until(listener, POLLIN, IN_MS(60000)), POLLIN);
   CHECK_OK(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &held));
   return held.id;
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -151,6 +152,19 @@ void *s_thread_join(pthread_t thread) {
 void s_real_sleep(int ms) {
   struct timespec rest = {ms / 1000, (long)(ms % 1000) * 1000000};
   while (nanosleep(&rest, &rest) < 0) CHECK_EQ(errno, EINTR);
+}
+
+static atomic_long moments;
+
+static void *count_moments(void *arg) {
+  for (;; atomic_fetch_add(&moments, 1)) s_real_sleep(1);
+  return arg;
+}
+
+long s_moments(void) {
+  static int counted;
+  if (!counted++) CHECK_EQ(pthread_detach(s_thread(count_moments, NULL)), 0);
+  return atomic_load(&moments);
 }
 
 double s_cpu(void) {

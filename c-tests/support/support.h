@@ -70,6 +70,10 @@ pthread_t s_thread(void *(*body)(void *), void *arg);
 void *s_thread_join(pthread_t thread);
 void s_real_sleep(int ms); /* blocks the OS thread */
 double s_cpu(void);        /* processor seconds used by this process */
+/* Milliseconds, at least, that this process was let run, as an OS thread counts them that the first call starts. A machine that stands
+ * still counts for nothing. */
+long s_moments(void);
+#define S_PROMPT 500 /* moments: the runtime looks at long waits again after a second, which would hide what was lost */
 
 /* -- child processes */
 struct s_end {
@@ -78,6 +82,8 @@ struct s_end {
   char out[16384]; /* stdout and stderr */
 };
 void s_child(void (*body)(void *), void *arg, struct s_end *end);
+/* The same for one that does not end by itself: when it has written `text`, it gets time to go on wrongly, and then SIGALRM. */
+void s_child_until(const char *text, void (*body)(void *), void *arg, struct s_end *end);
 void s_run(struct s_end *end, const char *const argv[]);
 /* The path of a program built beside the running test program ("examples/hello"). Static storage. */
 const char *s_beside(const char *name);
