@@ -194,7 +194,7 @@ static void *fork_here(void *arg) {
   return arg;
 }
 
-TEST_WITH(afterfork_child_of_the_root_uses_everything, 0, 30) {
+TEST_WITH(afterfork_child_of_the_root_uses_everything, 0, 120) {
   make();
   objects();
   machinery();
@@ -203,7 +203,7 @@ TEST_WITH(afterfork_child_of_the_root_uses_everything, 0, 30) {
   forget();
 }
 
-TEST_WITH(afterfork_child_of_a_task_uses_everything, 0, 30) {
+TEST_WITH(afterfork_child_of_a_task_uses_everything, 0, 120) {
   make();
   s_join(s_spawn(fork_here, NULL));
   objects();
@@ -223,7 +223,7 @@ static void *waits_for_group(void *arg) { return (void *)(intptr_t)gt_waitgroup_
 static void *waits_at_barrier(void *arg) { return (void *)(intptr_t)gt_barrier_wait(arg); }
 static void *waits_for_signal(void *arg) { return (void *)(intptr_t)gt_signals_recv(arg, NULL); }
 
-TEST_WITH(afterfork_child_uses_what_the_parents_tasks_wait_in, 0, 30) {
+TEST_WITH(afterfork_child_uses_what_the_parents_tasks_wait_in, 0, 120) {
   make();
   CHECK_EQ(gt_waitgroup_add(its.group, 1), 0);
   const struct {
@@ -279,7 +279,7 @@ static void *busy_with_tasks_and_files(void *arg) {
   return arg;
 }
 
-TEST_WITH(afterfork_child_of_a_busy_process_uses_everything, 0, 60) {
+TEST_WITH(afterfork_child_of_a_busy_process_uses_everything, 0, 120) {
   enum { FORKS = 60 };
   pthread_t threads[3];
   int item = 2;

@@ -179,7 +179,7 @@ TEST(interrupt_codes_queue_and_each_ends_one_call) {
   for (int i = 1; i <= 3; i++) CHECK_EQ(gt_interrupt(root, i), 0);
   CHECK_EQ(gt_interrupt_take(&code), -EAGAIN); /* not delivered yet */
   for (int i = 1; i <= 3; i++) {
-    CHECK_EQ(i == 2 ? gt_yield() : gt_park_until(IN_MS(5000)), -EINTR);
+    CHECK_EQ(i == 2 ? gt_yield() : gt_park_until(IN_MS(60000)), -EINTR);
     if (i != 1) continue;
     CHECK_EQ(gt_interrupt_take(&code), 0);
     CHECK_EQ(code, 1);
@@ -213,13 +213,13 @@ TEST(interrupt_at_a_time) {
   int64_t root = gt_self(), start = gt_now();
   int code = 0;
   CHECK_EQ(gt_interrupt_at(root, 9, start + MS(20)), 0);
-  CHECK_EQ(gt_sleep(MS(60000)), -EINTR);
+  CHECK_EQ(gt_sleep(MS(600000)), -EINTR);
   CHECK_GE(gt_now(), start + MS(20));
-  CHECK_LT(gt_now(), start + MS(30000));
+  CHECK_LT(gt_now(), start + MS(300000));
   CHECK_EQ(gt_interrupt_take(&code), 0);
   CHECK_EQ(code, 9);
   CHECK_EQ(gt_interrupt_at(root, 10, gt_now()), 0);
-  CHECK_EQ(gt_sleep(MS(60000)), -EINTR);
+  CHECK_EQ(gt_sleep(MS(600000)), -EINTR);
   CHECK_EQ(gt_interrupt_take(&code), 0);
   CHECK_EQ(gt_interrupt_at(root, 11, IN_MS(10)), 0);
   CHECK_EQ(gt_interrupt_withdraw(root, 11), 0);
@@ -247,7 +247,7 @@ TEST(interrupts_from_another_thread_arrive_in_order) {
   int64_t root = gt_self();
   pthread_t thread = s_thread(interrupt_by_thread, &root);
   for (int i = 0, code = -1; i < 1000; i++) {
-    CHECK_EQ(gt_park_until(IN_MS(10000)), -EINTR);
+    CHECK_EQ(gt_park_until(IN_MS(60000)), -EINTR);
     CHECK_EQ(gt_interrupt_take(&code), 0);
     CHECK_EQ(code, i);
   }
@@ -371,11 +371,14 @@ TEST(interrupt_goes_before_a_scope_deadline) {
   CHECK_EQ(gt_deadline_pop(scope), 1);
 }
 
+static int asked; /* both have been asked for */
+
 static void *shielded(void *arg) {
-  int64_t start = gt_now();
   CHECK_EQ(gt_shield_push(), 0);
   CHECK_EQ(gt_shield_push(), 0);
   s_log('p');
+  while (!asked) CHECK_EQ(gt_sleep(MS(1)), 0);
+  int64_t start = gt_now();
   CHECK_EQ(gt_sleep(MS(30)), 0);
   CHECK_GE(gt_now(), start + MS(30));
   CHECK_EQ(gt_shield_pop(), 0);
@@ -392,6 +395,7 @@ TEST(shield_holds_cancel_and_interrupt_back) {
   CHECK_STR(s_logged(), "p");
   CHECK_EQ(gt_interrupt(task, 1), 0);
   CHECK_EQ(gt_cancel(task), 0);
+  asked = 1;
   s_join(task);
 }
 
@@ -410,12 +414,15 @@ TEST(signals_never_end_a_blocking_call) {
   s_unix_pair(SOCK_STREAM, fds);
   CHECK_OK(sigaction(SIGALRM, &action, NULL));
   CHECK_OK(setitimer(ITIMER_REAL, &often, NULL));
-  CHECK_EQ(gt_sleep(MS(40)), 0);
-  CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, IN_MS(40)), -ETIMEDOUT);
-  CHECK_EQ(gt_fd_adopt(fds[0]), 0);
-  CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, IN_MS(40)), -ETIMEDOUT);
-  CHECK_EQ(gt_park_until(IN_MS(40)), -ETIMEDOUT);
+  for (int heard = 0; heard <= 5; heard += alarms) { /* those of a process that does not get to run are merged */
+    alarms = 0;
+    CHECK_EQ(gt_sleep(MS(40)), 0);
+    CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, IN_MS(40)), -ETIMEDOUT);
+    CHECK_EQ(gt_fd_adopt(fds[0]), 0);
+    CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, IN_MS(40)), -ETIMEDOUT);
+    CHECK_EQ(gt_park_until(IN_MS(40)), -ETIMEDOUT);
+    CHECK_EQ(gt_fd_release(fds[0]), 0);
+  }
   CHECK_OK(setitimer(ITIMER_REAL, &never, NULL));
-  CHECK_GT(alarms, 5);
   s_close_pair(fds);
 }

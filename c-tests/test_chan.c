@@ -375,6 +375,7 @@ TEST(chan_recv_many_that_waits_gets_a_whole_batch) {
 }
 
 TEST(chan_many_reports_partial_counts_with_every_error) {
+  CHECK_EQ(gt_clock_virtual(0, 0), 0); /* the deadline passes when four items are through, however slow the machine */
   FOR_BOTH(kind) for (int how = 0; how < 4; how++) {
       struct side sender = {.chan = make(*kind, 8, 0), .count = 10, .value = 5, .deadline = how == 3 ? IN_MS(10) : 0};
       int64_t task = s_spawn(send_some, &sender), got = 0;

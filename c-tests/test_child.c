@@ -29,7 +29,7 @@ static const char *hear(int fd) {
 
 static int ended(pid_t pid) {
   int status = -1;
-  CHECK_EQ(gt_waitpid_until(pid, &status, 0, IN_MS(20000)), pid);
+  CHECK_EQ(gt_waitpid_until(pid, &status, 0, IN_MS(60000)), pid);
   CHECK(WIFEXITED(status));
   return WEXITSTATUS(status);
 }
@@ -61,7 +61,7 @@ TEST(child_ends_with_its_status) {
   char *yes[] = {"true", NULL}, *no[] = {"false", NULL};
   errno = 77;
   CHECK_EQ(ended(gt_process_spawn("true", yes, NULL)), 0);
-  CHECK_EQ(ended(gt_process_spawn_until("false", no, NULL, IN_MS(10000))), 1);
+  CHECK_EQ(ended(gt_process_spawn_until("false", no, NULL, IN_MS(60000))), 1);
   CHECK_EQ(errno, 77);
 }
 
@@ -346,7 +346,7 @@ static void *spawn_here(void *arg) {
 }
 
 static void no_jobs(void) {
-  int64_t limit = IN_MS(4000);
+  int64_t limit = IN_MS(60000);
   while (s_stats().offload_jobs) {
     CHECK_LT(gt_now(), limit);
     CHECK_EQ(gt_sleep(MS(1)), 0);
@@ -365,7 +365,7 @@ TEST(child_of_a_cancelled_call_is_killed) {
   CHECK_EQ((intptr_t)s_join(task), -ECANCELED);
   s_let_go(listener, held);
   no_jobs();
-  int64_t limit = IN_MS(4000);
+  int64_t limit = IN_MS(60000);
   while (waitpid(-1, NULL, WNOHANG) == 0) { /* the job takes its status, too */
     CHECK_LT(gt_now(), limit);
     CHECK_EQ(gt_sleep(MS(1)), 0);

@@ -66,7 +66,7 @@ TEST(dir_knows_kinds) {
   CHECK_OK(mkdir(in_dir("directory"), 0700));
   CHECK_OK(symlink("x", in_dir("link")));
   CHECK_OK(mkfifo(in_dir("pipe"), 0600));
-  CHECK_EQ(gt_dir_open_until(dir, &all, IN_MS(10000)), 0);
+  CHECK_EQ(gt_dir_open_until(dir, &all, IN_MS(60000)), 0);
   while (gt_dir_next(all, &entry) == 1) {
     int kind = *entry.name == 'd' ? DT_DIR : *entry.name == 'l' ? DT_LNK : DT_FIFO;
     CHECK(entry.kind == kind || entry.kind == DT_UNKNOWN);

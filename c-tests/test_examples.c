@@ -235,7 +235,7 @@ static const char *hear(struct chatter *chatter) {
   static char line[4096];
   char *newline;
   while (!(newline = memchr(chatter->buf, '\n', chatter->have))) {
-    ssize_t n = gt_recv_until(chatter->fd, chatter->buf + chatter->have, sizeof chatter->buf - chatter->have, 0, IN_MS(10000));
+    ssize_t n = gt_recv_until(chatter->fd, chatter->buf + chatter->have, sizeof chatter->buf - chatter->have, 0, IN_MS(60000));
     CHECK_GT(n, 0);
     chatter->have += (size_t)n;
   }
@@ -346,7 +346,7 @@ static const char *raw(struct server server, const char *bytes, size_t len) {
     CHECK_EQ(gt_sleep(MS(1)), 0);
   }
   CHECK_EQ(gt_half_close(fd, SHUT_WR), 0);
-  while ((n = gt_recv_until(fd, heard + have, sizeof heard - 1 - have, 0, IN_MS(10000))) > 0) have += (size_t)n;
+  while ((n = gt_recv_until(fd, heard + have, sizeof heard - 1 - have, 0, IN_MS(60000))) > 0) have += (size_t)n;
   CHECK_EQ(gt_close(fd), 0);
   heard[have] = 0;
   return heard;

@@ -127,7 +127,7 @@ TEST(file_opened_has_its_flags_mode_and_cloexec) {
   CHECK_EQ(fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_WRONLY);
   CHECK_EQ(gt_fstat(fd, &st), 0);
   CHECK_EQ(st.st_mode, S_IFREG | 0640);
-  CHECK_EQ(gt_open_until(paths[0], O_WRONLY | O_CREAT | O_EXCL, 0640, IN_MS(10000)), -EEXIST);
+  CHECK_EQ(gt_open_until(paths[0], O_WRONLY | O_CREAT | O_EXCL, 0640, IN_MS(60000)), -EEXIST);
   CHECK_EQ(gt_write(fd, "moves", 5), 5);
   CHECK_EQ(gt_pwrite(fd, "does not", 8, 5), 8);
   CHECK_EQ(lseek(fd, 0, SEEK_CUR), 5);
@@ -145,17 +145,17 @@ TEST(file_attributes_of_paths_links_and_descriptors) {
   CHECK_EQ(gt_stat(paths[1], &ours), 0);
   CHECK_MEM(&ours, &theirs, sizeof ours);
   CHECK_EQ(ours.st_size, 5);
-  CHECK_EQ(gt_stat_until(paths[1], &ours, IN_MS(10000)), 0);
+  CHECK_EQ(gt_stat_until(paths[1], &ours, IN_MS(60000)), 0);
   CHECK_OK(lstat(paths[1], &theirs));
   CHECK_EQ(gt_lstat(paths[1], &ours), 0);
   CHECK_MEM(&ours, &theirs, sizeof ours);
   CHECK(S_ISLNK(ours.st_mode));
-  CHECK_EQ(gt_lstat_until(paths[0], &ours, IN_MS(10000)), 0);
+  CHECK_EQ(gt_lstat_until(paths[0], &ours, IN_MS(60000)), 0);
   CHECK(S_ISREG(ours.st_mode));
   CHECK_OK(fstat(fd, &theirs));
   CHECK_EQ(gt_fstat(fd, &ours), 0);
   CHECK_MEM(&ours, &theirs, sizeof ours);
-  CHECK_EQ(gt_fstat_until(fd, &ours, IN_MS(10000)), 0);
+  CHECK_EQ(gt_fstat_until(fd, &ours, IN_MS(60000)), 0);
   CHECK_EQ(gt_close(fd), 0);
   end();
 }
@@ -167,15 +167,15 @@ TEST(file_is_cut_and_grown_and_synced) {
   int fd = made(0);
   CHECK_EQ(gt_pwrite(fd, "123456", 6, 0), 6);
   CHECK_EQ(gt_ftruncate(fd, 3), 0);
-  CHECK_EQ(gt_ftruncate_until(fd, 5, IN_MS(10000)), 0);
+  CHECK_EQ(gt_ftruncate_until(fd, 5, IN_MS(60000)), 0);
   CHECK_EQ(gt_fstat(fd, &st), 0);
   CHECK_EQ(st.st_size, 5);
   CHECK_EQ(gt_pread(fd, bytes, 6, 0), 5);
   CHECK_MEM(bytes, "123\0\0.", 6);
   CHECK_EQ(gt_fsync(fd), 0);
-  CHECK_EQ(gt_fsync_until(fd, IN_MS(10000)), 0);
+  CHECK_EQ(gt_fsync_until(fd, IN_MS(60000)), 0);
   CHECK_EQ(gt_fdatasync(fd), 0);
-  CHECK_EQ(gt_fdatasync_until(fd, IN_MS(10000)), 0);
+  CHECK_EQ(gt_fdatasync_until(fd, IN_MS(60000)), 0);
   CHECK_EQ(gt_close(fd), 0);
   end();
 }
@@ -186,15 +186,15 @@ TEST(file_names_come_and_go) {
   CHECK_EQ(gt_close(made(0)), 0);
   CHECK_EQ(gt_rename(paths[0], paths[1]), 0);
   CHECK_EQ(gt_stat(paths[0], &st), -ENOENT);
-  CHECK_EQ(gt_rename_until(paths[1], paths[0], IN_MS(10000)), 0);
+  CHECK_EQ(gt_rename_until(paths[1], paths[0], IN_MS(60000)), 0);
   CHECK_EQ(gt_unlink(paths[0]), 0);
-  CHECK_EQ(gt_unlink_until(paths[0], IN_MS(10000)), -ENOENT);
+  CHECK_EQ(gt_unlink_until(paths[0], IN_MS(60000)), -ENOENT);
   CHECK_EQ(gt_mkdir(paths[0], 0700), 0);
   CHECK_EQ(gt_stat(paths[0], &st), 0);
   CHECK_EQ(st.st_mode, S_IFDIR | 0700);
-  CHECK_EQ(gt_mkdir_until(paths[0], 0700, IN_MS(10000)), -EEXIST);
+  CHECK_EQ(gt_mkdir_until(paths[0], 0700, IN_MS(60000)), -EEXIST);
   CHECK_EQ(gt_rmdir(paths[0]), 0);
-  CHECK_EQ(gt_rmdir_until(paths[0], IN_MS(10000)), -ENOENT);
+  CHECK_EQ(gt_rmdir_until(paths[0], IN_MS(60000)), -ENOENT);
   end();
 }
 

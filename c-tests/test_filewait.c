@@ -218,7 +218,7 @@ TEST(filewait_of_every_verb_without_memory) {
 /* -- jobs that were left behind */
 
 static void no_jobs(void) {
-  int64_t limit = IN_MS(4000);
+  int64_t limit = IN_MS(60000);
   while (s_stats().offload_jobs) {
     CHECK_LT(gt_now(), limit);
     CHECK_EQ(gt_sleep(MS(1)), 0);

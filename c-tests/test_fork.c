@@ -57,7 +57,7 @@ static void end(struct waits *waits) {
   CHECK_EQ(gt_sleep(MS(2)), 0);
   CHECK_EQ(gt_send(waits->foreign[1], "f", 1, 0), 1);
   CHECK_EQ(gt_unpark(waits->tasks[3]), 0);
-  for (int i = 0; i < 4; i++) CHECK_EQ(gt_join_until(waits->tasks[i], NULL, IN_MS(5000)), 0);
+  for (int i = 0; i < 4; i++) CHECK_EQ(gt_join_until(waits->tasks[i], NULL, IN_MS(60000)), 0);
   CHECK_EQ(strlen(s_logged()), 4);
   s_close_pair(waits->owned);
   s_close_pair(waits->foreign);
@@ -76,7 +76,7 @@ static void child_life(struct waits *waits) {
   int64_t reader = s_spawn(receive, &fds[0]);
   CHECK_EQ(gt_sleep(MS(5)), 0);
   CHECK_EQ(gt_send(fds[1], "c", 1, 0), 1);
-  CHECK_EQ(gt_join_until(reader, NULL, IN_MS(5000)), 0);
+  CHECK_EQ(gt_join_until(reader, NULL, IN_MS(60000)), 0);
   CHECK_STR(s_logged(), "c");
   s_close_pair(fds);
   /* the inherited sockets: closing them here must not touch the parent's registrations */

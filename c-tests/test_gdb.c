@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -45,7 +46,10 @@ static void *end_at_once(void *arg) { return arg; }
 
 static void *join_it(void *arg) { return (void *)(intptr_t)gt_join(*(int64_t *)arg, NULL); }
 
+static atomic_int spinning;
+
 DEEP static void spin_for_ever(void) {
+  atomic_store(&spinning, 1);
   for (;;) after_call++;
 }
 
@@ -65,7 +69,8 @@ static void program(int out) {
   ids[1] = s_spawn_named("joiner", join_it, &ids[0]);
   ids[2] = gt_spawn_on(0, deep_entry, &zero);
   ids[3] = s_spawn_named("gone", end_at_once, NULL);
-  CHECK_EQ(gt_sleep(MS(50)), 0);
+  CHECK_EQ(gt_join(gt_spawn_on(0, end_at_once, NULL), NULL), 0); /* it comes after the deep one of the worker, which is parked by now */
+  while (!atomic_load(&spinning)) CHECK_EQ(gt_sleep(MS(1)), 0);
   CHECK_EQ(write(out, ids, sizeof ids), (ssize_t)sizeof ids);
   close(out);
   for (;;) gt_park();
@@ -88,7 +93,7 @@ static struct target begin(void (*before)(void)) {
   CHECK_OK(t.pid = fork());
   if (t.pid == 0) {
     close(fds[0]);
-    alarm(300);
+    alarm(600);
     before();
     program(fds[1]);
   }
@@ -166,7 +171,7 @@ static void check_list(const struct target *t, const char *list) {
   CHECK_HAS(list, "*");
 }
 
-TEST_WITH(gdb_lists_tasks_and_shows_their_calls_in_a_live_process, T_SHIPPED, 120) {
+TEST_WITH(gdb_lists_tasks_and_shows_their_calls_in_a_live_process, T_SHIPPED, 300) {
   char pid[32], a[64], b[64];
   skip_without_gdb();
   struct target t = begin(nothing_before);
@@ -216,7 +221,7 @@ static void dump_core_here(void) {
   CHECK_OK(setrlimit(RLIMIT_CORE, &limit));
 }
 
-TEST_WITH(gdb_lists_tasks_and_shows_their_calls_in_a_core_of_the_kernels, T_SHIPPED, 120) {
+TEST_WITH(gdb_lists_tasks_and_shows_their_calls_in_a_core_of_the_kernels, T_SHIPPED, 300) {
   char pattern[256] = "";
   struct rlimit limit;
   int status;
@@ -241,7 +246,7 @@ static void guards_by_mprotect(void) {
   if (s_refuse(SYS_madvise, GUARD_INSTALL, EINVAL) != 0) exit(77);
 }
 
-TEST_WITH(gdb_lists_tasks_and_shows_their_calls_in_a_core_of_gcore, T_SHIPPED, 120) {
+TEST_WITH(gdb_lists_tasks_and_shows_their_calls_in_a_core_of_gcore, T_SHIPPED, 300) {
   char gcore[128], pid[32];
   skip_without_gdb();
   core_in_a_folder();
@@ -264,7 +269,7 @@ TEST_WITH(gdb_script_says_when_there_is_nothing_to_show, T_SHIPPED, 60) {
 }
 
 /* What `make install` leaves is loaded by gdb itself, and works on a library without its debug information. */
-TEST_WITH(gdb_script_is_installed_where_gdb_finds_it, T_SHIPPED, 120) {
+TEST_WITH(gdb_script_is_installed_where_gdb_finds_it, T_SHIPPED, 300) {
   char root[] = "/tmp/greenrt-gdb-XXXXXX";
   skip_without_gdb();
   if (!s_have_program("strip")) SKIP("no strip here");

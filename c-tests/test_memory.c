@@ -104,13 +104,13 @@ struct watched {
 /* Until the memory went back; then wakes the root task. */
 static void *watch_resident(void *arg) {
   struct watched *watched = arg;
-  for (int i = 0; i < 150 && resident_kib() >= watched->limit; i++) usleep(100000);
+  for (int i = 0; i < 600 && resident_kib() >= watched->limit; i++) usleep(100000);
   CHECK_LT(resident_kib(), watched->limit);
   CHECK_EQ(gt_waker_wake(watched->sleeper), 0);
   return NULL;
 }
 
-TEST_WITH(memory_stacks_that_grew_go_back_while_the_thread_sleeps, T_FIGURES, 40) {
+TEST_WITH(memory_stacks_that_grew_go_back_while_the_thread_sleeps, T_FIGURES, 120) {
   int64_t tasks[400];
   long before = resident_kib();
   for (int round = 0; round < 2; round++) {

@@ -149,7 +149,7 @@ static void *park_each_round(void *arg) {
   struct rounds *rounds = arg;
   for (int i = 0; i < rounds->count; i++) {
     __atomic_store_n(&rounds->turn, 1, __ATOMIC_RELEASE);
-    do CHECK_EQ(gt_park_until(IN_MS(10000)), 0);
+    do CHECK_EQ(gt_park_until(IN_MS(60000)), 0);
     while (__atomic_load_n(&rounds->turn, __ATOMIC_ACQUIRE));
   }
   return NULL;

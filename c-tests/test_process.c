@@ -77,7 +77,7 @@ TEST(process_wait_in_a_sandbox_without_pidfd) {
 TEST(process_wait_of_a_child_that_has_ended_already) {
   int status = 0;
   pid_t pid = child(3, NULL);
-  CHECK_EQ(gt_waitpid_until(pid, &status, 0, IN_MS(10000)), pid);
+  CHECK_EQ(gt_waitpid_until(pid, &status, 0, IN_MS(60000)), pid);
   CHECK_EQ(WEXITSTATUS(status), 3);
   CHECK_EQ(gt_waitpid(pid, &status, 0), -ECHILD); /* that one was reaped */
   CHECK_EQ(gt_waitpid_until(pid, &status, WNOHANG, 0), -ECHILD);

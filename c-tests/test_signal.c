@@ -154,7 +154,7 @@ static void *thread_receives(void *arg) {
   gt_signal_info_t info = {.size = sizeof info};
   pthread_barrier_wait(&met);
   for (;;) {
-    int number = gt_signals_recv_until(arg, &info, IN_MS(20000));
+    int number = gt_signals_recv_until(arg, &info, IN_MS(60000));
     CHECK(number == SIGRTMIN || number == SIGUSR1);
     if (number == SIGUSR1) return NULL;
     atomic_fetch_add(&counted, 1 + (int)info.lost);
@@ -349,7 +349,7 @@ TEST(signal_errors_of_memory) {
   gt_signals_t *signals = taken(SIGUSR1, 0);
   CHECK_EQ(gt_sleep(1000), 0);
   no_memory = 1; /* the table of descriptors has to be made */
-  int received = gt_signals_recv_until(signals, NULL, IN_MS(2000));
+  int received = gt_signals_recv_until(signals, NULL, IN_MS(60000));
   no_memory = 0;
   CHECK_EQ(received, -ENOMEM);
   CHECK_EQ(gt_signals_free(signals), 0);
@@ -402,7 +402,7 @@ TEST(signal_descriptor_is_for_select_and_poll) {
 
 static int ended(pid_t pid) {
   int status = -1;
-  CHECK_EQ(gt_waitpid_until(pid, &status, 0, IN_MS(20000)), pid);
+  CHECK_EQ(gt_waitpid_until(pid, &status, 0, IN_MS(60000)), pid);
   return status;
 }
 
@@ -440,7 +440,7 @@ TEST(signal_of_children_and_waits_without_hanging) {
     while ((pid = gt_waitpid(-1, NULL, WNOHANG)) > 0) left--;
     if (left > 0) {
       CHECK_EQ(pid, 0);
-      CHECK_EQ(gt_signals_recv_until(signals, NULL, IN_MS(20000)), SIGCHLD);
+      CHECK_EQ(gt_signals_recv_until(signals, NULL, IN_MS(60000)), SIGCHLD);
     }
   }
   CHECK_EQ(gt_waitpid(-1, NULL, WNOHANG), -ECHILD);

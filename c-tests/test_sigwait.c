@@ -215,7 +215,7 @@ TEST(sigwait_error_of_memory) {
   CHECK_EQ(gt_config(&config), 0);
   CHECK_EQ(gt_sleep(1000), 0);
   no_memory = 1;
-  int got = gt_signal_wait_until(&set, NULL, IN_MS(10000)); /* the table of descriptors has to be made */
+  int got = gt_signal_wait_until(&set, NULL, IN_MS(60000)); /* the table of descriptors has to be made */
   no_memory = 0;
   CHECK_EQ(got, -ENOMEM);
 }

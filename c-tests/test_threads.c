@@ -53,7 +53,7 @@ static void *ping_pong(void *arg) {
   struct side *side = arg;
   for (int i = 0; i < side->rounds; i++) {
     if (side == &sides[0]) CHECK_EQ(gt_unpark(side->other), 0);
-    CHECK_EQ(gt_park_until(IN_MS(15000)), 0);
+    CHECK_EQ(gt_park_until(IN_MS(60000)), 0);
     if (side == &sides[1]) CHECK_EQ(gt_unpark(side->other), 0);
   }
   return NULL;
@@ -160,7 +160,7 @@ TEST(threads_that_end_leave_no_descriptor_and_no_id_that_lives) {
 /* One thread uses a descriptor after another one registered it. */
 static void *serve_once(void *arg) {
   char byte;
-  ssize_t n = gt_recv_until(*(int *)arg, &byte, 1, 0, IN_MS(5000));
+  ssize_t n = gt_recv_until(*(int *)arg, &byte, 1, 0, IN_MS(60000));
   if (n == 1) n = gt_send(*(int *)arg, &byte, 1, 0);
   CHECK_EQ(gt_shutdown(), 0);
   return (void *)(intptr_t)n;
@@ -178,7 +178,7 @@ TEST(threads_hand_a_descriptor_on) {
     CHECK_EQ(gt_send(fds[0], "h", 1, 0), 1);
     intptr_t got = (intptr_t)s_thread_join(thread);
     CHECK(got == 1 || got == -EXDEV);
-    if (got == 1) CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, IN_MS(5000)), 1);
+    if (got == 1) CHECK_EQ(gt_recv_until(fds[0], &byte, 1, 0, IN_MS(60000)), 1);
     s_close_pair(fds);
   }
 }

@@ -392,7 +392,7 @@ TEST(workers_take_orders_from_threads_without_tasks) {
 
 static void *listen_and_accept(void *arg) {
   int fd = *(int *)arg;
-  int one = gt_accept_until(fd, NULL, NULL, IN_MS(5000));
+  int one = gt_accept_until(fd, NULL, NULL, IN_MS(60000));
   if (one >= 0) gt_close(one);
   return (void *)(intptr_t)(one >= 0);
 }
