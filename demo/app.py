@@ -3,7 +3,8 @@
     python -m greenrt --eventlet demo/app.py [PORT [HOST]]
 
 It is a program for eventlet as its documentation has them; nothing in it knows greenrt. Browsers are in the namespace
-`/`, devices in `/devices`. It prints `port N` when it listens, and serves until it is terminated.
+`/`, devices in `/devices`. It prints `port N` when it listens, and serves until it is terminated. PORT 0 is a free one.
+DEMO_SILENCE: a connection that does not answer a ping for so many seconds is given up.
 """
 
 import eventlet
@@ -12,15 +13,18 @@ eventlet.monkey_patch()
 
 import collections  # noqa: E402
 import os  # noqa: E402
-import socket  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 
+import eventlet.wsgi  # noqa: E402
 from flask import Flask, render_template, request  # noqa: E402
 from flask_socketio import SocketIO, emit  # noqa: E402
 from fleet_state import COLDEST, HOT, HOTTEST, SITES, Fleet  # noqa: E402
 
 DEVICES = int(os.environ.get("DEMO_DEVICES", "1000"))
+SILENCE = int(os.environ.get("DEMO_SILENCE", "20"))
+# Connections at a time: those of the devices, those of people, and what is left of lost ones.
+CONNECTIONS = 2 * DEVICES + 1000
 TICK = 0.5
 # The rate is over so many ticks.
 RATE_OVER = 6
@@ -28,7 +32,7 @@ REMEMBERED = int(60 / TICK)
 LONGEST_TEXT, LONGEST_NAME, LONGEST_ID = 500, 24, 64
 
 app = Flask(__name__)
-socketio = SocketIO(app)
+socketio = SocketIO(app, ping_timeout=SILENCE)
 fleet = Fleet(DEVICES)
 people: "dict[str, str]" = {}
 talk: "collections.deque[dict]" = collections.deque(maxlen=100)
@@ -142,15 +146,9 @@ def tick_for_ever():
             socketio.emit("map", bytes(fleet.map), to=person)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 if __name__ == "__main__":
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
-    port = port or free_port()
+    place = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 5000
+    listener = eventlet.listen(place, backlog=1024)
     socketio.start_background_task(tick_for_ever)
-    print("port", port, flush=True)
-    socketio.run(app, host=sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1", port=port)
+    print("port", listener.getsockname()[1], flush=True)
+    eventlet.wsgi.server(listener, app, max_size=CONNECTIONS, log_output=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
-from typing import IO
+from collections.abc import Iterator
+from typing import IO, Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -37,17 +40,66 @@ def count(name: str, default: int, least: int, most: float = math.inf) -> int:
     return int(value)
 
 
+class Interrupts:
+    """Ctrl-C and SIGTERM are a KeyboardInterrupt; one that comes while a process is being started waits until it can be stopped."""
+
+    def __init__(self) -> None:
+        self.held = self.wanted = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def _note(self, *_: Any) -> None:
+        if not self.held:
+            raise KeyboardInterrupt
+        self.wanted = True
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        self.held = True
+        try:
+            yield
+        finally:
+            self.held = False
+        if self.wanted:
+            raise KeyboardInterrupt
+
+
+def ended(process: subprocess.Popen[str], within: float = 5.0) -> None:
+    """Terminates a process, and kills one that does not mind."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(within)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 def call(what: str, command: list[str], **extra: str) -> subprocess.CompletedProcess[str]:
     print(f"  {what} ...", flush=True)
     if shutil.which(command[0]) is None:
         raise Failed(f"{what}: {command[0]} is not installed")
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **extra}, capture_output=True, text=True)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **extra}, stdout=pipe, stderr=pipe, text=True)
+    try:
+        out, errors = process.communicate()
+    except BaseException:
+        # Not killed at once: what it has started would go on.
+        ended(process)
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
 
 def build(what: str, command: list[str], **extra: str) -> None:
     done = call(what, command, **extra)
     if done.returncode != 0:
         raise Failed(f"{what}: `{' '.join(command)}` failed\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def library() -> str:
+    """Builds the library; its file, which the Python package takes as it is."""
+    build("building the library", ["make", "build/lib/libgreenrt.so"])
+    return str(ROOT / "build" / "lib" / "libgreenrt.so")
 
 
 def output_of(process: subprocess.Popen[str]) -> IO[str]:

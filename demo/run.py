@@ -25,36 +25,55 @@ import threading
 import time
 from typing import Any
 
-from common import ROOT, Failed, build, call, count, output_of, setting
+from common import ROOT, Failed, Interrupts, build, call, count, ended, library, output_of, setting
 
 HERE = ROOT / "demo"
 OUT = ROOT / "build" / "demo"
 PYTHON = OUT / "venv" / "bin" / "python"
+# There when the environment has everything: one that was interrupted is made anew.
+READY = OUT / "venv" / "ready"
 # What comes from PyPI: name there, name to import.
 PACKAGES = {"flask": "flask", "flask-socketio": "flask_socketio", "websocket-client": "websocket"}
-# The fleet ends by itself; one that says nothing for this long is stuck.
-GRACE = 60.0
+# PyPI is asked so often.
+ATTEMPTS = 3
+# The fleet speaks twice a second and ends by itself, and a server soon says its port: one that says nothing for so long is stuck.
+GRACE = 180.0
+LOOK_EVERY = 0.25
+# In a measured run the server waits so long for a connection that says nothing: on a slow machine it has to.
+SILENCE = 120
 # Descriptors beside those of the devices.
 SPARE = 200
 
 
 def set_up() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
-    build("building the library", ["make", "build/lib/libgreenrt.so"])
-    if not PYTHON.exists():
-        build("making a Python environment", [sys.executable, "-m", "venv", str(OUT / "venv")])
+    made = library()
     pip = [str(PYTHON), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    probe = subprocess.run([str(PYTHON), "-c", f"import {', '.join(PACKAGES.values())}"], capture_output=True)
-    if probe.returncode != 0:
-        done = call(f"getting {', '.join(PACKAGES)} from PyPI", [*pip, "--retries", "1", *PACKAGES])
-        if done.returncode != 0:
-            last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
-            raise Failed(f"cannot get {', '.join(PACKAGES)}: is PyPI reachable? pip says: {' '.join(last)}")
+    if not (READY.exists() and PYTHON.exists()):
+        build("making a Python environment", [sys.executable, "-m", "venv", "--clear", str(OUT / "venv")])
+        fetch([*pip, "--retries", "3", "--timeout", "30", *PACKAGES])
+        probe = subprocess.run(
+            [str(PYTHON), "-c", f"import {', '.join(PACKAGES.values())}"], capture_output=True, text=True
+        )
+        if probe.returncode != 0:
+            raise Failed(f"what came from PyPI does not work\n{probe.stderr[-2000:]}")
+        READY.touch()
     build(
         "installing greenrt into it",
         [*pip, "--force-reinstall", "--no-deps", "./bindings/python"],
-        CARGO_TARGET_DIR=str(ROOT / "target"),
+        GREENRT_LIBRARY=made,
     )
+
+
+def fetch(command: list[str]) -> None:
+    for attempt in range(ATTEMPTS):
+        done = call(f"getting {', '.join(PACKAGES)} from PyPI", command)
+        if done.returncode == 0:
+            return
+        if attempt < ATTEMPTS - 1:
+            time.sleep(2.0)
+    last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
+    raise Failed(f"cannot get {', '.join(PACKAGES)}: is PyPI reachable? pip says: {' '.join(last)}")
 
 
 def allow_descriptors(devices: int) -> int:
@@ -68,26 +87,27 @@ def allow_descriptors(devices: int) -> int:
 
 
 def port_for(host: str, wanted: int | None, measured: bool) -> int:
-    """The port that was asked for; else 5000, or a free one when that is taken or nobody looks."""
-    for port in [wanted] if wanted is not None else [0] if measured else [5000, 0]:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                if wanted is not None:
-                    raise Failed(f"DEMO_PORT={port}: {error.strerror}") from None
-                continue
-            return int(probe.getsockname()[1])
-    raise Failed(f"no free port on {host}")
+    """The port that was asked for; else 5000, or 0, for one that the server finds, when that is taken or nobody looks."""
+    if wanted is None and measured:
+        return 0
+    port = wanted if wanted is not None else 5000
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if wanted is not None:
+                raise Failed(f"DEMO_PORT={port}: {error.strerror}") from None
+            return 0
+    return port
 
 
 class Process:
-    """The server or the fleet: its output line by line, and what it said on stderr in a file."""
+    """The server or the fleet: its output line by line, in a thread, and what it said on stderr in a file."""
 
     def __init__(self, name: str, command: list[str], **extra: str):
         self.name = name
-        self.errors = (OUT / f"{name}.log").open("w+")
+        self.errors = (OUT / f"{name}.log").open("w+", errors="replace")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "GREENRT"))}
         # In a group of its own: Ctrl-C is for this process, which ends the others in order.
         self.process = subprocess.Popen(
@@ -99,41 +119,53 @@ class Process:
             text=True,
             start_new_session=True,
         )
+        self.lines = 0
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
-    def log(self) -> str:
+    def _read(self) -> None:
+        for line in output_of(self.process):
+            self.hear(line)
+            self.lines += 1
+
+    def hear(self, line: str) -> None:
+        """A line of its output."""
+
+    def became(self) -> str:
+        status = self.process.poll()
+        runs = "runs" if status is None else f"ended with status {status}"
         self.errors.flush()
         self.errors.seek(0)
-        return self.errors.read()[-2000:]
+        said = self.errors.read().splitlines()[-8:]
+        return "\n    ".join(
+            [f"the {self.name} {runs}; its last words:", *said] if said else [f"the {self.name} {runs}"]
+        )
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        ended(self.process)
 
 
 class Server(Process):
-    def __init__(self, host: str, port: int, devices: int):
+    def __init__(self, host: str, port: int, devices: int, silence: int | None):
+        self.port = self.threads = self.at_start = 0
         command = [str(PYTHON), "-m", "greenrt", "--eventlet", str(HERE / "app.py"), str(port), host]
-        super().__init__("server", command, DEMO_DEVICES=str(devices))
-        address = "127.0.0.1" if host == "0.0.0.0" else host
-        for _ in range(400):
+        extra = {"DEMO_SILENCE": str(silence)} if silence else {}
+        super().__init__("server", command, DEMO_DEVICES=str(devices), **extra)
+
+    def hear(self, line: str) -> None:
+        if line.startswith("port "):
+            self.port = int(line.split()[1])
+
+    def listening(self) -> None:
+        """Until it says its port."""
+        for _ in range(int(GRACE / 0.05)):
+            if self.port:
+                self.at_start = self.look()
+                return
             if self.process.poll() is not None:
-                raise Failed(f"the server ended with status {self.process.returncode}\n{self.log()}")
-            try:
-                socket.create_connection((address, port), timeout=5).close()
                 break
-            except OSError:
-                time.sleep(0.05)
-        else:
-            raise Failed(f"the server does not listen\n{self.log()}")
-        # What it prints is read and dropped: a full pipe would stop it.
-        threading.Thread(target=output_of(self.process).read, daemon=True).start()
-        self.threads = 0
-        self.at_start = self.look()
+            time.sleep(0.05)
+        raise Failed(f"the server does not listen: {self.became()}")
 
     def look(self) -> int:
         """Its resident and page-table bytes; remembers the most OS threads ever seen."""
@@ -148,16 +180,12 @@ class Server(Process):
 
 class Fleet(Process):
     def __init__(self, host: str, port: int, devices: int, people: int, seconds: float):
+        self.state: dict[str, Any] = {"connected": 0, "people": 0, "messages": 0, "heard": 0, "lost": 0, "breaks": 0}
         numbers = [str(port), str(devices), str(people), str(seconds)]
         super().__init__("fleet", [str(PYTHON), "-m", "greenrt", str(HERE / "fleet.py"), host, *numbers])
-        self.state: dict[str, Any] = {"connected": 0, "people": 0, "messages": 0, "heard": 0, "lost": 0, "breaks": 0}
-        self.spoke = time.monotonic()
-        threading.Thread(target=self._read, daemon=True).start()
 
-    def _read(self) -> None:
-        for line in output_of(self.process):
-            self.spoke = time.monotonic()
-            self.state = json.loads(line)
+    def hear(self, line: str) -> None:
+        self.state = json.loads(line)
 
 
 def progress(fleet: Fleet, server: Server, start: float) -> str:
@@ -176,37 +204,40 @@ def watch(fleet: Fleet, server: Server, every: float) -> int:
     most memory seen."""
     live = sys.stdout.isatty()
     start, shown, most = time.monotonic(), -10.0, 0
-    while fleet.process.poll() is None and server.process.poll() is None:
+    lines, silent = 0, 0
+    # Silence is counted in turns: not what passes while this program does not run.
+    while fleet.process.poll() is None and server.process.poll() is None and silent * LOOK_EVERY < GRACE:
         now = time.monotonic() - start
-        if time.monotonic() - fleet.spoke > GRACE:
-            break
+        lines, silent = fleet.lines, silent + 1 if fleet.lines == lines else 0
         most = max(most, server.look())
         if live or now - shown >= every:
             shown = now
             line = progress(fleet, server, start)
             print(f"\r{line}\033[K" if live else line, end="" if live else "\n", flush=True)
-        time.sleep(0.25)
+        time.sleep(LOOK_EVERY)
     if live:
         print()
-    time.sleep(0.2)
+    if fleet.process.poll() is not None:
+        # Its last line is still to be read.
+        fleet.reader.join(GRACE)
     return most
 
 
 def faults(fleet: Fleet, server: Server, measured: bool) -> list[str]:
     """Everything that went wrong, in words; an empty list means that nothing was lost."""
-    found = []
+    state, found = fleet.state, []
     if server.process.poll() is not None:
-        found.append(f"the server ended by itself with status {server.process.returncode}\n{server.log()}")
-    if measured and not fleet.state.get("final"):
-        return [*found, f"the fleet did not finish\n{fleet.log()}"]
-    found += fleet.state.get("complaints", [])
-    if fleet.state["lost"]:
-        found.append(f"lost {fleet.state['lost']:,}")
-    if measured and fleet.state["breaks"]:
-        found.append(f"{fleet.state['breaks']:,} connections broke")
-    if measured and not (fleet.state["messages"] and fleet.state["heard"]):
+        found.append("the server ended by itself")
+    if measured and not state.get("final"):
+        found.append(f"the fleet did not finish; the last that it said: {json.dumps(state)}")
+    found += state.get("complaints", [])
+    if state["lost"]:
+        found.append(f"lost {state['lost']:,}")
+    if measured and state["breaks"]:
+        found.append(f"{state['breaks']:,} connections broke")
+    if measured and not (state["messages"] and state["heard"]):
         found.append("nothing was said")
-    return found
+    return [*found, fleet.became(), server.became()] if found else []
 
 
 def table(fleet: Fleet, server: Server, most: int) -> None:
@@ -230,7 +261,7 @@ def table(fleet: Fleet, server: Server, most: int) -> None:
 def main() -> int:
     host = os.environ.get("DEMO_HOST", "127.0.0.1")
     processes: list[Process] = []
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts = Interrupts()
     try:
         seconds = setting("DEMO_SECONDS", 0, 0)
         wanted = count("DEMO_PORT", 0, 0, 65535) if os.environ.get("DEMO_PORT") else None
@@ -238,27 +269,31 @@ def main() -> int:
         print("Getting ready:", flush=True)
         devices = allow_descriptors(devices)
         set_up()
-        port = port_for(host, wanted, seconds > 0)
-        server = Server(host, port, devices)
-        processes.append(server)
+        with interrupts.hold():
+            server = Server(host, port_for(host, wanted, seconds > 0), devices, SILENCE if seconds else None)
+            processes.append(server)
+        server.listening()
         shown = socket.gethostname() if host == "0.0.0.0" else host
-        print(f"\nOpen  http://{shown}:{port}/\n", flush=True)
+        print(f"\nOpen  http://{shown}:{server.port}/\n", flush=True)
         print(f"{devices:,} devices connect. " + (f"{seconds:.0f} s:" if seconds else "Ctrl-C ends it."), flush=True)
         target = "127.0.0.1" if host == "0.0.0.0" else host
-        fleet = Fleet(target, port, devices, people, seconds)
-        processes.insert(0, fleet)
-        most = 0
+        with interrupts.hold():
+            fleet = Fleet(target, server.port, devices, people, seconds)
+            processes.insert(0, fleet)
         try:
             most = watch(fleet, server, 2.0 if seconds else 20.0)
         except KeyboardInterrupt:
-            most = server.look()
             print()
+            if seconds:
+                raise
+            most = server.look()
         wrong = faults(fleet, server, seconds > 0)
         table(fleet, server, most)
     except Failed as failure:
         print(f"demo: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("demo: interrupted", file=sys.stderr)
         return 130
     finally:
         # A second Ctrl-C would leave some of them behind.
