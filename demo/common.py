@@ -80,11 +80,14 @@ def call(what: str, command: list[str], **extra: str) -> subprocess.CompletedPro
     if shutil.which(command[0]) is None:
         raise Failed(f"{what}: {command[0]} is not installed")
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **extra}, stdout=pipe, stderr=pipe, text=True)
+    env = {**os.environ, **extra}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
     try:
         out, errors = process.communicate()
     except BaseException:
-        # Not killed at once: what it has started would go on.
+        # With what it has started.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         ended(process)
         raise
     return subprocess.CompletedProcess(command, process.returncode, out, errors)
