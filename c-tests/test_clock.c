@@ -2,8 +2,10 @@
 #include "support.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -267,6 +269,53 @@ TEST(clock_with_a_grace_waits_for_other_threads) {
   CHECK_EQ(gt_park_until(gt_now() + 1), 0);
   CHECK_EQ(gt_now(), start);
   s_thread_join(thread);
+}
+
+static volatile sig_atomic_t alarms;
+static void on_alarm(int number) {
+  (void)number;
+  alarms++;
+}
+
+static void *ends_at_once(void *arg) { return arg; }
+
+static void *unpark_after_signals(void *arg) {
+  int64_t since = kernel_now();
+  while (alarms < 5 || kernel_now() - since < MS(1300)) s_real_sleep(5); /* the runtime has looked at long waits meanwhile */
+  CHECK_EQ(gt_unpark(*(int64_t *)arg), 0);
+  return NULL;
+}
+
+static void *receive_one(void *arg) {
+  char byte;
+  CHECK_EQ(gt_recv(*(int *)arg, &byte, 1, 0), 1);
+  return NULL;
+}
+
+/* What ends a sleep in the kernel early does not end the silence: signals, stacks that are given back, a look at long waits. */
+TEST(clock_grace_is_not_cut_short) {
+  struct sigaction action = {.sa_handler = on_alarm}; /* no SA_RESTART */
+  struct itimerval often = {{0, 50000}, {0, 50000}}, never = {{0, 0}, {0, 0}};
+  int64_t root = gt_self(), tasks[500];
+  int fds[2];
+  CHECK_EQ(gt_clock_virtual(START, SECONDS(60)), 0);
+  s_unix_pair(SOCK_STREAM, fds);
+  int64_t reader = s_spawn(receive_one, &fds[0]);
+  for (int way = 0; way < 2; way++) {
+    for (size_t i = 0; i < COUNT(tasks); i++) tasks[i] = s_spawn(ends_at_once, NULL);
+    for (size_t i = 0; i < COUNT(tasks); i++) s_join(tasks[i]);
+    alarms = way == 0 ? 5 : 0;
+    CHECK_OK(sigaction(SIGALRM, &action, NULL));
+    if (way == 1) CHECK_OK(setitimer(ITIMER_REAL, &often, NULL));
+    pthread_t thread = s_thread(unpark_after_signals, &root);
+    CHECK_EQ(gt_park_until(gt_now() + 1), 0);
+    CHECK_EQ(gt_now(), START);
+    CHECK_OK(setitimer(ITIMER_REAL, &never, NULL));
+    s_thread_join(thread);
+  }
+  CHECK_EQ(gt_send(fds[1], "x", 1, 0), 1);
+  s_join(reader);
+  s_close_pair(fds);
 }
 
 /* -- several OS threads */

@@ -88,9 +88,18 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn idle_virtually(&self, limit: i64) {
-        self.wait_and_dispatch(quiet::grace(), false);
-        if !self.ready.is_empty() || self.home.inbox.has_post() {
-            return;
+        // Whatever ends a sleep early (a signal, stacks to be given back, the audit) does not end the silence.
+        let grace = quiet::grace();
+        let until = if grace > 0 { clock::real().saturating_add(grace) } else { 0 };
+        loop {
+            let left = if grace > 0 { (until - clock::real()).max(0) } else { 0 };
+            self.wait_and_dispatch(left, false);
+            if !self.ready.is_empty() || self.home.inbox.has_post() {
+                return;
+            }
+            if left == 0 {
+                break;
+            }
         }
         let next = self.timers().nearest().unwrap_or(NEVER).min(limit);
         if clock::passed(next) {
