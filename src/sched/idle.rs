@@ -147,6 +147,8 @@ impl Scheduler {
             Ok(events) => events,
             Err(e) => {
                 if e.errno() == libc::EINTR {
+                    // Whose time is over goes before the root that a signal wakes, which may find that its own is over too.
+                    self.fire(clock::now());
                     self.signalled();
                 }
                 0
