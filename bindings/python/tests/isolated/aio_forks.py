@@ -81,7 +81,7 @@ with warnings.catch_warnings():
         sleep(0.01)
         loop.close()
         for task in tasks:
-            task.wait(10)
+            task.wait(60)
         assert outcomes and set(outcomes) <= {True, "RuntimeError", "CancelledError"}, outcomes
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 print("pass")

@@ -66,7 +66,7 @@ assert all(task.wait() for task in plain), "an OS thread without tasks: as ever"
 
 done, results = greenrt.sync.Event(), []
 start(lambda: (results.append(with_tasks()), done.set()), ())
-done.wait(30)
+done.wait(60)
 assert results == [True], "an OS thread with tasks: each has greenlets of its own"
 assert all(task.wait() for task in beside)
 

@@ -32,6 +32,17 @@ class Late(io.BufferedReader):
     pass
 
 
+class Telling(io.FileIO):
+    """Notes that somebody reads, inside of the file on top of it."""
+
+    def readinto(self, room):
+        inside.append(True)
+        return super().readinto(room)
+
+
+inside = []
+
+
 ticks = [0]
 
 
@@ -94,7 +105,7 @@ for kind in (io.BufferedReader, Early, Late):
                 time.sleep(0.0005)
             os.write(w, line[3:])
         os.close(w)
-        got = sorted(b for task in tasks for b in task.wait(10))
+        got = sorted(b for task in tasks for b in task.wait(60))
         assert b"".join(got) == b"".join(lines) if "1" not in method else sum(map(len, got)) == 3000, (kind, method)
         file.close()
 assert next(Own(io.BytesIO(b"x\n"))) == b"own"
@@ -108,7 +119,7 @@ os.write(late_w, b"c\n")
 time.sleep(0.005)
 assert not task.done and not other.done
 os.close(late_w)
-assert task.wait(5) == [b"b\n", b"c\n"] and other.wait(5) == b""
+assert task.wait(60) == [b"b\n", b"c\n"] and other.wait(60) == b""
 
 # Two tasks write one file, whole lines; one reads slowly
 r, w = pipe()
@@ -130,7 +141,7 @@ for line in r:
     if len(got) % 20 == 0:
         time.sleep(0.001)
 for task in tasks:
-    task.wait(5)
+    task.wait(60)
 assert len(got) == 600 and all(len(line) == 1000 and len(set(line[:-1])) == 1 for line in got)
 r.close()
 
@@ -147,9 +158,9 @@ def printer(n):
 tasks = [greenrt.spawn(printer, n) for n in range(20)]
 reading = greenrt.spawn(list, r)
 for task in tasks:
-    task.wait(20)
+    task.wait(60)
 text.close()
-got = reading.wait(20)
+got = reading.wait(60)
 assert sum(map(len, got)) == 20 * 100 * 505
 r.close()
 
@@ -163,7 +174,7 @@ pair.write(b"out\n")
 pair.flush()
 assert os.read(r2, 10) == b"out\n"
 os.write(w1, b"in\n")
-assert reading.wait(5) == b"in\n"
+assert reading.wait(60) == b"in\n"
 pair.close()
 os.close(w1)
 os.close(r2)
@@ -185,7 +196,7 @@ class Selfish(io.RawIOBase):
 raw = Selfish()
 raw.file = io.BufferedReader(raw)
 tasks = [greenrt.spawn(raw.file.read, 5) for _ in range(3)]
-assert [task.wait(5) for task in tasks] == [b""] * 3
+assert [task.wait(60) for task in tasks] == [b""] * 3
 assert "reentrant call inside" in str(raw.error)
 
 # A kill and a timeout of the one inside and of one in line
@@ -197,7 +208,7 @@ first.kill()
 time.sleep(0.005)
 w.write(b"for the third\n")
 w.flush()
-assert third.wait(5) == b"for the third\n"
+assert third.wait(60) == b"for the third\n"
 try:
     with greenrt.Timeout(0.01):
         r.read(1)
@@ -213,25 +224,28 @@ time.sleep(0.005)
 assert not closing.done
 w.write(b"last\n")
 w.flush()
-assert reading.wait(5) == b"last\n"
-closing.wait(5)
-late.wait(5)
+assert reading.wait(60) == b"last\n"
+closing.wait(60)
+late.wait(60)
 w.close()
 
 # An OS thread inside: tasks wait for it without stopping their thread, and the other way round
 start = monkey.original("_thread.start_new_thread")
-r, w = pipe()
+reading, writing = os.pipe()
+r, w = io.BufferedReader(Telling(reading, "r")), os.fdopen(writing, "wb")
 answers = []
 gone = threading.Event()
 start(lambda: (answers.append(r.readline()), gone.set()), ())
-time.sleep(0.02)
+while not inside:
+    time.sleep(0.001)
 task = greenrt.spawn(r.readline)
 before = ticks[0]
-time.sleep(0.02)
-assert ticks[0] > before + 3 and not task.done
+while ticks[0] <= before + 3:
+    time.sleep(0.001)
+assert not task.done
 w.write(b"thread\ntask\n")
 w.flush()
-assert gone.wait(5) and answers == [b"thread\n"] and task.wait(5) == b"task\n"
+assert gone.wait(60) and answers == [b"thread\n"] and task.wait(60) == b"task\n"
 task = greenrt.spawn(r.readline)
 greenrt.sleep(0.002)
 gone.clear()
@@ -240,11 +254,11 @@ time.sleep(0.02)
 # (One line at a time: a thread that waits in CPython's lock forgets what the one before it has left in the buffer.)
 w.write(b"task\n")
 w.flush()
-assert task.wait(5) == b"task\n"
+assert task.wait(60) == b"task\n"
 time.sleep(0.02)
 w.write(b"thread\n")
 w.flush()
-assert gone.wait(5) and answers[1] == b"thread\n"
+assert gone.wait(60) and answers[1] == b"thread\n"
 
 # logging from tasks and from real threads into one pipe
 log = logging.getLogger("greenrt-test")
@@ -269,7 +283,7 @@ while count < 1000:
     assert line.startswith((b"task", b"thread")) and line.endswith(b"m\n"), line
     count += 1
 for _ in range(10):
-    assert ended.acquire(timeout=5)
+    assert ended.acquire(timeout=60)
 log.handlers[0].stream.close()
 assert r.read() == b""
 r.close()
@@ -301,8 +315,8 @@ errors = greenrt.spawn(child.stderr.read)
 before = ticks[0]
 out = list(child.stdout)
 assert ticks[0] > before
-feeding.wait(5)
-assert out == [f"line{n}"[::-1] + "\n" for n in range(50)] and errors.wait(5) == "e\n" * 50
+feeding.wait(60)
+assert out == [f"line{n}"[::-1] + "\n" for n in range(50)] and errors.wait(60) == "e\n" * 50
 assert child.wait() == 0
 child.stdout.close()
 child.stderr.close()
@@ -320,7 +334,7 @@ if pid == 0:
 assert os.waitpid(pid, 0)[1] >> 8 == 7
 w.write(b"end\n")
 w.flush()
-assert held.wait(5) == b"end\n"
+assert held.wait(60) == b"end\n"
 r.close()
 w.close()
 

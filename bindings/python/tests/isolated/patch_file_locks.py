@@ -83,7 +83,7 @@ for name, (take, give) in WAYS.items():
         except greenrt.Timeout:
             pass
         os.close(tell)
-        task.wait(5)
+        task.wait(60)
         assert os.waitpid(pid, 0)[1] == 0
         give(file)
 # Between tasks of one process (flock belongs to the open file): woken by who lets go, by unlocking or closing
@@ -103,7 +103,7 @@ def one(file, close):
 
 tasks = [greenrt.spawn(one, file, n % 2) for n, file in enumerate(files)]
 for task in tasks:
-    task.wait(5)
+    task.wait(60)
 assert sorted(map(id, order)) == sorted(map(id, files))
 # Shared locks, no waiting, wrong arguments: CPython's own
 with open(path, "r+") as a, open(path, "r+") as b:

@@ -50,9 +50,9 @@ for this in (lock, rlock):
         this.release()
         if not kill_first:
             first.kill(block=False)
-        assert second.wait(5) is True
+        assert second.wait(60) is True
         try:
-            assert first.wait(5) is True, "it had the lock before it heard of the kill"
+            assert first.wait(60) is True, "it had the lock before it heard of the kill"
         except greenrt.TaskExit:
             pass
         assert waiting() == 0 and this.acquire(False)
@@ -92,9 +92,9 @@ for this in (lock, rlock):
     except InterruptedError:
         pass
     if this is rlock:
-        holding.wait(5)
+        holding.wait(60)
     assert waiting() == 0
-    assert greenrt.spawn(lambda: this.acquire(False) and (this.release(), True)[1]).wait(5)
+    assert greenrt.spawn(lambda: this.acquire(False) and (this.release(), True)[1]).wait(60)
 
     # Timeouts: of the call, and around it
     this.acquire()
@@ -105,7 +105,7 @@ for this in (lock, rlock):
         assert this.acquire(True, 0) is False and this.acquire(False) is False
         return time.monotonic() - started
 
-    assert 0.025 < greenrt.spawn(patient).wait() < 2
+    assert 0.025 < greenrt.spawn(patient).wait() < 60
 
     def outer():
         try:
@@ -187,11 +187,11 @@ getters[0].kill(block=False)
 greenrt.sleep(0.001)
 assert simple.empty()
 try:
-    assert getters[0].wait(5) == "item"
+    assert getters[0].wait(60) == "item"
     simple.put("item")
 except greenrt.TaskExit:
     pass
-assert getters[1].wait(5) == "item"
+assert getters[1].wait(60) == "item"
 event.set()
 forever.join()
 
@@ -202,7 +202,7 @@ for plain_or_not in (threading.Lock(), threading.RLock()):
     held = []
 
     def reacquires():
-        with greenrt.Timeout(0.03), condition:
+        with greenrt.Timeout(0.2), condition:
             try:
                 condition.wait()
             finally:
@@ -212,10 +212,10 @@ for plain_or_not in (threading.Lock(), threading.RLock()):
     greenrt.sleep(0)
     with condition:
         task.kill(block=False)
-        greenrt.sleep(0.06)
+        greenrt.sleep(0.3)
         assert held == [] and not task.done
     try:
-        task.wait(5)
+        task.wait(60)
         raise AssertionError
     except (greenrt.TaskExit, greenrt.Timeout):
         pass

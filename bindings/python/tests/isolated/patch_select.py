@@ -92,7 +92,7 @@ q = select.poll()
 q.register(a, select.POLLIN)
 both = [greenrt.spawn(q.poll) for _ in range(2)]
 later(0.01, b.send, b"z")
-assert [task.wait(5) for task in both] == [[(a.fileno(), select.POLLIN)]] * 2
+assert [task.wait(60) for task in both] == [[(a.fileno(), select.POLLIN)]] * 2
 a.recv(1)
 
 # epoll
@@ -130,47 +130,62 @@ for kind in (selectors.SelectSelector, selectors.PollSelector, selectors.EpollSe
         assert key.data == "data" and mask == selectors.EVENT_READ
         a.recv(1)
 
-# subprocess with three pipes, ten at once
-child = "import sys, time; data = sys.stdin.read(); time.sleep(0.3); print(data.upper(), end=''); print('err', file=sys.stderr)"
-
-
-running = most = 0
+# subprocess with three pipes, ten at once: none ends before all have begun
+child = "import os, sys; data = sys.stdin.read(); os.read(int(sys.argv[1]), 1); print(data.upper(), end=''); print('err', file=sys.stderr)"
+running = 0
 
 
 def run(n):
-    global running, most
+    global running
     running += 1
-    most = max(most, running)
     result = subprocess.run(
-        [sys.executable, "-S", "-c", child], input=f"job {n}", capture_output=True, text=True, timeout=60
+        [sys.executable, "-S", "-c", child, str(gate[0])],
+        input=f"job {n}",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        pass_fds=[gate[0]],
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, f"JOB {n}", "err\n"), result
-    running -= 1
 
 
+def open_gate(count):
+    """Lets the children go on once so many have begun."""
+    while running < count:
+        time.sleep(0.001)
+    os.close(gate[1])
+
+
+gate = os.pipe()
 runs = [greenrt.spawn(run, n) for n in range(10)]
+open_gate(10)
 for task in runs:
     task.wait()
-assert most > 5, f"at most {most} children at a time"
+os.close(gate[0])
 
 
 # Waiting for a child without pipes lets others run, as do Popen.wait with a timeout, wait for any child, and a bad pid.
-def nap_in_a_child(seconds):
-    global running, most
-    before = ticks
+def waits_for_the_gate(code):
+    """The command of a child that does."""
+    return [sys.executable, "-S", "-c", f"import os, sys; os.read({gate[0]}, 1); sys.exit({code})"]
+
+
+def nap_in_a_child():
+    global running
     running += 1
-    most = max(most, running)
-    subprocess.run([sys.executable, "-S", "-c", f"import time; time.sleep({seconds})"], check=True)
-    running -= 1
-    assert ticks > before
+    subprocess.run(waits_for_the_gate(0), check=True, pass_fds=[gate[0]])
 
 
-most = 0
-runs = [greenrt.spawn(nap_in_a_child, 0.4) for _ in range(6)]
+gate, running = os.pipe(), 0
+runs = [greenrt.spawn(nap_in_a_child) for _ in range(6)]
+before = ticks
+open_gate(6)
 for task in runs:
     task.wait(60)
-assert most > 3, "they waited for each other"
-child_process = subprocess.Popen([sys.executable, "-S", "-c", "import time, sys; time.sleep(0.3); sys.exit(9)"])
+assert ticks > before
+os.close(gate[0])
+gate = os.pipe()
+child_process = subprocess.Popen(waits_for_the_gate(9), pass_fds=[gate[0]])
 try:
     child_process.wait(0.05)
     raise AssertionError
@@ -182,7 +197,9 @@ try:
     raise AssertionError
 except greenrt.Timeout:
     pass
+later(0.02, os.close, gate[1])
 assert meanwhile(lambda: os.waitstatus_to_exitcode(os.waitpid(-1, 0)[1])) == 9
+os.close(gate[0])
 raises(ChildProcessError, lambda: os.waitpid(-1, 0))
 raises(ChildProcessError, lambda: os.waitpid(os.getpid(), 0))
 raises(TypeError, lambda: os.waitpid("x", 0))
@@ -205,7 +222,7 @@ async def gather(n):
 
 
 loops = [greenrt.spawn(asyncio.run, gather(n)) for n in range(4)]
-assert [task.wait(30) for task in loops] == [[n * 10 + i for i in range(5)] for n in range(4)]
+assert [task.wait(60) for task in loops] == [[n * 10 + i for i in range(5)] for n in range(4)]
 assert count == 4 * 5 * 50
 
 
@@ -228,7 +245,7 @@ async def serve():
     loop.call_later(0.01, threading.Event().set)
     # A busy loop gives way.
     before = ticks
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while ticks == before and time.monotonic() < until:
         await asyncio.sleep(0)
     assert ticks > before
@@ -237,7 +254,7 @@ async def serve():
     return "served"
 
 
-assert greenrt.spawn(asyncio.run, serve()).wait(30) == "served"
+assert greenrt.spawn(asyncio.run, serve()).wait(60) == "served"
 assert asyncio.run(serve()) == "served", "and on the root"
 ticking.kill()
 a.close()

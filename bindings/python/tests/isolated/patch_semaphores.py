@@ -91,7 +91,7 @@ def main():
             doomed.kill()
             assert not task.done
             this.release()
-            task.wait(5)
+            task.wait(60)
             with this:
                 pass
         raises(ValueError, lock.release)
@@ -110,7 +110,7 @@ def main():
         nesting = [greenrt.spawn(nested) for _ in range(4)]
         greenrt.sleep(0.001)
         assert not rlock._semlock._is_mine()
-        assert all(task.wait(5) for task in nesting)
+        assert all(task.wait(60) for task in nesting)
 
     for method in ("fork", "spawn"):
         context = multiprocessing.get_context(method)
@@ -120,7 +120,7 @@ def main():
             with context.Pool(2) as pool:
                 assert pool.map(square, range(20)) == [n * n for n in range(20)]
                 results = [pool.apply_async(slow, (n,)) for n in range(6)]
-                got = meanwhile(lambda: [result.get(30) for result in results])
+                got = meanwhile(lambda: [result.get(60) for result in results])
                 assert [n for n, _ in got] == list(range(6)) and os.getpid() not in {pid for _, pid in got}
                 assert sorted(pool.imap_unordered(square, range(5))) == [0, 1, 4, 9, 16]
                 assert raises(ValueError, pool.apply, explode, (7,)).args == (7,)
@@ -135,52 +135,52 @@ def main():
         worker.start()
         for n in range(30):
             inbox.put(n)
-        assert [outbox.get(timeout=30) for _ in range(30)] == [2 * n for n in range(30)]
+        assert [outbox.get(timeout=60) for _ in range(30)] == [2 * n for n in range(30)]
         meanwhile(lambda: raises(queue.Empty, outbox.get, True, 0.03))
         inbox.put(None)
-        worker.join(30)
+        worker.join(60)
         assert worker.exitcode == 0
         workers = [context.Process(target=count_up, args=(counter, 200)) for _ in range(2)]
         for worker in workers:
             worker.start()
         mine = [greenrt.spawn(count_up, counter, 100) for _ in range(3)]
         for task in mine:
-            task.wait(30)
+            task.wait(60)
         for worker in workers:
-            worker.join(30)
+            worker.join(60)
         assert counter.value == 2 * 200 + 3 * 100
         lock, held, free = context.Lock(), context.Event(), context.Event()
         worker = context.Process(target=hold, args=(lock, held, free))
         worker.start()
-        assert held.wait(30)
+        assert held.wait(60)
         task = greenrt.spawn(lock.acquire)
         assert meanwhile(lambda: lock.acquire(timeout=0.02)) is False and not task.done
         free.set()
-        assert task.wait(30) is True
+        assert task.wait(60) is True
         lock.release()
-        worker.join(30)
+        worker.join(60)
         ours, theirs = context.Pipe()
         worker = context.Process(target=over_pipe, args=(theirs,))
         worker.start()
         theirs.close()
         task = greenrt.spawn(ours.recv)
         ours.send(b"x" * 100_000 + b"y")
-        assert task.wait(30) == b"y" + b"x" * 100_000
+        assert task.wait(60) == b"y" + b"x" * 100_000
         raises(EOFError, ours.recv)
-        worker.join(30)
+        worker.join(60)
         # concurrent.futures, from several tasks at once
         with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as executor:
             tasks = [greenrt.spawn(lambda n=n: executor.submit(slow, n).result(60)[0]) for n in range(6)]
             assert [task.wait(60) for task in tasks] == list(range(6))
             assert list(executor.map(square, range(10))) == [n * n for n in range(10)]
-            assert raises(ValueError, executor.submit(explode, 3).result, 30).args == (3,)
+            assert raises(ValueError, executor.submit(explode, 3).result, 60).args == (3,)
             pids = set(executor.map(where, range(10)))
             assert os.getpid() not in pids
         raises(RuntimeError, executor.submit, square, 1)
 
     with concurrent.futures.ThreadPoolExecutor(4) as executor:
         futures = [executor.submit(lambda n=n: (time.sleep(0.02), n)[1]) for n in range(8)]
-        done = meanwhile(lambda: [future.result() for future in concurrent.futures.as_completed(futures, 30)])
+        done = meanwhile(lambda: [future.result() for future in concurrent.futures.as_completed(futures, 60)])
         assert sorted(done) == list(range(8))
         stuck = executor.submit(time.sleep, 0.05)
         raises(concurrent.futures.TimeoutError, stuck.result, 0.005)

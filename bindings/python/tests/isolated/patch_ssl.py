@@ -50,7 +50,7 @@ def pair(server=serving, client=asking, name="localhost"):
     a, b = socket.socketpair()
     task = greenrt.spawn(server.wrap_socket, a, server_side=True)
     b = client.wrap_socket(b, server_hostname=name)
-    return task.wait(20), b
+    return task.wait(60), b
 
 
 ticks = [0]
@@ -71,7 +71,7 @@ waiting = greenrt.spawn(a.recv, 100)
 greenrt.sleep(0.005)
 assert not waiting.done and blocks(a)
 b.sendall(b"hello")
-assert waiting.wait(5) == b"hello"
+assert waiting.wait(60) == b"hello"
 big = os.urandom(3_000_000)
 
 
@@ -91,9 +91,9 @@ def echo(sock, count):
 # A large body each way at once: two tasks on each socket, one reads, one writes
 readers = [greenrt.spawn(take, sock, len(big)) for sock in (a, b)]
 writers = [greenrt.spawn(sock.sendall, big) for sock in (a, b)]
-assert [task.wait(30) for task in readers] == [big, big]
+assert [task.wait(60) for task in readers] == [big, big]
 for task in writers:
-    task.wait(5)
+    task.wait(60)
 assert blocks(a) and blocks(b)
 buffer = bytearray(10)
 greenrt.spawn_after(0.01, b.sendall, b"into")
@@ -110,9 +110,9 @@ def write_many(letter):
 
 
 writers = [greenrt.spawn(write_many, letter) for letter in (b"x", b"y")]
-got = readers.wait(30)
+got = readers.wait(60)
 for task in writers:
-    task.wait(5)
+    task.wait(60)
 assert got.count(b"x") == got.count(b"y") == 200 * 16000
 changes = sum(got[i : i + 1] != got[i - 1 : i] for i in range(16000, len(got), 16000))
 assert all(got[i : i + 16000] in (b"x" * 16000, b"y" * 16000) for i in range(0, len(got), 16000)), changes
@@ -121,12 +121,12 @@ greenrt.sleep(0)
 for n in range(10):
     a.send(b"%d" % n)
     time.sleep(0.002)
-assert sorted(task.wait(5) for task in readers) == [b"%d" % n for n in range(10)]
+assert sorted(task.wait(60) for task in readers) == [b"%d" % n for n in range(10)]
 
 # Closing in order: unwrap on both sides gives the sockets back
 task = greenrt.spawn(a.unwrap)
 plain_b = b.unwrap()
-plain_a = task.wait(5)
+plain_a = task.wait(60)
 assert blocks(plain_a) and blocks(plain_b)
 plain_a.sendall(b"plain")
 assert plain_b.recv(10) == b"plain"
@@ -161,7 +161,7 @@ for name in ("localhost", "other.example"):
     b.close()
 choosing.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
 task = greenrt.spawn(raises, ssl.SSLError, pair, choosing, wanting)
-assert "HANDSHAKE_FAILURE" in str(task.wait(10)).upper().replace(" ", "_")
+assert "HANDSHAKE_FAILURE" in str(task.wait(60)).upper().replace(" ", "_")
 
 # A certificate that is not trusted
 a, b = socket.socketpair()
@@ -171,7 +171,7 @@ error = raises(
 )
 assert error.verify_code
 b.close()
-task.wait(5)
+task.wait(60)
 a.close()
 
 # Time is over: the exceptions are CPython's own
@@ -250,7 +250,7 @@ assert a.recv(1) == b"k"
 waiting = greenrt.spawn(a.recv, 1)
 greenrt.sleep(0.005)
 a.close()
-error = raises(OSError, waiting.wait, 5)
+error = raises(OSError, waiting.wait, 60)
 assert error.errno == errno.EBADF, repr(error)
 b.close()
 stuck, b = pair()
@@ -301,8 +301,8 @@ for _ in range(3):
     task = greenrt.spawn(echo, b, len(big))
     writing = greenrt.spawn(a.sendall, big)
     assert take(a, len(big)) == big
-    task.wait(30)
-    writing.wait(5)
+    task.wait(60)
+    writing.wait(60)
 signal.setitimer(signal.ITIMER_REAL, 0)
 assert handled and set(handled) == {None}
 a.close()
@@ -363,7 +363,7 @@ monkey.original("_thread.start_new_thread")(lambda: (got.append(a.recv(10)), gat
 time.sleep(0.02)
 assert got == []
 b.send(b"thread")
-assert gate.wait(5) and got == [b"thread"]
+assert gate.wait(60) and got == [b"thread"]
 a.close()
 b.close()
 ticking.kill()
