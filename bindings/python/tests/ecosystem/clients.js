@@ -6,9 +6,9 @@ const assert = require("node:assert");
 
 const [url, transport, kind] = process.argv.slice(2);
 const transports = transport === "upgrade" ? ["polling", "websocket"] : [transport];
-const socket = io(url, { transports, reconnection: false, timeout: 20000 });
+const socket = io(url, { transports, reconnection: false, timeout: 120000 });
 const next = (event) => new Promise((resolve) => socket.once(event, resolve));
-const guard = setTimeout(() => fail("nothing happened for 30 s"), 30000);
+const guard = setTimeout(() => fail("nothing happened for 120 s"), 120000);
 
 function fail(why) {
   console.log(`fail: ${why instanceof Error ? why.stack : why}`);

@@ -19,7 +19,7 @@ if PORT:
         "PORT": PORT,
     }
 else:
-    DATABASE = {"ENGINE": "django.db.backends.sqlite3", "NAME": "here.sqlite3", "OPTIONS": {"timeout": 30}}
+    DATABASE = {"ENGINE": "django.db.backends.sqlite3", "NAME": "here.sqlite3", "OPTIONS": {"timeout": 60}}
 settings.configure(
     SECRET_KEY="a secret for tests",
     ALLOWED_HOSTS=["*"],
@@ -88,11 +88,14 @@ def slow(request: HttpRequest) -> HttpResponse:
     global inside, peak
     inside += 1
     peak = max(peak, inside)
-    if PORT:
-        with connection.cursor() as cursor:
-            cursor.execute("select pg_sleep(0.3)")
-    else:
-        time.sleep(0.3)
+    for _ in range(1200):  # until so many wait at a time
+        if PORT:
+            with connection.cursor() as cursor:
+                cursor.execute("select pg_sleep(0.05)")
+        else:
+            time.sleep(0.05)
+        if peak > 3:
+            break
     inside -= 1
     return JsonResponse({"peak": peak})
 

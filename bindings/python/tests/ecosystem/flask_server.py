@@ -107,9 +107,17 @@ def count(until):
 
 
 @socketio.on("slow")
-def slow(seconds):
-    socketio.sleep(seconds)
+def slow():
+    """Until it is told to go on."""
+    told = notes[request.sid] = eventlet.Event()
+    emit("slow begins")
+    told.wait()
     return "at last"
+
+
+@socketio.on("go on")
+def go_on():
+    notes.pop(request.sid).send()
 
 
 @socketio.on("fail")

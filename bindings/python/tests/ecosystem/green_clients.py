@@ -18,12 +18,12 @@ def client(number):
     heard = []
     wire.on("echo", heard.append)
     wire.on("double", lambda value: value * 2)
-    wire.connect(url, transports=[["websocket"], ["polling"], ["polling", "websocket"]][number % 3], wait_timeout=30)
+    wire.connect(url, transports=[["websocket"], ["polling"], ["polling", "websocket"]][number % 3], wait_timeout=120)
     for turn in range(EVENTS):
         value = f"client {number} turn {turn}"
-        assert wire.call("echo", value, timeout=30) == [value, "/socket.io/"]
-        assert wire.call("ask", number, timeout=30) == number * 2
-    with eventlet.Timeout(30):
+        assert wire.call("echo", value, timeout=120) == [value, "/socket.io/"]
+        assert wire.call("ask", number, timeout=120) == number * 2
+    with eventlet.Timeout(120):
         while len(heard) < EVENTS:
             eventlet.sleep(0.01)
     assert heard == [f"client {number} turn {turn}" for turn in range(EVENTS)]
@@ -35,7 +35,7 @@ wires = list(pool.imap(client, range(CLIENTS)))
 assert len(os.listdir("/proc/self/task")) == 1, os.listdir("/proc/self/task")
 for wire in wires:
     eventlet.spawn_n(wire.shutdown)
-with eventlet.Timeout(30):
+with eventlet.Timeout(120):
     while any(wire.connected for wire in wires):
         eventlet.sleep(0.01)
 print("pass")

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 URL = "http://127.0.0.1:5000"
-PATIENCE = 30
+PATIENCE = 120
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -72,7 +72,7 @@ def main() -> None:
                 expected += 1
             for transport in ("websocket", "polling", "upgrade") if node and modules else ():
                 line = [node, str(Path(__file__).with_name("clients.js")), URL, transport]
-                done = subprocess.run(line, env={"NODE_PATH": modules}, capture_output=True, text=True, timeout=60)
+                done = subprocess.run(line, env={"NODE_PATH": modules}, capture_output=True, text=True, timeout=180)
                 assert done.stdout == "pass\n", f"{transport}: {done.stdout}{done.stderr}"
                 expected += 1
             said = log.read_text()

@@ -26,7 +26,7 @@ def socketio_app():
     @server.event
     def ask(sid, value):
         # The server calls the client, and waits in the handler for its answer.
-        return server.call("double", value, to=sid, timeout=20)
+        return server.call("double", value, to=sid, timeout=120)
 
     @server.event
     def shout(sid, value):

@@ -19,10 +19,11 @@ from typing import Any, Callable
 
 import pytest
 from conftest import PACKAGE, environment
+from libraries.servers import free_port
 
 HERE = Path(__file__).resolve().parent
 GREEN = os.environ.get("ECOSYSTEM_ON", "greenrt") == "greenrt"
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 def need(*modules: str) -> None:
@@ -45,12 +46,6 @@ def surroundings(**extra: str) -> dict[str, str]:
     else:
         env["PYTHONWARNINGS"] = "ignore"
     return env
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(what: Callable[[], Any], patience: float = PATIENCE) -> Any:

@@ -27,9 +27,18 @@ from celery import Celery
 app = Celery("tasks", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
 app.conf.worker_prefetch_multiplier = 4
 
+napping = most = 0
+
 @app.task
 def nap(number):
-    time.sleep(0.3)
+    # Until more than two have napped at a time.
+    global napping, most
+    napping += 1
+    most = max(most, napping)
+    time.sleep(0.1)
+    while most <= 2:
+        time.sleep(0.01)
+    napping -= 1
     return number * 2
 
 @app.task
@@ -48,10 +57,8 @@ def forever():
 
 CLIENT = """
 import time, tasks
-begun = time.monotonic()
 results = [tasks.nap.delay(number) for number in range(60)]
-assert [result.get(timeout=60) for result in results] == [number * 2 for number in range(60)]
-assert time.monotonic() - begun < 0.3 * 60 / 2, "they nap side by side"
+assert [result.get(timeout=60) for result in results] == [number * 2 for number in range(60)], "they nap side by side"
 try:
     tasks.fail.delay().get(timeout=60)
 except KeyError as error:
@@ -60,7 +67,8 @@ version, threads = tasks.where.delay().get(timeout=60)
 assert "greenrt" in version, version
 assert tasks.nap.apply_async((5,), countdown=0.2).get(timeout=60) == 10
 doomed = tasks.forever.delay()
-while doomed.state != "STARTED" and time.monotonic() - begun < 60:
+end = time.monotonic() + 60
+while doomed.state != "STARTED" and time.monotonic() < end:
     if doomed.id in str(tasks.app.control.inspect(timeout=1).active()):
         break
 doomed.revoke(terminate=True)
@@ -99,7 +107,7 @@ def test_a_worker_with_the_eventlet_pool(tmp_path: Path) -> None:
                         cwd=tmp_path,
                         capture_output=True,
                         text=True,
-                        timeout=120,
+                        timeout=400,
                         check=False,
                     )
                     assert asked.stdout == "pass\n", f"{asked.stdout}{asked.stderr}\n{log.read_text()}"

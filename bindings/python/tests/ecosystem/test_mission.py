@@ -52,7 +52,7 @@ def drive(line: Sequence[str], *options: str) -> None:
                 except OSError:
                     pytest.skip("port 5000 is taken, and no network namespace can be had")
         done = subprocess.run(
-            [*script, *options, *line], env=surroundings(), capture_output=True, text=True, timeout=150, check=False
+            [*script, *options, *line], env=surroundings(), capture_output=True, text=True, timeout=600, check=False
         )
     assert done.stdout == "pass\n", f"{done.stdout}\n{done.stderr}"
 

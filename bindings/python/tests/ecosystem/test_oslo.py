@@ -26,7 +26,7 @@ LOOPS = """
 ticks = []
 calls = loopingcall.FixedIntervalLoopingCall(lambda: ticks.append(1))
 calls.start(interval=0.005)
-with eventlet.Timeout(20):
+with eventlet.Timeout(60):
     while len(ticks) < 5:
         eventlet.sleep(0.005)
 calls.stop()
@@ -43,7 +43,7 @@ group, order = threadgroup.ThreadGroup(10), []
 for number in range(5):
     group.add_thread(lambda number=number: (time.sleep(0.01), order.append(number)))
 group.add_timer(0.005, lambda: ticks.append("tick"))
-with eventlet.Timeout(20):
+with eventlet.Timeout(60):
     while len(order) < 5 or "tick" not in ticks:
         eventlet.sleep(0.005)
 group.stop()
@@ -67,7 +67,7 @@ class Service(service.Service):
         self.tg.add_thread(self.ask)
 
     def ask(self):
-        print(urllib.request.urlopen(f"http://127.0.0.1:{self.server.port}/", timeout=20).read().decode(), flush=True)
+        print(urllib.request.urlopen(f"http://127.0.0.1:{self.server.port}/", timeout=60).read().decode(), flush=True)
         os.kill(os.getpid(), signal.SIGTERM)
 
     def stop(self, graceful=False):
@@ -111,7 +111,7 @@ print("pass")
 
 
 def check(python: Any, code: str, expected: str) -> None:
-    result = python("-W", "ignore", "-c", BEGIN + code, timeout=60, PYTHONPATH=path_with("oslo.service"))
+    result = python("-W", "ignore", "-c", BEGIN + code, PYTHONPATH=path_with("oslo.service"))
     assert result.stdout == expected, f"{result.returncode}\n{result.stdout}\n{result.stderr}"
     assert result.returncode == 0
 

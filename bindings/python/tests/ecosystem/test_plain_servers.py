@@ -72,7 +72,7 @@ def test_engineio_server(engineio_server: Program, transport: str) -> None:
 
 def test_fifty_clients_are_green_threads(socketio_server: Program) -> None:
     line = command(HERE / "green_clients.py", socketio_server.url)
-    done = subprocess.run(line, env=surroundings(), capture_output=True, text=True, timeout=100)
+    done = subprocess.run(line, env=surroundings(), capture_output=True, text=True, timeout=400)
     assert done.stdout == "pass\n", done.stdout + done.stderr
     assert socketio_server.os_threads() == 1
     assert "Traceback" not in socketio_server.log.read_text()

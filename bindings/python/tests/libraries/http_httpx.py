@@ -11,7 +11,7 @@ from servers import slow_http  # noqa: E402
 
 with slow_http() as port:
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
-        texts = all_at_once(lambda n: client.get(f"/{n}").text, 50, 0.3)
+        texts = all_at_once(lambda n: client.get(f"/{n}").text, 50)
         assert texts == [f"/{n}" for n in range(50)], texts
         try:
             client.get("/", timeout=0.05)

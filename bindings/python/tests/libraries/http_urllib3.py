@@ -12,7 +12,7 @@ from servers import slow_http  # noqa: E402
 with slow_http() as port:
     url = f"http://127.0.0.1:{port}"
     pool = urllib3.PoolManager(maxsize=10, block=True)
-    texts = all_at_once(lambda n: pool.request("GET", f"{url}/{n}").data.decode(), 50, 0.3)
+    texts = all_at_once(lambda n: pool.request("GET", f"{url}/{n}").data.decode(), 50)
     assert texts == [f"/{n}" for n in range(50)], texts
     try:
         pool.request("GET", url, timeout=urllib3.Timeout(read=0.05), retries=False)

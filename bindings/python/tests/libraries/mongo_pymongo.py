@@ -19,7 +19,7 @@ with mongo() as port:
         readings.insert_many([{"_id": n * 10 + each, "device": n} for each in range(3)])
         return [one["_id"] for one in readings.find({"device": n})]
 
-    assert all_at_once(store, 50, 0.3) == [[n * 10, n * 10 + 1, n * 10 + 2] for n in range(50)]
+    assert all_at_once(store, 50) == [[n * 10, n * 10 + 1, n * 10 + 2] for n in range(50)]
     assert os_threads() <= 6, "neither its monitors nor its connections are OS threads"
     try:
         client.admin.command("nonsense")

@@ -45,7 +45,7 @@ with mosquitto() as port:
     gateway.connect("127.0.0.1", port, keepalive=60)
     gateway.subscribe("reading/+", qos=1)
     gateway.loop_start()
-    assert listening.wait(30)
+    assert listening.wait(200)
 
     def device(n: int) -> None:
         name = f"device-{n}"
@@ -56,11 +56,11 @@ with mosquitto() as port:
         this.connect("127.0.0.1", port, keepalive=60)
         this.subscribe(f"command/{name}", qos=1)
         this.loop_start()
-        assert ready.wait(60)
+        assert ready.wait(200)
         for reading in range(READINGS):
-            this.publish(f"reading/{name}", str(reading).encode(), qos=1).wait_for_publish(60)
+            this.publish(f"reading/{name}", str(reading).encode(), qos=1).wait_for_publish(200)
             time.sleep(0.01)
-        assert enough.wait(60)
+        assert enough.wait(200)
         told.append(name)
         this.loop_stop()
         this.disconnect()
@@ -69,7 +69,7 @@ with mosquitto() as port:
     threads = [threading.Thread(target=device, args=(n,)) for n in range(DEVICES)]
     for thread in threads:
         thread.start()
-    assert done.wait(100), f"{sum(map(len, heard.values()))} readings came"
+    assert done.wait(200), f"{sum(map(len, heard.values()))} readings came"
     assert os_threads() <= before + 5, "a device is no OS thread"
     for thread in threads:
         thread.join()

@@ -22,7 +22,7 @@ with postgres() as port:
         with connect() as connection:
             return int(connection.run("select cast(:n as int) from pg_sleep(1)", n=n)[0][0])
 
-    assert all_at_once(slow, 50, 1) == list(range(50))
+    assert all_at_once(slow, 50) == list(range(50))
 
     root = connect()
     root.run("create table account (id int primary key, money int)")

@@ -44,5 +44,5 @@ with postgres() as port:
 
     psycopg2.extensions.set_wait_callback(wait)
     assert "psycopg2" not in debug.blockers()
-    assert all_at_once(slow, 50, 1) == list(range(50))
+    assert all_at_once(slow, 50) == list(range(50))
 print("pass")

@@ -24,10 +24,10 @@ with redis_server() as port:
 
     feeder = threading.Thread(target=feed)
     feeder.start()
-    got = all_at_once(lambda _: client.blpop("jobs", timeout=30), 50, 0.1)
+    got = all_at_once(lambda _: client.blpop("jobs", timeout=60), 50)
     feeder.join()
     assert sorted(int(item[1]) for item in got) == list(range(50)), got
-    assert all_at_once(lambda _: client.blpop("nothing", timeout=1), 50, 1) == [None] * 50
+    assert all_at_once(lambda _: client.blpop("nothing", timeout=1), 50) == [None] * 50
 
     # A counter behind a lock on the server.
     def count(n: int) -> None:
@@ -51,6 +51,7 @@ with redis_server() as port:
     heard: "list[bytes]" = []
     listener = client.pubsub()
     listener.subscribe(news=lambda message: heard.append(message["data"]))
+    assert listener.get_message(timeout=60)["type"] == "subscribe"
     thread = listener.run_in_thread(sleep_time=0.1)
     for n in range(100):
         client.publish("news", n)

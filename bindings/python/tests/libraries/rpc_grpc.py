@@ -15,7 +15,7 @@ monkey.patch_all()
 import grpc  # noqa: E402
 import grpc.aio  # noqa: E402
 
-cancelled = []
+begun, cancelled = [], []
 
 
 class Handlers(grpc.GenericRpcHandler):
@@ -30,8 +30,11 @@ class Handlers(grpc.GenericRpcHandler):
         }.get(details.method)
 
     def slow(self, request, context):
+        """Until nobody waits for it any more."""
         context.add_callback(lambda: cancelled.append(not context.is_active()))
-        time.sleep(0.5)
+        begun.append(request)
+        while context.is_active():
+            time.sleep(0.01)
         return request
 
     def fail(self, request, context):
@@ -52,7 +55,7 @@ def slowly(count):
 def many(call, *args):
     """In ten tasks at once; what one gets."""
     tasks = [greenrt.spawn(call, *args) for _ in range(10)]
-    first, *others = [task.wait(30) for task in tasks]
+    first, *others = [task.wait(60) for task in tasks]
     assert all(other == first for other in others)
     return first
 
@@ -70,18 +73,18 @@ server = grpc.server(ThreadPoolExecutor(40), handlers=[Handlers()])
 address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
 server.start()
 channel = grpc.insecure_channel(address)
-grpc.channel_ready_future(channel).result(timeout=20)
+grpc.channel_ready_future(channel).result(timeout=60)
 
 upper, slow = channel.unary_unary("/t/upper"), channel.unary_unary("/t/slow")
 assert many(upper, b"hello") == b"HELLO"
-assert many(lambda: upper.with_call(b"x", timeout=20)[0]) == b"X"
-assert many(lambda: upper.future(b"future").result(20)) == b"FUTURE"
+assert many(lambda: upper.with_call(b"x", timeout=60)[0]) == b"X"
+assert many(lambda: upper.future(b"future").result(60)) == b"FUTURE"
 assert many(lambda: b"".join(channel.unary_stream("/t/count")(b"5"))) == b"01234"
-assert many(lambda: channel.stream_unary("/t/join")(slowly(5), timeout=20)) == b"01234"
+assert many(lambda: channel.stream_unary("/t/join")(slowly(5), timeout=60)) == b"01234"
 assert many(lambda: b"".join(channel.stream_stream("/t/echo")(slowly(5)))) == b"01234"
 told = greenrt.queue.Queue()
 upper.future(b"told").add_done_callback(lambda future: told.put(future.result()))
-assert told.get(timeout=20) == b"TOLD"
+assert told.get(timeout=60) == b"TOLD"
 
 # What goes wrong is said as ever.
 assert refusal(channel.unary_unary("/t/fail"), b"") is grpc.StatusCode.FAILED_PRECONDITION
@@ -91,21 +94,26 @@ with grpc.insecure_channel("127.0.0.1:1") as nobody:
     assert refusal(nobody.unary_unary("/t/upper"), b"") is grpc.StatusCode.UNAVAILABLE
 
 # A task that is killed, or out of time, cancels its call, and the handler learns of it.
+with greenrt.Timeout(60):
+    while len(cancelled) < len(begun):
+        greenrt.sleep(0.01)
 cancelled.clear()
-killed = greenrt.spawn(slow, b"")
-greenrt.sleep(0.1)
+killed = greenrt.spawn(slow, b"killed")
+while b"killed" not in begun:
+    greenrt.sleep(0.001)
 killed.kill()
 try:
-    with greenrt.Timeout(0.1):
-        slow(b"")
+    with greenrt.Timeout(2):  # in which it begins
+        slow(b"late")
+    raise AssertionError
 except greenrt.Timeout:
     pass
-with greenrt.Timeout(20):
+with greenrt.Timeout(60):
     while cancelled != [True, True]:
         greenrt.sleep(0.01)
 
 # On a real OS thread it waits as ever.
-assert greenrt.offload(upper, b"thread", timeout=20) == b"THREAD"
+assert greenrt.offload(upper, b"thread", timeout=60) == b"THREAD"
 
 
 async def call():
@@ -114,8 +122,8 @@ async def call():
 
 
 assert asyncio.run(call()) == [b"AIO"] * 10
-assert greenrt.spawn(greenrt.aio.run, call()).wait(30) == [b"AIO"] * 10
+assert greenrt.spawn(greenrt.aio.run, call()).wait(60) == [b"AIO"] * 10
 
 channel.close()
-server.stop(0.1).wait(20)
+server.stop(0.1).wait(60)
 print("pass")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 PLACES = [*os.environ.get("PATH", "").split(":"), "/usr/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"))]
 
@@ -30,9 +32,13 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a program that binds it in a while. The kernel gives none of these to connections and to those who ask for any port."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(min(10_000, first - 1000), first)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def as_user(command: list[str], user: str) -> list[str]:
@@ -45,13 +51,15 @@ def running(command: list[str], port: int, **options: object) -> Iterator[int]:
     """A server process that accepts connections on the port."""
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
     try:
-        for _ in range(1000):
+        for _ in range(6000):
             assert server.poll() is None, f"{command[0]} ended with {server.returncode}"
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=5).close()
                 break
-            except ConnectionRefusedError:
+            except OSError:
                 time.sleep(0.02)
+        else:
+            raise SystemExit(f"{command[0]} does not listen")
         yield port
     finally:
         server.terminate()
@@ -97,7 +105,7 @@ def postgres() -> Iterator[int]:
 def wait_for_postgres(place: str, port: int) -> None:
     """It accepts connections before it answers them."""
     ask = [program("pg_isready"), "-q", "-h", place, "-p", str(port)]
-    for _ in range(500):
+    for _ in range(6000):
         if subprocess.run(ask, check=False).returncode == 0:
             return
         time.sleep(0.02)

@@ -47,7 +47,7 @@ results = []
 
 
 def get(n: int) -> None:
-    results.append(requests.get(f"{url}/{n}", verify=str(CERTIFICATES / "ca.pem"), timeout=30).text)
+    results.append(requests.get(f"{url}/{n}", verify=str(CERTIFICATES / "ca.pem"), timeout=60).text)
 
 
 threads = [threading.Thread(target=get, args=(n,)) for n in range(30)]
@@ -58,7 +58,7 @@ for thread in threads:
 assert sorted(results) == sorted(f"/{n}" for n in range(30)), results
 for trust, address in ((True, url), (str(CERTIFICATES / "ca.pem"), url.replace("localhost", "127.0.0.2"))):
     try:
-        requests.get(address, verify=trust, timeout=30)
+        requests.get(address, verify=trust, timeout=60)
         raise AssertionError(f"{address} was trusted by {trust}")
     except (requests.exceptions.SSLError, requests.exceptions.ConnectionError) as error:
         assert "refused" in str(error) or "verify failed" in str(error).lower(), error
