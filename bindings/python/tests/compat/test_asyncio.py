@@ -40,6 +40,7 @@ def test_killed_it_is_cancelled() -> None:
     told: list[str] = []
 
     async def long() -> None:
+        told.append("begun")
         try:
             await asyncio.sleep(30)
         except asyncio.CancelledError:
@@ -47,17 +48,21 @@ def test_killed_it_is_cancelled() -> None:
             raise
 
     green = spawn_for_awaitable(long())
-    eventlet.sleep(0.001)
+    while not told:
+        eventlet.sleep(0.001)
     green.kill()
     with pytest.raises(eventlet.greenlet.GreenletExit):
         green.wait()
-    assert told == ["cancelled"]
+    assert told == ["begun", "cancelled"]
 
 
 def test_a_greenthread_that_is_killed_is_cancelled_for_who_awaits_it() -> None:
     green = eventlet.spawn(eventlet.sleep, 30)
 
+    begun: list[bool] = []
+
     async def waits() -> str:
+        begun.append(True)
         try:
             await green
         except asyncio.CancelledError:
@@ -65,7 +70,8 @@ def test_a_greenthread_that_is_killed_is_cancelled_for_who_awaits_it() -> None:
         return "done"
 
     waiting = spawn_for_awaitable(waits())
-    eventlet.sleep(0.01)
+    while not begun:
+        eventlet.sleep(0.001)
     green.kill()
     assert waiting.wait() == "cancelled"
     assert green.dead

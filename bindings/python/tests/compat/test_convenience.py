@@ -151,7 +151,7 @@ def test_serve_goes_on_when_a_handler_is_killed() -> None:
         server = eventlet.spawn(eventlet.serve, listener, handle)
         for which, end in ((0, eventlet.kill), (1, greenrt.Task.kill), (0, eventlet.kill)):
             with eventlet.connect(listener.getsockname()) as client:
-                end(handlers.get(timeout=10)[which])
+                end(handlers.get(timeout=60)[which])
                 assert client.recv(1) == b""
         assert not server.dead
         server.kill()
@@ -174,6 +174,9 @@ def test_serve_takes_so_many_at_a_time() -> None:
     with eventlet.listen(("127.0.0.1", 0)) as listener:
         server = eventlet.spawn(eventlet.serve, listener, handle, concurrency=2)
         clients = [eventlet.connect(listener.getsockname()) for _ in range(5)]
+        with eventlet.Timeout(60):
+            while len(inside) < 2:
+                eventlet.sleep(0.001)
         eventlet.sleep(0.05)
         assert len(inside) == 2
         free.send()

@@ -141,7 +141,7 @@ def test_a_connection_that_takes_too_long() -> None:
 
     eventlet.monkey_patch(time=True)
     for kind in (db_pool.RawConnectionPool, db_pool.TpooledConnectionPool):
-        pool = kind(Driver(wait=0.2), max_size=1, connect_timeout=0.01)
+        pool = kind(Driver(wait=1), max_size=1, connect_timeout=0.01)
         try:
             pool.get()
         except db_pool.ConnectTimeout:
@@ -187,7 +187,7 @@ def test_who_is_killed_as_he_gives_one_back_takes_no_place_along() -> None:
         eventlet.sleep(0)
         pool.__dict__.pop("create", None)
         giver.kill()
-        with eventlet.Timeout(10):
+        with eventlet.Timeout(60):
             found = waiter.wait()
         assert found and pool.current_size == 1, cleanup
         pool.put(found, cleanup=None)

@@ -277,10 +277,13 @@ def test_switch_and_throw_as_of_a_greenlet() -> None:
     green = eventlet.spawn(one)
     eventlet.sleep(0)
     hub.schedule_call_global(0, green.switch, 42)
-    eventlet.sleep(0.001)
+    while not got:
+        eventlet.sleep(0.001)
     thrown = ValueError()
     hub.schedule_call_global(0, green.throw, thrown)
-    eventlet.sleep(0.001)
+    while len(got) < 2:
+        eventlet.sleep(0.001)
+    green.wait()
     assert got == [42, thrown] and green.dead
     me = eventlet.getcurrent()
     hub.schedule_call_global(0, me.switch, 1, 2)
@@ -309,11 +312,11 @@ def test_two_greenthreads_pass_a_ball() -> None:
 
 def test_who_sleeps_is_woken_by_a_switch() -> None:
     before = time.monotonic()
-    green = eventlet.spawn(eventlet.sleep, 30)
+    green = eventlet.spawn(eventlet.sleep, 200)
     eventlet.sleep(0)
     hubs.get_hub().schedule_call_global(0, green.switch)
     green.wait()
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 100
 
 
 def test_one_made_by_hand_is_started_by_a_switch() -> None:
@@ -369,7 +372,7 @@ def test_call_after_is_deprecated_and_works() -> None:
             timer = function(0.001, called.append, 1)
         assert timer.pending
     timer.cancel()
-    with eventlet.Timeout(20):
+    with eventlet.Timeout(60):
         while len(called) < 2:
             eventlet.sleep(0.001)
     eventlet.sleep(0.005)

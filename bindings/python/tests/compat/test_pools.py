@@ -84,7 +84,7 @@ def test_who_waits_makes_one_when_there_is_a_place_again() -> None:
     eventlet.sleep(0)
     assert pool.waiting() == 2
     maker.kill()
-    with eventlet.Timeout(10):
+    with eventlet.Timeout(60):
         assert waiter.wait() == 2 and pool.current_size == 1
         pool.resize(2)
         assert later.wait() == 3 and pool.current_size == 2 and pool.waiting() == 0

@@ -96,10 +96,11 @@ def test_many_calls_use_no_more_threads_than_there_are() -> None:
     tpool.killall()
     tpool.set_num_threads(2)
     threads: set[int] = set()
+    both = threading.Barrier(2)
 
     def block() -> None:
         threads.add(threading.get_native_id())
-        time.sleep(0.001)
+        both.wait(60)
 
     pool = eventlet.GreenPool(20)
     for _ in range(20):
@@ -119,7 +120,7 @@ def test_a_pool_that_is_made_while_another_one_ends() -> None:
     tpool.killall()
     tpool.set_num_threads(1)
     go = threading.Event()
-    first = eventlet.spawn(tpool.execute, go.wait, 10)
+    first = eventlet.spawn(tpool.execute, go.wait, 60)
     eventlet.sleep(0)
     ending = eventlet.spawn(tpool.killall)
     eventlet.sleep(0)
@@ -128,7 +129,7 @@ def test_a_pool_that_is_made_while_another_one_ends() -> None:
     assert first.wait() is True
     ending.wait()
     # That thread is still known as one of the pool: a call within a call does not wait for it.
-    with eventlet.Timeout(10):
+    with eventlet.Timeout(60):
         assert tpool.execute(tpool.execute, len, "abcd") == 4
     tpool.killall()
 
@@ -154,12 +155,12 @@ def test_calls_from_os_threads_while_pools_come_and_go() -> None:
     for thread in threads:
         thread.start()
     for _ in range(200):
-        with eventlet.Timeout(20):
+        with eventlet.Timeout(60):
             assert tpool.execute(len, "abcd") == 4
             tpool.killall()
     over.append(True)
     for thread in threads:
-        tpool.execute(thread.join, 20)
+        tpool.execute(thread.join, 60)
     tpool.killall()
     assert len(counts) == 2
 
@@ -172,7 +173,7 @@ def test_a_timeout_leaves_the_call_running() -> None:
     go, done = threading.Event(), threading.Event()
 
     def block() -> None:
-        go.wait(10)
+        go.wait(60)
         done.set()
 
     with eventlet.Timeout(0.01, False):
@@ -180,7 +181,7 @@ def test_a_timeout_leaves_the_call_running() -> None:
         raise AssertionError("it waited")
     assert not done.is_set()
     go.set()
-    tpool.execute(done.wait, 10)
+    tpool.execute(done.wait, 60)
 
 
 @apart

@@ -51,7 +51,7 @@ class Served:
     def answer(self, *lines: str) -> str:
         import socket
 
-        with socket.create_connection(self.address, timeout=30) as sock:
+        with socket.create_connection(self.address, timeout=60) as sock:
             sock.sendall("\r\n".join(["GET / HTTP/1.1", "Host: h", "Connection: close", *lines, "", ""]).encode())
             return Raw(sock).head()
 
@@ -137,7 +137,7 @@ def test_the_end_as_a_handler_sees_it() -> None:
         raw.sock.close()
         import eventlet
 
-        with eventlet.Timeout(10):
+        with eventlet.Timeout(60):
             while len(got) < 4:
                 eventlet.sleep(0.001)
     assert got == [[None, None], 32, [None, None], 32] and served.seen == []
@@ -176,7 +176,7 @@ def test_what_may_not_be() -> None:
             assert raw.closed_with() == code
         import eventlet
 
-        with eventlet.Timeout(10):
+        with eventlet.Timeout(60):
             while not served.seen:
                 eventlet.sleep(0.001)
     assert [type(error) for error in served.seen] == [UnicodeDecodeError], "which ws.wait() raises"
@@ -277,7 +277,7 @@ def test_a_client_over_a_socket_may_say_what_was_agreed_on() -> None:
 def test_an_offer_of_compression_in_any_case_of_letters() -> None:
     import socket
 
-    with Served(echo) as served, socket.create_connection(served.address, timeout=30) as sock:
+    with Served(echo) as served, socket.create_connection(served.address, timeout=60) as sock:
         sock.sendall(hello("Sec-WebSocket-Extensions: PerMessage-Deflate; CLIENT_No_Context_Takeover"))
         head = Raw(sock).head()
         assert "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover" in head, head

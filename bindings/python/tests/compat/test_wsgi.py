@@ -94,6 +94,9 @@ def test_max_size_and_custom_pool() -> None:
 
     with Served(app, max_size=2) as served:
         clients = [eventlet.spawn(served.get, "/", "Connection: close") for _ in range(4)]
+        with eventlet.Timeout(60):
+            while len(inside) < 2:
+                eventlet.sleep(0.001)
         eventlet.sleep(0.05)
         assert len(inside) == 2
         free.send()

@@ -139,7 +139,7 @@ def test_a_body_in_chunks_that_is_none_or_is_cut() -> None:
         for body, is_os_error in ((b"ff\r\nnot so many", True), (b"wrong\r\nabc", False)):
             with served.connect() as client:
                 client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
-            assert heard.get(timeout=10) == (True, is_os_error), body
+            assert heard.get(timeout=60) == (True, is_os_error), body
 
 
 @apart

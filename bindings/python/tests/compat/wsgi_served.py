@@ -52,7 +52,7 @@ class Served:
         import eventlet
 
         made: socket.socket = eventlet.connect(self.address)
-        made.settimeout(10)
+        made.settimeout(60)
         return made
 
     def raw(self, *pieces: bytes) -> str:
