@@ -47,7 +47,7 @@ for _ in range(2):
     children.append((pid, ask, answer))
 
 try:
-    with greenrt.Timeout(60, RuntimeError("a process does not answer: it waits in the kernel")):
+    with greenrt.Timeout(200, RuntimeError("a process does not answer: it waits in the kernel")):
         for _ in range(ROUNDS):
             with socket.create_connection(listener.getsockname()) as client:
                 assert int(client.recv(10)) in [pid for pid, *_ in children]

@@ -10,6 +10,7 @@ import weakref
 
 import greenrt
 from greenrt import TaskExit, Timeout, aio, joinall, sleep, spawn, spawn_after
+from greenrt.sync import Event
 
 variable = contextvars.ContextVar("variable", default="none")
 
@@ -107,10 +108,11 @@ def with_context(value):
 assert [task.wait() for task in [spawn(with_context, value) for value in "abc"]] == list("abc")
 
 # Time limits and kills cancel the coroutine, which cleans up before the caller goes on.
-log = []
+log, begun = [], []
 
 
 async def patient(name):
+    begun.append(name)
     try:
         await asyncio.sleep(30)
     except asyncio.CancelledError:
@@ -120,11 +122,18 @@ async def patient(name):
         raise
 
 
-raised(TimeoutError, aio.run, patient("timeout"), 0.01)
-with Timeout(0.01, False):
+def has_begun(name):
+    """Waits until this coroutine runs."""
+    while name not in begun:
+        sleep(0.001)
+
+
+TIME = 0.5  # in which a coroutine begins
+raised(TimeoutError, aio.run, patient("timeout"), TIME)
+with Timeout(TIME, False):
     aio.run(patient("Timeout"))
 task = spawn(aio.run, patient("kill"))
-sleep(0.01)
+has_begun("kill")
 task.kill()
 raised(TaskExit, task.wait)
 assert log == [f"{name} {what}" for name in ("timeout", "Timeout", "kill") for what in ("cancelled", "clean")], log
@@ -135,20 +144,26 @@ raised(ValueError, aio.run, echo(1), -1)
 
 
 async def stubborn():
+    begun.append("stubborn")
     try:
         await asyncio.sleep(30)
     finally:
-        await asyncio.sleep(0.2)
+        log.append("stubborn cleans")
+        while not may_go:
+            await asyncio.sleep(0.001)
         log.append("stubborn clean")
 
 
+may_go = []
 task = spawn(aio.run, stubborn())
-sleep(0.01)
+has_begun("stubborn")
 task.kill(block=False)
-sleep(0.01)
+while log[-1] != "stubborn cleans":
+    sleep(0.001)
 assert not task.done
 task.kill()
 assert task.done and log[-1] != "stubborn clean"
+may_go.append(True)
 while log[-1] != "stubborn clean":
     sleep(0.01)
 
@@ -165,7 +180,7 @@ async def fails_when_cancelled():
 told = []
 loop = aio.run(echo(1))[1]
 loop.set_exception_handler(lambda _loop, details: told.append(details["exception"]))
-raised(TimeoutError, aio.run, fails_when_cancelled(), 0.01)
+raised(TimeoutError, aio.run, fails_when_cancelled(), TIME)
 while not told:
     sleep(0.001)
 assert str(told[0]) == "while cleaning up"
@@ -233,10 +248,12 @@ assert aio.run(limited()) and ends == ["unwound"], "to cancel is to kill, and to
 
 
 async def shielded():
-    task = spawn(work, "alive", 0.03)
+    gate = Event()
+    task = spawn(lambda: (gate.wait(), "alive")[1])
     try:
         await asyncio.wait_for(asyncio.shield(aio.wait(task)), 0.005)
     except asyncio.TimeoutError:
+        gate.set()
         return await aio.wait(task)
     raise AssertionError("no timeout")
 
@@ -328,7 +345,7 @@ assert aio.run(Awaitable()) == "awaited"
 with aio.Loop() as own:
     assert own.run(echo(1)) == (1, own.loop) and own.statistics() == {"calls": 0}
     task = spawn(own.run, patient("closed"))
-    sleep(0.01)
+    has_begun("closed")
 assert task.done and log[-1] == "closed clean" and own.loop.is_closed()
 raised(asyncio.CancelledError, task.wait)
 raised(RuntimeError, own.run, echo(1))
@@ -336,7 +353,7 @@ own.close()
 with aio.Loop(thread=True) as own:
     where = own.run(asyncio.sleep(0, 1)), own.run(echo(2))
     assert where == (1, (2, own.loop))
-    raised(TimeoutError, own.run, patient("thread"), 0.01)
+    raised(TimeoutError, own.run, patient("thread"), 2 * TIME)
     assert log[-1] == "thread clean"
 
     async def here_and_there():

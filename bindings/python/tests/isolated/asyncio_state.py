@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 from greenrt import TaskExit, current, monkey, sleep, spawn
 
@@ -115,9 +114,8 @@ for task in [spawn(asyncio.run, wrong_task(), debug=True) for _ in range(3)]:
 async def pools():
     loop = asyncio.get_running_loop()
     variable.set("mine")
-    start = time.monotonic()
-    await asyncio.gather(*(loop.run_in_executor(None, time.sleep, 0.05) for _ in range(4)))
-    assert time.monotonic() - start < 5
+    together = threading.Barrier(4)
+    await asyncio.gather(*(loop.run_in_executor(None, together.wait, 60) for _ in range(4)))
     assert await loop.run_in_executor(None, variable.get) == "none"
     if hasattr(asyncio, "to_thread"):
         assert await asyncio.to_thread(variable.get) == "mine"
@@ -155,7 +153,7 @@ async def signalled():
     seen = asyncio.Event()
     loop.add_signal_handler(signal.SIGUSR1, seen.set)
     subprocess.run(["kill", "-USR1", str(__import__("os").getpid())], check=True)
-    await asyncio.wait_for(seen.wait(), 10)
+    await asyncio.wait_for(seen.wait(), 60)
     return loop.remove_signal_handler(signal.SIGUSR1)
 
 
@@ -181,10 +179,11 @@ else:
 assert elsewhere.wait() == "went on"
 
 # kill() of a task that runs a loop: the coroutines clean up, the exception is the task's.
-cleaned = []
+begun, cleaned = [], []
 
 
 async def cleans():
+    begun.append(True)
     try:
         await asyncio.sleep(30)
     finally:
@@ -193,7 +192,8 @@ async def cleans():
 
 
 task = spawn(asyncio.run, cleans())
-sleep(0.02)
+while not begun:
+    sleep(0.001)
 task.kill()
 assert cleaned == [True] and task.done
 try:

@@ -32,7 +32,9 @@ gc.set_threshold(50, 5, 5)
 tasks = [spawn(one, number) for number in range(100)]
 assert [task.wait() for task in tasks] == list(range(100))
 # A worker may be parked in the middle of a collection, after its task: meanwhile others are refused, and collect nothing.
-for _ in range(100):
+for _ in range(10_000):
+    if Switching.count == 500:
+        break
     gc.collect()
     sleep(0.001)
 assert Switching.count == 500, Switching.count

@@ -15,7 +15,7 @@ from greenrt import monkey
 from greenrt._core.preempt import preemption
 
 INTERVAL = 0.005
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def refused(error, call, *args):
@@ -112,14 +112,14 @@ def comprehension():
 
 
 def sleeper_runs():
-    """A sleeper comes back in time, with two busy tasks beside it; then they end."""
+    """A sleeper comes back after few slices, with two busy tasks beside it; then they end."""
     global stop
     before = preemption()[1]
     late = []
     for _ in range(10):
-        began = time.monotonic()
+        began = preemption()[1]
         greenrt.sleep(0.001)
-        late.append(time.monotonic() - began)
+        late.append(preemption()[1] - began)
     stop = True
     return sorted(late)[len(late) // 2], preemption()[1] - before
 
@@ -131,7 +131,7 @@ for busy in (while_loop, endless, for_loop, recursion, calls_c, generators, sort
     for task in tasks:
         task.wait()
     assert switches >= 10, (busy, switches)
-    assert median < PATIENCE * INTERVAL, (busy, median)
+    assert median < 20, (busy, median)
 
 # -- three counters get on alike, threads of threading too
 
@@ -145,9 +145,11 @@ def counter(index):
 
 
 threads = [threading.Thread(target=counter, args=(index,)) for index in range(3)]
+before = preemption()[1]
 for thread in threads:
     thread.start()
-greenrt.sleep(0.3)
+while preemption()[1] - before < 60:
+    greenrt.sleep(0.01)
 stop = True
 for thread in threads:
     thread.join()

@@ -1,5 +1,5 @@
 # timeout: 120
-"""Two seconds of everything at once under slices of a millisecond, with real threads beside the tasks and the watchdog on."""
+"""Two seconds, or more, of everything at once under slices of a millisecond, with real threads beside the tasks and the watchdog on."""
 
 import gc
 import io
@@ -26,7 +26,7 @@ rounds = dict.fromkeys(
 
 def going(name):
     rounds[name] += 1
-    return time.monotonic() < end
+    return time.monotonic() < end or greenrt.statistics()["preemptions"] <= 5
 
 
 def parse():

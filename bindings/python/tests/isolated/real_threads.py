@@ -70,7 +70,7 @@ assert shared["sleeper"].wait() == "killed by far away"
 # A task of this thread waits for nothing while a real thread computes.
 start = time.monotonic()
 assert spawn(lambda: sleep(0.01) or 5).wait() == 5
-assert time.monotonic() - start < 20
+assert time.monotonic() - start < 60
 finish.set()
 thread.join()
 

@@ -63,7 +63,7 @@ def turns():
 
 spinners = [spawn(turns) for _ in range(2)]
 child = later(signal.SIGUSR1)
-end = time.monotonic() + 20
+end = time.monotonic() + 60
 while not seen and time.monotonic() < end:
     sleep(0.5)
 assert seen.pop() == (signal.SIGUSR1, "root", True)
@@ -90,7 +90,7 @@ def last_act():
 
 for _ in range(3):
     assert spawn(last_act).wait() == 5
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not seen and time.monotonic() < end:
         pass
     assert seen.pop() == (signal.SIGUSR1, "root", True) and not seen
@@ -99,22 +99,22 @@ for _ in range(3):
 spawn(compute, 0.2, signal.SIGINT)
 start = time.monotonic()
 try:
-    sleep(30)
+    sleep(200)
 except KeyboardInterrupt:
-    assert current().name == "root" and time.monotonic() - start < 20
+    assert current().name == "root" and time.monotonic() - start < 100
 else:
     raise AssertionError("no KeyboardInterrupt")
 
 child = later(signal.SIGINT)
 try:
-    sleep(30)
+    sleep(200)
 except KeyboardInterrupt:
-    assert time.monotonic() - start < 25
+    assert time.monotonic() - start < 190
 else:
     raise AssertionError("no KeyboardInterrupt")
 child.wait()
 
-task = spawn(sleep, 30)
+task = spawn(sleep, 200)
 child = later(signal.SIGINT)
 try:
     task.wait()
@@ -138,7 +138,7 @@ def stopper(number, frame):
 signal.signal(signal.SIGUSR1, stopper)
 other = spawn(compute, 0.2, signal.SIGUSR1)
 try:
-    sleep(30)
+    sleep(200)
 except Stop as stop_exception:
     assert stop_exception.args == (signal.SIGUSR1,)
 else:

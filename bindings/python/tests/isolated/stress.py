@@ -128,11 +128,13 @@ for task in everything:
     except (TaskExit, Thrown, ZeroDivisionError) as error:
         how = type(error).__name__
     assert ended.get(task.number, how) == how, (task, how, ended[task.number])
-sleep(0.1)
+count = next(counter)
+while len(linked) < count and time.monotonic() < deadline:
+    sleep(0.01)
 for number, times in linked.items():
     assert times == 1, (number, times)
 assert {task.number for task in everything} <= set(linked)
-assert len(linked) == next(counter), "each task ended once"
+assert len(linked) == count, "each task ended once"
 assert debug.tasks() == [current()]
 assert len(linked) > 200
 print("pass")
