@@ -40,7 +40,7 @@ def square(number):
     return number * number
 
 
-assert greenrt.spawn(forks).wait(40) == 7
+assert greenrt.spawn(forks).wait(60) == 7
 assert events == ["before", "parent"]
 
 

@@ -30,7 +30,7 @@ def lines(kind):
 tasks = [greenrt.spawn(lines, f"task-{n}") for n in range(5)]
 threads = [greenrt.spawn(greenrt.offload, lines, f"thread-{n}") for n in range(5)]
 for task in [*tasks, *threads]:
-    task.wait(40)
+    task.wait(60)
 written = stream.getvalue().splitlines()
 assert len(written) == 200 == len(set(written))
 assert [line for line in written if line.startswith("thread-3 ")] == [f"thread-3 {n}" for n in range(20)]

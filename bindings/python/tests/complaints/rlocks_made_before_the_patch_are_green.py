@@ -52,9 +52,9 @@ for lock in locks:
     tasks = [greenrt.spawn(hold, lock, order) for _ in range(3)]
     napping = greenrt.spawn(time.sleep, 0.02)
     napping.wait()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     for task in tasks:
-        task.wait(20)
+        task.wait(60)
     assert order == ["in", "out"] * 3, "one at a time"
 
 # what the root held before the patch is the root's still
@@ -62,6 +62,6 @@ waiting = greenrt.spawn(hold, held_meanwhile, [])
 time.sleep(0.01)
 assert not waiting.done
 held_meanwhile.release()
-waiting.wait(20)
+waiting.wait(60)
 ticking.kill()
 print("pass")

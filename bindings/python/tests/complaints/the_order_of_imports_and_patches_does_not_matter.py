@@ -41,9 +41,9 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTT
 server.RequestHandlerClass.log_message = lambda *args: None
 thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
 thread.start()
-assert urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/", timeout=20).status == 200
+assert urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/", timeout=60).status == 200
 server.shutdown()
-thread.join(20)
+thread.join(60)
 server.server_close()
 
 ready = []
@@ -53,7 +53,7 @@ reader = threading.Thread(
 reader.start()
 sleep(0.01)  # a name taken before
 pair[1].send(b"x")
-reader.join(20)
+reader.join(60)
 assert ready == [(b"x", threading.get_native_id())], "a task, on this OS thread"
 assert create_connection is socket.create_connection
 print("pass")

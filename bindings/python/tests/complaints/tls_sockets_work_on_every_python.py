@@ -32,10 +32,10 @@ def serve():
 thread = threading.Thread(target=serve)
 thread.start()
 for context in (early, ssl.create_default_context(cafile=os.path.join(folder, "ca.pem")), early):
-    with socket.create_connection(listener.getsockname(), 20) as plain:
+    with socket.create_connection(listener.getsockname(), 60) as plain:
         with context.wrap_socket(plain, server_hostname="localhost") as connection:
             connection.sendall(b"hello")
             assert connection.recv(100) == b"HELLO" and connection.version().startswith("TLS")
-thread.join(20)
+thread.join(60)
 assert not thread.is_alive()
 print("pass")
