@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextvars
 import os
 import queue as _queue
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     P = ParamSpec("P")
+    Job = Callable[[], None]
+    # What a thread without work waits in: for a job, or for None, its end.
+    Seat = _queue.SimpleQueue[Optional[Job]]
 
 T = TypeVar("T")
 
@@ -33,62 +37,116 @@ assert _task
 # Threads of offload() at most, and how many seconds one stays without work.
 MAX_THREADS = 32
 LINGER = 10.0
+# Linux has no more threads than this in a process.
+_NO_MORE = 32768
 
 
 class Threads:
-    """OS threads that run jobs: started on demand, up to a number, gone after some time without work."""
+    """OS threads that run jobs: started on demand, up to a number, gone after some time without work.
+
+    A job goes straight to the seat of a thread without work, or waits for one. Whoever adds a job, a seat or a place looks for what it
+    could be matched with after that, so the last to come finds the other. Taking one is a call of a deque: nobody else has it then.
+    """
 
     def __init__(self, most: int, linger: Optional[float], initializer: Optional[Callable[[], object]] = None) -> None:
-        self.most = most
+        self.most = min(most, _NO_MORE)
         self.linger = linger
         self.initializer = initializer
         self.begin()
 
     def begin(self) -> None:
         """Nobody is there yet; in a forked child, where the parent's threads are not, again."""
-        self.jobs: _queue.SimpleQueue[Optional[Callable[[], None]]] = _queue.SimpleQueue()
-        self.count = 0
-        self.idle = 0
+        self.waiting: deque[Job] = deque()
+        self.seats: deque[Seat] = deque()
+        self.places: deque[None] = deque([None] * self.most)
+        self.ending = False
         self.gone = native.WaitQueue()
 
-    def run(self, job: Callable[[], None]) -> None:
-        """Runs a job on one of the threads, now or when one is free."""
-        if self.idle > self.jobs.qsize() or self.count >= self.most:
-            self.jobs.put(job)
-            return
-        self.count += 1
-        try:
-            native.patch_original("_thread.start_new_thread")(self.serve, ([job],))
-        except BaseException:
-            self.count -= 1
-            if not self.count:
-                raise
-            self.jobs.put(job)
+    @property
+    def count(self) -> int:
+        """How many threads there are."""
+        return self.most - len(self.places)
 
-    def serve(self, first: list[Callable[[], None]]) -> None:
-        # In a list, and taken out of it: what a thread was started with lives as long as the thread.
-        job: Optional[Callable[[], None]] = first.pop()
+    def run(self, job: Job) -> None:
+        """Runs a job on one of the threads, now or when one is free."""
+        self.waiting.append(job)
+        self._match()
+        # Each job that waits while there are places starts a thread. Which of them takes it does not matter.
+        if not self.waiting or not _take(self.places):
+            return
+        try:
+            native.patch_original("_thread.start_new_thread")(self.serve, ())
+        except BaseException:
+            self.places.append(None)
+            if self.count:
+                return  # it waits for one of those
+            try:
+                self.waiting.remove(job)
+            except ValueError:
+                return  # somebody has it
+            raise
+
+    def _match(self) -> None:
+        """Gives jobs that wait to threads that have none."""
+        while self.waiting:
+            taken = _take(self.seats)
+            if taken is None:
+                return
+            try:
+                job = self.waiting.popleft()
+            except IndexError:
+                self.seats.append(taken[0])  # and look once more: one may have come that found no seat
+            else:
+                taken[0].put(job)
+
+    def serve(self) -> None:
+        """The life of a thread."""
+        seat: Seat = _queue.SimpleQueue()
         try:
             if self.initializer is not None:
                 self.initializer()
-            while job is not None:
-                job()
-                job = None  # what it holds is let go before the wait
-                self.idle += 1
-                try:
-                    job = self.jobs.get(timeout=self.linger)
-                except _queue.Empty:
-                    job = None
-                finally:
-                    self.idle -= 1
+            while True:
+                job = self._next(seat)
+                if job is not None:
+                    job()
+                    del job  # what it holds is let go before the wait
+                    continue
+                self.places.append(None)
+                # Who came just now found neither a seat nor the place.
+                if not self.waiting or not _take(self.places):
+                    break
+        except BaseException:
+            self.places.append(None)
+            raise
         finally:
-            self.count -= 1
             self.gone.notify_all()
+
+    def _next(self, seat: Seat) -> Optional[Job]:
+        """The next job of a thread; None: it ends."""
+        while True:
+            try:
+                return self.waiting.popleft()
+            except IndexError:
+                pass
+            self.seats.append(seat)
+            self._match()
+            try:
+                if not self.ending:
+                    return seat.get(timeout=self.linger)
+            except _queue.Empty:
+                pass
+            try:
+                self.seats.remove(seat)
+            except ValueError:
+                return seat.get()  # somebody took the seat, and brings a job or the end
+            if not self.waiting:
+                return None
 
     def end(self) -> None:
         """The threads end when the jobs are done."""
-        for _ in range(self.count):
-            self.jobs.put(None)
+        self.ending = True
+        while taken := _take(self.seats):
+            taken[0].put(None)
 
     def join(self) -> None:
         """Waits until they have."""
@@ -98,6 +156,14 @@ class Threads:
     def _look_again(self) -> None:
         if not self.count:
             self.gone.notify_all()
+
+
+def _take(things: deque[T]) -> Optional[tuple[T]]:
+    """The last one, if there is one."""
+    try:
+        return (things.pop(),)
+    except IndexError:
+        return None
 
 
 _shared = Threads(MAX_THREADS, LINGER)
@@ -156,7 +222,7 @@ def offload_to(threads: Threads, func: Callable[P, T], /, *args: P.args, **kwarg
 
 def statistics() -> dict[str, int]:
     """Threads of offload(), how many of them are idle, and calls that wait for one."""
-    return {"threads": _shared.count, "idle": max(0, _shared.idle), "waiting": _shared.jobs.qsize()}
+    return {"threads": _shared.count, "idle": len(_shared.seats), "waiting": len(_shared.waiting)}
 
 
 class _GreenFuture(Future[T]):
@@ -249,4 +315,4 @@ class ThreadPoolExecutor(Executor):
 
     def statistics(self) -> dict[str, int]:
         """Threads, how many of them are idle, and calls that are not done."""
-        return {"threads": self._threads.count, "idle": max(0, self._threads.idle), "pending": len(self._pending)}
+        return {"threads": self._threads.count, "idle": len(self._threads.seats), "pending": len(self._pending)}

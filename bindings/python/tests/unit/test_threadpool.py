@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextvars
 import os
+import sys
 import threading
 import time
 import weakref
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 import greenrt
-from greenrt import Timeout, joinall, monkey, offload, sleep, spawn
+from greenrt import Timeout, joinall, monkey, offload, sleep, spawn, spawn_after
 from greenrt.threadpool import ThreadPoolExecutor, statistics
 
 # The C function: it blocks the OS thread, patched or not.
@@ -51,10 +52,30 @@ def test_calls_overlap_and_tasks_go_on() -> None:
 
     ticker = spawn(tick)
     barrier = threading.Barrier(4)  # passes only if four real threads are in it at once
-    joinall([spawn(offload, barrier.wait, 30) for _ in range(4)], raise_error=True)
-    offload(blocking_sleep, 0.05)
+    joinall([spawn(offload, barrier.wait, 60) for _ in range(4)], raise_error=True)
+    before = ticks
+
+    def until_they_ran() -> None:
+        for _ in range(6000):  # a minute, unless they do
+            if ticks > before + 3:
+                break
+            blocking_sleep(0.01)
+
+    offload(until_they_ran)
     ticker.kill()
-    assert ticks > 3
+    assert ticks > before + 3
+
+
+def test_calls_that_wait_for_each_other_do_not_wait_for_a_thread() -> None:
+    # A thread that has just taken a call is not without work, however late it says so.
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(300):
+            barrier = threading.Barrier(2 + number % 3)
+            joinall([spawn(offload, barrier.wait, 60) for _ in range(barrier.parties)], raise_error=True)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_it_is_another_os_thread() -> None:
@@ -107,7 +128,7 @@ def test_what_a_call_was_made_with_is_let_go_when_it_is_over() -> None:
             gone = weakref.ref(held)
             call(id, held)
             del held
-            for _ in range(1000):
+            for _ in range(6000):
                 if gone() is None:
                     break
                 sleep(0.01)
@@ -129,11 +150,13 @@ def test_executor_parks_the_task_that_waits() -> None:
         assert isinstance(failing.exception(30), ZeroDivisionError)
         with pytest.raises(ZeroDivisionError):
             failing.result()
-        slow = executor.submit(blocking_sleep, 0.05)
+        gate = threading.Event()
+        slow = executor.submit(gate.wait, 60)
         beside = spawn(sleep, 0)
         with pytest.raises((TimeoutError, concurrent.futures.TimeoutError)):
             slow.result(0.001)
         assert beside.done
+        spawn_after(0.05, gate.set)
     assert slow.done(), "leaving the block waits"
     assert executor.statistics() == {"threads": 0, "idle": 0, "pending": 0}
 
