@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from greenrt import Task, TaskExit, current, sleep, spawn
+from greenrt.sync import Event
 
 
 def test_kill_raises_task_exit_where_the_task_is_parked() -> None:
@@ -140,12 +141,14 @@ def test_kills_queue_up() -> None:
 
 
 def test_a_waiter_may_be_killed() -> None:
-    task = spawn(sleep, 0.05)
+    go = Event()
+    task = spawn(go.wait)
     waiter = spawn(task.wait)
     sleep(0)
     waiter.kill()
     assert waiter.done and not task.done
-    task.wait()
+    go.set()
+    assert task.wait()
 
 
 def test_tasks_kill_each_other() -> None:

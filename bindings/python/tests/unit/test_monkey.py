@@ -138,7 +138,7 @@ def best(lock):
     def use():
         lock.acquire()
         lock.release()
-    return min(timeit.repeat(use, number=20000, repeat=15))
+    return min(timeit.repeat(use, number=20000, repeat=40))
 
 def measure():
     return best(threading.Lock()), best(threading.RLock())

@@ -18,9 +18,9 @@ monkey.patch_all()
 def run(body: str, code: int = 0, **extra: str) -> list[str]:
     """The lines that the program printed."""
     started = time.monotonic()
-    result = run_python("-X", "dev", "-W", "ignore::ResourceWarning", "-c", PATCHED + body, timeout=60, **extra)
+    result = run_python("-X", "dev", "-W", "ignore::ResourceWarning", "-c", PATCHED + body, **extra)
     assert result.returncode == code, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 120
     assert result.stderr == "", result.stderr
     return result.stdout.split()
 
@@ -65,10 +65,11 @@ def test_the_exit_code_is_the_main_programs(how: str, code: int) -> None:
 
 def test_a_pool_at_the_end_finishes_its_work() -> None:
     body = """
-pool = concurrent.futures.ThreadPoolExecutor(3)
+pool, ending = concurrent.futures.ThreadPoolExecutor(3), threading.Event()
 for n in range(6):
-    pool.submit(lambda: (time.sleep(0.03), print("job")))
+    pool.submit(lambda: (ending.wait(), time.sleep(0.03), print("job")))
 print("main")
+ending.set()
 """
     assert run(body) == ["main", *["job"] * 6]
 
@@ -94,7 +95,7 @@ import atexit, threading
 lock = threading.Lock()
 def last():
     lock.release()
-    print("last", lock.acquire(timeout=5))
+    print("last", lock.acquire(timeout=60))
 atexit.register(last)
 import greenrt
 from greenrt import monkey
@@ -104,7 +105,7 @@ threading.Thread(target=lock.acquire, daemon=True).start()
 greenrt.spawn(lock.acquire)
 greenrt.sleep(0)
 """
-    result = run_python("-c", body, timeout=60)
+    result = run_python("-c", body)
     assert result.stdout == "last True\n", result.stdout + result.stderr
 
 
@@ -143,9 +144,13 @@ def test_an_os_thread_with_tasks_of_its_own_may_be_anywhere_when_the_program_end
     body = f"""
 def loop():
     greenrt.sleep(0)
+    begun.append(1)
     while True:
         {world}
+begun = []
 monkey.original("_thread.start_new_thread")(loop, ())
+while not begun:
+    time.sleep(0.01)
 time.sleep(0.02)
 print("main")
 """
@@ -158,7 +163,9 @@ lock, rlock, box, pair = threading.Lock(), threading.RLock(), queue.SimpleQueue(
 lock.acquire()
 rlock.acquire()
 pair[0].settimeout(0.0001)
+begun = []
 def loop(call):
+    begun.append(1)
     while True:
         try:
             call()
@@ -172,6 +179,9 @@ for call in (
     lambda: pair[0].recv(1),
 ):
     monkey.original("_thread.start_new_thread")(loop, (call,))
+# CPython frees the state of a thread that has not begun when the program ends; when it begins, a debug build crashes, ours or not.
+while len(begun) < 5:
+    time.sleep(0.01)
 time.sleep(0.02)
 print("main")
 """

@@ -128,7 +128,7 @@ def test_what_was_promised_to_one_who_is_gone_goes_to_the_next(how: str) -> None
         got = None
     if got == "x":
         q.put("x")  # the item was quicker than its end
-    assert second.wait(timeout=30) == "x"
+    assert second.wait(timeout=60) == "x"
 
 
 def test_join_waits_for_the_work() -> None:
@@ -364,7 +364,7 @@ def test_many_senders_and_receivers_lose_nothing() -> None:
 def test_a_thread_that_has_no_tasks_may_wait() -> None:
     q: Queue[int] = Queue()
     results: list[int] = []
-    thread = threading.Thread(target=lambda: results.append(q.get(timeout=10)))
+    thread = threading.Thread(target=lambda: results.append(q.get(timeout=60)))
     thread.start()
     time.sleep(0.01)
     q.put(5)

@@ -90,7 +90,7 @@ def test_wait_with_a_timeout() -> None:
     start = time.monotonic()
     with pytest.raises(TimeoutError):
         task.wait(timeout=0.05)
-    assert 0.04 <= time.monotonic() - start < 10
+    assert 0.04 <= time.monotonic() - start < 20
     with pytest.raises(TimeoutError):
         task.wait(0)
     with pytest.raises(TimeoutError):
@@ -291,10 +291,10 @@ def test_spawn_after_waits_first() -> None:
 
 def test_spawn_after_killed_in_time_never_calls() -> None:
     called: list[int] = []
-    task = spawn_after(0.01, called.append, 1)
+    task = spawn_after(0.5, called.append, 1)
     sleep(0)
     task.kill()
-    sleep(0.05)
+    sleep(0.6)
     assert called == [] and task.done
 
 
