@@ -271,10 +271,10 @@ TEST(clock_with_a_grace_waits_for_other_threads) {
   s_thread_join(thread);
 }
 
-static volatile sig_atomic_t alarms;
+static atomic_int alarms;
 static void on_alarm(int number) {
   (void)number;
-  alarms++;
+  atomic_fetch_add(&alarms, 1);
 }
 
 static void *ends_at_once(void *arg) { return arg; }
