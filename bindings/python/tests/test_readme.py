@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, run_python
+from libraries.servers import free_port
 
 README = ROOT / "README.md"
 pytestmark = pytest.mark.skipif(not README.is_file(), reason="not in an installed package")
@@ -21,15 +22,9 @@ def block(language: str, number: int = 0) -> str:
     return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.S)[number]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def connect(port: int, server: subprocess.Popen[str]) -> socket.socket:
     """A connection, once the server listens."""
-    for _ in range(200):
+    for _ in range(2400):
         assert server.poll() is None, "the server ended"
         try:
             return socket.create_connection(("127.0.0.1", port), timeout=20)

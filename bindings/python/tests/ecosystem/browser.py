@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser as Chromium
     from playwright.sync_api import ConsoleMessage
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 # What the console says of a connection that cannot be made, or ends: no fault of the page.
 CONNECTIONS = ("Failed to load resource: net::", "WebSocket connection to ")
 # An answer to a request for a connection that the server of before had.

@@ -41,7 +41,7 @@ class Wire:
 
         self.prefix = "" if namespace == "/" else namespace + ","
         self.socket = websocket.create_connection(
-            f"ws://127.0.0.1:{program.port}/socket.io/?EIO=4&transport=websocket", timeout=30
+            f"ws://127.0.0.1:{program.port}/socket.io/?EIO=4&transport=websocket", timeout=60
         )
         assert self.socket.recv().startswith("0")
         self.socket.send(f"40{self.prefix}{auth}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, once
+from libraries.servers import free_port
 
 from greenrt._ffi import load
 
@@ -65,8 +66,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def proxy(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """nginx in front of it, with connections that stay."""
     nginx, folder = need("nginx"), tmp_path_factory.mktemp("nginx")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        front = free.getsockname()[1]
+    front = free_port()
     paths = "\n".join(f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     user = "user root;" if os.geteuid() == 0 else ""  # else its worker may not write into the folder
     (folder / "conf").write_text(
