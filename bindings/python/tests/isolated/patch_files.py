@@ -249,7 +249,13 @@ with os.fdopen(slave, "r+b", 0) as terminal, os.fdopen(master, "r+b", 0) as pers
     while not echo.endswith(b"\n"):
         echo += person.read(100)
     assert echo.replace(b"\r", b"") == b"typed\n"
-    later(0.01, terminal.write, b"x" * 30_000)
+
+    def write_all(data):
+        """A process that is stopped meanwhile may be told of less."""
+        while data:
+            data = data[terminal.write(data) :]
+
+    later(0.01, write_all, b"x" * 30_000)
     got = b""
     while len(got) < 30_000:
         got += meanwhile(lambda: person.read(5000)) if not got else person.read(5000)

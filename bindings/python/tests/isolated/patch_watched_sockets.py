@@ -38,9 +38,10 @@ def blocks(sock):
     return not fcntl.fcntl(sock.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK
 
 
-def within_the_audit(begun):
-    """The audit of long waits comes by after a second at the earliest."""
-    assert time.monotonic() - begun < 0.9, time.monotonic() - begun
+def without_the_audit(wait):
+    """The audit of long waits comes by after a second at the earliest. (The quickest of three: a machine may stand still for a while.)"""
+    took = [wait() for _ in range(3)]
+    assert min(took) < 0.9, took
 
 
 ours, theirs = connection()
@@ -64,8 +65,10 @@ assert done.wait(60) and got == [b"z"]
 ours.close()
 theirs.close()
 
+
 # Dropped without close, and the numbers given to pipes: read, polled, and as files.
-for way in ("read", "select", "poll", "file"):
+def dropped(way):
+    """How long it takes to read the news."""
     ours, theirs = connection()
     numbers = {ours.fileno(), theirs.fileno()}
     del ours, theirs
@@ -75,28 +78,39 @@ for way in ("read", "select", "poll", "file"):
     begun = time.monotonic()
     threading.Timer(0.02, os.write, (writing, b"news")).start()
     if way == "select":
-        assert select.select([reading], [], [], 5)[0] == [reading]
+        assert select.select([reading], [], [], 60)[0] == [reading]
     if way == "poll":
         poll = select.poll()
         poll.register(reading, select.POLLIN)
-        assert poll.poll(5000) == [(reading, select.POLLIN)]
+        assert poll.poll(60_000) == [(reading, select.POLLIN)]
     if way == "file":
         with open(reading, "rb", buffering=0, closefd=False) as file:
             assert file.read(10) == b"news"
     else:
         assert os.read(reading, 10) == b"news"
-    within_the_audit(begun)
+    took = time.monotonic() - begun
     os.close(reading)
     os.close(writing)
+    return took
+
+
+for way in ("read", "select", "poll", "file"):
+    without_the_audit(lambda way=way: dropped(way))
+
 
 # Closed in order, and the numbers given to connections again.
-for _ in range(3):
+def closed():
+    """How long it takes to learn of it."""
     ours, theirs = connection()
     ours.close()
     begun = time.monotonic()
     assert theirs.recv(10) == b""
-    within_the_audit(begun)
+    took = time.monotonic() - begun
     theirs.close()
+    return took
+
+
+without_the_audit(closed)
 
 # Closed by another task while one waits.
 ours, theirs = connection()
