@@ -19,7 +19,7 @@ from greenrt._ffi import load
 
 pytestmark = once
 HERE = Path(__file__).resolve().parent
-PATIENCE = 30
+PATIENCE = 100
 
 
 def need(program: str) -> str:
@@ -109,9 +109,9 @@ def test_curl_sends_and_gets_bodies(port: int, size: int) -> None:
     # curl waits a second for 100 (Continue) unless it comes.
     before = time.monotonic()
     assert (
-        curl(url, "--data-binary", "@-", "-H", "Expect: 100-continue", "--expect100-timeout", "20", data=body) == body
+        curl(url, "--data-binary", "@-", "-H", "Expect: 100-continue", "--expect100-timeout", "80", data=body) == body
     )
-    assert time.monotonic() - before < 15
+    assert time.monotonic() - before < 60
     assert len(curl(f"http://127.0.0.1:{port}/size/{size}")) == size
 
 
@@ -136,7 +136,7 @@ def test_ab(port: int, options: tuple[str, ...]) -> None:
 
 
 def test_wrk(port: int) -> None:
-    out = run(need("wrk"), "-t1", "-c50", "-d1s", f"http://127.0.0.1:{port}/hello").decode()
+    out = run(need("wrk"), "-t1", "-c50", "-d1s", "--timeout", "60s", f"http://127.0.0.1:{port}/hello").decode()
     assert "Requests/sec" in out and "Socket errors" not in out and "Non-2xx" not in out, out
 
 

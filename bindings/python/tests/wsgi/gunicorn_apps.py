@@ -14,10 +14,12 @@ KEYS = ("wsgi.url_scheme", "wsgi.multiprocess", "REMOTE_ADDR", "RAW_URI", "SERVE
 
 def answers(environ: Any, start: Any) -> Any:
     name = environ["PATH_INFO"]
-    if name in ("/sleep", "/hang"):
+    if name in ("/sleep", "/hang", "/told"):
         environ["wsgi.errors"].write(f"begun: {environ['RAW_URI']}\n")
     if name == "/sleep":
         time.sleep(0.3)
+    while name == "/told" and environ["greenrt.connection"].keep_alive:  # until the worker is to stop
+        time.sleep(0.01)
     if name == "/hang":
         time.sleep(3600)
     if name == "/error":

@@ -25,7 +25,13 @@ def app(environ, start):
     if environ["PATH_INFO"] == "/die":
         os._exit(9)
     if environ["PATH_INFO"] == "/slow":
-        time.sleep(0.4)
+        print("slow begun", file=sys.stderr, flush=True)
+        connection, told = environ["greenrt.connection"], False
+        while not os.path.exists("go"):
+            if not told and not connection.keep_alive:
+                told = True
+                print("slow told", file=sys.stderr, flush=True)
+            time.sleep(0.01)
     start("200 OK", [("Content-Type", "application/json")])
     found = {"pid": os.getpid(), "value": VALUE, "scheme": environ["wsgi.url_scheme"], "many": environ["wsgi.multiprocess"]}
     return [json.dumps(found).encode()]
@@ -59,6 +65,14 @@ class Command:
         self.address: Any = (
             self.url[5:] if self.url.startswith("unix:") else ("127.0.0.1", int(self.url.rpartition(":")[2]))
         )
+
+    def begins_slow(self, client: Client) -> None:
+        """A request that takes until go(). It says "slow told" when its worker is to stop."""
+        client.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.wait_for("slow begun")
+
+    def go(self) -> None:
+        (self.folder / "go").touch()
 
     def said(self) -> str:
         return self.errors.read_text()
@@ -135,11 +149,11 @@ def test_hangup_starts_workers_anew_without_losing_a_request(command: Callable[.
     one = command(app="prog:holder.inner")
     before = one.ask()["pid"]
     with Client(one.address) as client:
-        client.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.1)
+        one.begins_slow(client)
         (one.folder / "prog.py").write_text(APP.replace("first", "second"))
         one.process.send_signal(signal.SIGHUP)
         assert one.wait(lambda: (found := one.ask_or_none()) and found["value"] == "second" and found["pid"] != before)
+        one.go()
         assert json.loads(client.reply().body)["pid"] == before
 
 
@@ -157,9 +171,10 @@ def test_a_request_is_finished_before_the_end_and_a_second_signal_does_not_wait(
 ) -> None:
     one = command()
     with Client(one.address) as client:
-        client.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.1)
+        one.begins_slow(client)
         one.process.send_signal(signal.SIGTERM)
+        one.wait_for("slow told")
+        one.go()
         assert client.reply().headers["connection"] == "close"
     assert one.end(None) == 0
 
@@ -167,10 +182,9 @@ def test_a_request_is_finished_before_the_end_and_a_second_signal_does_not_wait(
 def test_two_signals_end_it_at_once(command: Callable[..., Command]) -> None:
     (one := command()).folder.joinpath("prog.py")
     with Client(one.address) as client:
-        client.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.1)
+        one.begins_slow(client)
         one.process.send_signal(signal.SIGINT)
-        time.sleep(0.05)
+        one.wait_for("slow told")
         one.process.send_signal(signal.SIGINT)
         one.end(None)
         assert client.ended()

@@ -286,7 +286,7 @@ assert connection.detach("101 Switching Protocols", [("Upgrade", "x")]) == b"ear
 assert connection.detached and not connection.keep_alive
 assert client.recv(1000).startswith(b"HTTP/1.1 101 Switching Protocols\\r\\n")
 raises(BaseException, connection.respond, "200 OK", [], b"")
-ours.settimeout(5)
+ours.settimeout(60)
 ours.sendall(b"by the socket")
 assert client.recv(100) == b"by the socket"
 silent, client, ours = pair(GET + b"more")

@@ -107,11 +107,12 @@ def test_many_clients_in_one_worker_and_a_graceful_stop(gunicorn: Callable[..., 
     for thread in threads:
         thread.start()
     server.ask("/")
+    server.wait_for(r"(?:begun: /sleep\n[^\0]*?){20}")
     with server.client() as client:
         assert client.get("/file").body == (HERE / "gunicorn_apps.py").read_bytes()
         began = time.monotonic()
-        client.send(b"GET /sleep?last HTTP/1.1\r\nHost: x\r\n\r\n")
-        server.wait_for(r"begun: /sleep\?last")
+        client.send(b"GET /told HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.wait_for("begun: /told")
         server.process.send_signal(signal.SIGTERM)
         assert client.reply().headers["connection"] == "close"
         assert time.monotonic() - began < PATIENCE
@@ -130,7 +131,8 @@ def test_max_requests_and_no_keepalive(gunicorn: Callable[..., Gunicorn]) -> Non
     before = json.loads(first.body)["pid"]
     assert server.ask()["pid"] == before
     server.wait_for("Autorestarting worker after current request")
-    for _ in range(500):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         try:
             if server.ask()["pid"] != before:
                 break
@@ -205,13 +207,13 @@ def test_worker_connections_are_kept_and_so_is_a_connection(gunicorn: Callable[.
 
 
 def test_an_idle_connection_ends_after_keepalive(gunicorn: Callable[..., Gunicorn]) -> None:
-    server = gunicorn("--keep-alive", "1")
+    server = gunicorn("--keep-alive", "2")
     with server.client() as client:
         assert client.get("/").status == 200
         began = time.monotonic()
         assert client.get("/").status == 200
         assert client.ended()
-        assert time.monotonic() - began > 0.8
+        assert time.monotonic() - began > 1.8
 
 
 def test_the_access_log_has_gunicorns_format(gunicorn: Callable[..., Gunicorn]) -> None:
@@ -231,7 +233,7 @@ def test_the_access_log_has_gunicorns_format(gunicorn: Callable[..., Gunicorn]) 
 
 
 def test_graceful_timeout(gunicorn: Callable[..., Gunicorn]) -> None:
-    server = gunicorn("--graceful-timeout", "1")
+    server = gunicorn("--graceful-timeout", "3")
     pid = server.ask()["pid"]
     with server.client() as short, server.client() as long:
         short.send(b"GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -242,6 +244,6 @@ def test_graceful_timeout(gunicorn: Callable[..., Gunicorn]) -> None:
         os.kill(pid, signal.SIGTERM)  # the worker alone: nobody else ends it
         assert short.reply().status == 200
         assert long.ended()
-        assert 0.8 < time.monotonic() - began < PATIENCE
+        assert 2.8 < time.monotonic() - began < PATIENCE
     server.wait_for("Booting worker(.|\n)*Booting worker")
     assert server.ask()["pid"] != pid

@@ -195,7 +195,7 @@ def test_a_body_that_is_one_long_line_is_read_in_proportion_to_its_length() -> N
     # Copied once for each piece it would take minutes of processor time.
     code = """
 import resource
-resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 from greenrt.wsgi.body import Input
 
 class Body:

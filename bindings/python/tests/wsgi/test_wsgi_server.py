@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from wsgi_client import Client, Servers, servers
+from wsgi_client import PATIENCE, Client, Servers, servers
 
 assert servers
 TLS = Path(__file__).resolve().parent.parent / "tls"
@@ -89,11 +89,11 @@ def test_a_name_of_its_own_and_more_keys(servers: Servers) -> None:
 
 def log_lines(servers: Servers, name: str, last: str) -> list[str]:
     """The lines of a log, as soon as its last one has that in it: it is written after the answer."""
-    for _ in range(1000):
+    for _ in range(20 * PATIENCE):
         lines = (servers.folder / f"{name}.log").read_text().splitlines()
         if lines and last in lines[-1]:
             break
-        time.sleep(0.005)
+        time.sleep(0.05)
     return lines
 
 
@@ -126,7 +126,7 @@ def test_the_combined_log_says_who_and_is_not_deceived(servers: Servers) -> None
 
 def test_a_log_of_ones_own_format(servers: Servers) -> None:
     servers.get("/hello", "own", X_Thing="thing")
-    assert re.fullmatch(r"GET /hello thing 200 0\.\d{6}", log_lines(servers, "own", "hello")[-1])
+    assert re.fullmatch(r"GET /hello thing 200 \d+\.\d{6}", log_lines(servers, "own", "hello")[-1])
 
 
 def test_two_servers_share_a_socket(servers: Servers) -> None:
@@ -202,10 +202,10 @@ idle = socket.create_connection(server.address)
 started.wait()
 address = server.address
 began = time.monotonic()
-server.stop(10)
+server.stop(200)
 answer = client.wait()
 assert answer.startswith(b"HTTP/1.1 200") and b"Connection: close" in answer and answer.endswith(b"done"), answer
-assert time.monotonic() - began < 5
+assert time.monotonic() - began < 100
 assert idle.recv(10) == b""
 try:
     socket.create_connection(address)
@@ -234,7 +234,7 @@ print("pass")
 def test_stop_waits_no_longer_than_it_was_told() -> None:
     run(
         """
-client = greenrt.spawn(ask, 30)
+client = greenrt.spawn(ask, 600)
 started.wait()
 began = time.monotonic()
 server.stop(0.05)
@@ -242,7 +242,7 @@ try:
     assert client.wait() == b""
 except ConnectionResetError:
     pass
-assert time.monotonic() - began < 5
+assert time.monotonic() - began < 100
 print("pass")
 """
     )
@@ -255,7 +255,7 @@ with socket.create_connection(server.address) as client:
     client.sendall(b"GET /?0 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
     client.recv(1000)
     client.sendall(b"GET /?0 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
-    server.stop(10)
+    server.stop(60)
     assert client.recv(1000).endswith(b"done")
 print("pass")
 """

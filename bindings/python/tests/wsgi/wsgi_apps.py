@@ -424,11 +424,11 @@ def main() -> None:
         max_headers=10,
         max_header_bytes=1000,
         max_body=2000,
-        first_byte=0.2,
-        idle=0.2,
-        head=0.2,
-        body=0.2,
-        write=0.5,
+        first_byte=1,
+        idle=1,
+        head=1,
+        body=1,
+        write=1,
     )
     shared = socket.create_server(("127.0.0.1", 0))
     common = logger("test.common", os.path.join(folder, "common.log"))
@@ -447,7 +447,7 @@ def main() -> None:
         first=Server(route, listener=shared, environ={"who": "first"}),
         second=Server(route, listener=shared, environ={"who": "second"}),
         leaving=Server(route, port=0),
-        crowd=Server(route, port=0, limits=Limits(first_byte=4, head=4), backlog=8000),
+        crowd=Server(route, port=0, limits=Limits(first_byte=10, head=10), backlog=8000),
     )
     servers["quoted"] = Server(route, port=0, log=combined, log_format=COMBINED)
     for server in servers.values():
@@ -465,7 +465,7 @@ def main() -> None:
     began = time.monotonic()
     for server in servers.values():
         server.stop(1)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     print("stopped", flush=True)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Optional
 import pytest
 from conftest import environment
 
-PATIENCE = 20
+PATIENCE = 100
 TLS = Path(__file__).resolve().parent.parent / "tls"
 
 
