@@ -39,7 +39,7 @@ def test_asyncio_bridge(python: Any) -> None:
 
 def talk(port: int, number: int, failures: list[str]) -> None:
     """One client: 20 messages, each echoed byte for byte."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=100) as connection:
         reader = connection.makefile("rb")
         for turn in range(20):
             message = f"client {number} turn {turn}\n".encode() * (turn + 1)
@@ -68,13 +68,13 @@ def test_echo_server() -> None:
         for client in clients:
             client.start()
         for client in clients:
-            client.join(60)
+            client.join()
         assert failures == []
         with open(f"/proc/{server.pid}/status") as status:
             assert "Threads:\t1\n" in status.read()
         silent.close()
         server.send_signal(signal.SIGTERM)
-        output, errors = server.communicate(timeout=30)
+        output, errors = server.communicate(timeout=100)
         assert (output, errors, server.returncode) == ("served 51 connections\n", "", 0)
     finally:
         server.kill()
@@ -103,13 +103,13 @@ def test_websocket_chat() -> None:
         bob.stdin.write("grüße\n")
         bob.stdin.flush()
         assert [ann.stdout.readline(), bob.stdout.readline()] == ["bob: grüße\n"] * 2
-        output, errors = bob.communicate(timeout=30)
+        output, errors = bob.communicate(timeout=100)
         assert (output, errors, bob.returncode) == ("", "", 0)
         assert ann.stdout.readline() == "* bob went away\n"
         server.send_signal(signal.SIGTERM)
-        output, errors = server.communicate(timeout=30)
+        output, errors = server.communicate(timeout=100)
         assert (output, errors, server.returncode) == ("", "", 0)
-        output, errors = eve.communicate(timeout=30)
+        output, errors = eve.communicate(timeout=100)
         assert (output, errors, eve.returncode) == ("", "", 0), "the room was another one"
     finally:
         for process in [server, *clients]:
