@@ -8,25 +8,25 @@ Whether `threading` is patched or not, these threads are the operating system's,
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import logging
 import os
-import queue as _queue
-from collections import deque
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from concurrent.futures.thread import BrokenThreadPool
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from greenrt._core import task as _task
 from greenrt._core.clock import Countdown
+from greenrt._core.threads import Threads
 from greenrt._ffi import native
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     P = ParamSpec("P")
-    Job = Callable[[], None]
-    # What a thread without work waits in: for a job, or for None, its end.
-    Seat = _queue.SimpleQueue[Optional[Job]]
 
 T = TypeVar("T")
 
@@ -37,137 +37,10 @@ assert _task
 # Threads of offload() at most, and how many seconds one stays without work.
 MAX_THREADS = 32
 LINGER = 10.0
-# Linux has no more threads than this in a process.
-_NO_MORE = 32768
-
-
-class Threads:
-    """OS threads that run jobs: started on demand, up to a number, gone after some time without work.
-
-    A job goes straight to the seat of a thread without work, or waits for one. Whoever adds a job, a seat or a place looks for what it
-    could be matched with after that, so the last to come finds the other. Taking one is a call of a deque: nobody else has it then.
-    """
-
-    def __init__(self, most: int, linger: Optional[float], initializer: Optional[Callable[[], object]] = None) -> None:
-        self.most = min(most, _NO_MORE)
-        self.linger = linger
-        self.initializer = initializer
-        self.begin()
-
-    def begin(self) -> None:
-        """Nobody is there yet; in a forked child, where the parent's threads are not, again."""
-        self.waiting: deque[Job] = deque()
-        self.seats: deque[Seat] = deque()
-        self.places: deque[None] = deque([None] * self.most)
-        self.ending = False
-        self.gone = native.WaitQueue()
-
-    @property
-    def count(self) -> int:
-        """How many threads there are."""
-        return self.most - len(self.places)
-
-    def run(self, job: Job) -> None:
-        """Runs a job on one of the threads, now or when one is free."""
-        self.waiting.append(job)
-        self._match()
-        # Each job that waits while there are places starts a thread. Which of them takes it does not matter.
-        if not self.waiting or not _take(self.places):
-            return
-        try:
-            native.patch_original("_thread.start_new_thread")(self.serve, ())
-        except BaseException:
-            self.places.append(None)
-            if self.count:
-                return  # it waits for one of those
-            try:
-                self.waiting.remove(job)
-            except ValueError:
-                return  # somebody has it
-            raise
-
-    def _match(self) -> None:
-        """Gives jobs that wait to threads that have none."""
-        while self.waiting:
-            taken = _take(self.seats)
-            if taken is None:
-                return
-            try:
-                job = self.waiting.popleft()
-            except IndexError:
-                self.seats.append(taken[0])  # and look once more: one may have come that found no seat
-            else:
-                taken[0].put(job)
-
-    def serve(self) -> None:
-        """The life of a thread."""
-        seat: Seat = _queue.SimpleQueue()
-        try:
-            if self.initializer is not None:
-                self.initializer()
-            while True:
-                job = self._next(seat)
-                if job is not None:
-                    job()
-                    del job  # what it holds is let go before the wait
-                    continue
-                self.places.append(None)
-                # Who came just now found neither a seat nor the place.
-                if not self.waiting or not _take(self.places):
-                    break
-        except BaseException:
-            self.places.append(None)
-            raise
-        finally:
-            self.gone.notify_all()
-
-    def _next(self, seat: Seat) -> Optional[Job]:
-        """The next job of a thread; None: it ends."""
-        while True:
-            try:
-                return self.waiting.popleft()
-            except IndexError:
-                pass
-            self.seats.append(seat)
-            self._match()
-            try:
-                if not self.ending:
-                    return seat.get(timeout=self.linger)
-            except _queue.Empty:
-                pass
-            try:
-                self.seats.remove(seat)
-            except ValueError:
-                return seat.get()  # somebody took the seat, and brings a job or the end
-            if not self.waiting:
-                return None
-
-    def end(self) -> None:
-        """The threads end when the jobs are done."""
-        self.ending = True
-        while taken := _take(self.seats):
-            taken[0].put(None)
-
-    def join(self) -> None:
-        """Waits until they have."""
-        while self.count:
-            self.gone.wait(None, self._look_again)
-
-    def _look_again(self) -> None:
-        if not self.count:
-            self.gone.notify_all()
-
-
-def _take(things: deque[T]) -> Optional[tuple[T]]:
-    """The last one, if there is one."""
-    try:
-        return (things.pop(),)
-    except IndexError:
-        return None
 
 
 _shared = Threads(MAX_THREADS, LINGER)
-os.register_at_fork(after_in_child=_shared.begin)
+os.register_at_fork(after_in_child=_shared.reset)
 
 
 class _Call:
@@ -222,7 +95,7 @@ def offload_to(threads: Threads, func: Callable[P, T], /, *args: P.args, **kwarg
 
 def statistics() -> dict[str, int]:
     """Threads of offload(), how many of them are idle, and calls that wait for one."""
-    return {"threads": _shared.count, "idle": len(_shared.seats), "waiting": len(_shared.waiting)}
+    return {"threads": len(_shared.workers), "idle": len(_shared.free), "waiting": len(_shared.jobs)}
 
 
 class _GreenFuture(Future[T]):
@@ -254,8 +127,37 @@ class _GreenFuture(Future[T]):
         return super().exception(0)
 
 
+class _Job:
+    """One call of an executor, and its future."""
+
+    __slots__ = ("args", "context", "fn", "future", "kwargs")
+
+    def __init__(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]):
+        self.future, self.fn, self.args, self.kwargs = future, fn, args, kwargs
+        self.context = contextvars.copy_context()
+
+    def __call__(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self.context.run(self.fn, *self.args, **self.kwargs)
+        except BaseException as error:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """There is nobody to do it."""
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)
+
+
 class ThreadPoolExecutor(Executor):
-    """concurrent.futures on real OS threads, for tasks: waiting for a future parks the task."""
+    """concurrent.futures on real OS threads, for tasks: waiting for a future parks the task.
+
+    initializer(*initargs) is called first on each thread. When it raises, no thread is started any more: calls that have not begun, and
+    submit(), raise BrokenThreadPool.
+    """
 
     def __init__(
         self,
@@ -265,35 +167,42 @@ class ThreadPoolExecutor(Executor):
     ) -> None:
         if max_workers < 1:
             raise ValueError("max_workers must be greater than 0")
-        begin = None if initializer is None else lambda: initializer(*initargs)
-        self._threads = Threads(max_workers, None, begin)
+        self._initializer, self._initargs = initializer, initargs
+        self._threads: Threads = Threads(max_workers, None, None if initializer is None else self._begin)
         self._pending: set[Future[Any]] = set()
-        self._closed = False
+        self._closed = self._broken = False
         # A call is taken either before shutdown() or not at all: behind the end of its threads nobody would run it.
         self._gate = native.Semaphore(1)
 
+    def _begin(self) -> None:
+        try:
+            assert self._initializer is not None
+            self._initializer(*self._initargs)
+        except BaseException:
+            logging.getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=True)
+            self._broken = True
+            self._fail_jobs()
+            sys.exit()  # the thread
+
+    def _fail_jobs(self) -> None:
+        while self._threads.jobs:
+            with contextlib.suppress(IndexError):
+                job = self._threads.jobs.popleft()
+                assert isinstance(job, _Job)
+                job.fail(BrokenThreadPool("the initializer of a thread has failed: there are no threads for this call"))
+
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Calls fn(*args, **kwargs) on one of the threads. RuntimeError after shutdown()."""
+        """Calls fn(*args, **kwargs) on one of the threads. RuntimeError after shutdown(), BrokenThreadPool once initializer has raised."""
         future: _GreenFuture[T] = _GreenFuture()
-        context = contextvars.copy_context()
-
-        def job() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = context.run(fn, *args, **kwargs)
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
         self._gate.acquire()
         try:
+            if self._broken:
+                raise BrokenThreadPool("the initializer of a thread has failed: there are no threads for more calls")
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             self._pending.add(future)
             future.add_done_callback(self._pending.discard)
-            self._threads.run(job)
+            self._threads.run(_Job(future, fn, args, kwargs))
         finally:
             self._gate.release()
         return future
@@ -315,4 +224,5 @@ class ThreadPoolExecutor(Executor):
 
     def statistics(self) -> dict[str, int]:
         """Threads, how many of them are idle, and calls that are not done."""
-        return {"threads": self._threads.count, "idle": len(self._threads.seats), "pending": len(self._pending)}
+        threads = self._threads
+        return {"threads": len(threads.workers), "idle": len(threads.free), "pending": len(self._pending)}

@@ -17,8 +17,9 @@ from typing import Any
 
 from greenrt._core.hub import has_tasks
 from greenrt._core.imports import forget, when_imported
+from greenrt._core.threads import Threads
 from greenrt._ffi.types import exchange
-from greenrt.threadpool import LINGER, Threads, offload_to
+from greenrt.threadpool import LINGER, offload_to
 
 __all__ = ["mend", "undo"]
 
@@ -36,7 +37,7 @@ _BLOCKING = ("_UnaryUnaryMultiCallable", "_StreamUnaryMultiCallable")
 
 # A wait holds its thread, so there is no limit: one that waits for its turn could wait for the event that it is to fetch.
 _threads = Threads(sys.maxsize, LINGER)
-os.register_at_fork(after_in_child=_threads.begin)
+os.register_at_fork(after_in_child=_threads.reset)
 # How to put things back.
 _undo: list[Callable[[], object]] = []
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import weakref
+from concurrent.futures.thread import BrokenThreadPool
 from typing import Any
 
 import pytest
@@ -217,3 +218,48 @@ def test_executor_calls_its_initializer_once_a_thread() -> None:
         for _ in range(3):
             executor.submit(int).result(30)
     assert begun == ["x"]
+
+
+def test_executor_whose_initializer_raises_is_broken_and_says_so_to_every_call() -> None:
+    gate = threading.Event()
+    turns: list[int] = []
+
+    def once() -> None:
+        turns.append(len(turns))
+        if len(turns) > 1:
+            gate.wait(60)
+            raise ValueError("the second thread cannot")
+
+    executor = ThreadPoolExecutor(2, once)
+    first = executor.submit(gate.wait, 60)
+    while not turns:
+        sleep(0.001)
+    waiting = [executor.submit(int) for _ in range(3)]
+    gate.set()
+    assert first.result(60), "what has begun is finished"
+    # The worker that began may have done some of them before the other failed.
+    outcomes = [future.exception(60) for future in waiting]
+    assert all(outcome is None or isinstance(outcome, BrokenThreadPool) for outcome in outcomes)
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        try:
+            executor.submit(int).result(60)
+        except BrokenThreadPool as error:
+            assert "initializer" in str(error)
+            break
+        sleep(0.001)
+    else:
+        pytest.fail("it goes on")
+    executor.shutdown()
+    assert executor.statistics() == {"threads": 0, "idle": 0, "pending": 0}
+
+
+def test_executor_without_one_thread_that_could_begin_fails_its_calls() -> None:
+    with ThreadPoolExecutor(3, lambda: 1 // 0) as executor:
+        futures = []
+        with pytest.raises(BrokenThreadPool):
+            for _ in range(10_000):
+                futures.append(executor.submit(int))
+                sleep(0.001)
+        assert all(isinstance(future.exception(60), BrokenThreadPool) for future in futures)
+    assert executor.statistics()["threads"] == 0
