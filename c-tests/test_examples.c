@@ -23,9 +23,9 @@ TEST(example_hello_takes_turns) {
 }
 
 TEST(example_sleep_sort_sorts) {
-  run("examples/sleep_sort", "9", "1", "5");
+  run("examples/sleep_sort", "200", "1", "100"); /* two seconds until the first of them begins too late */
   CHECK_EQ(end.status, 0);
-  CHECK_HAS(end.out, "1 5 9 \nsorted 3 numbers in ");
+  CHECK_HAS(end.out, "1 100 200 \nsorted 3 numbers in ");
 }
 
 TEST(example_file_copy_copies_and_lets_others_go_on) {

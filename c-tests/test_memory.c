@@ -114,10 +114,12 @@ TEST_WITH(memory_stacks_that_grew_go_back_while_the_thread_sleeps, T_FIGURES, 12
   int64_t tasks[400];
   long before = resident_kib();
   for (int round = 0; round < 2; round++) {
+    int64_t begun = gt_now();
     for (size_t i = 0; i < COUNT(tasks); i++) tasks[i] = s_spawn_stack(1u << 20, grow_then_finish, NULL);
     for (size_t i = 0; i < COUNT(tasks); i++) s_join(tasks[i]);
     for (int i = 0; i < 50; i++) CHECK_EQ(gt_sleep(MS(1)), 0);
-    CHECK_GT(resident_kib() - before, (long)COUNT(tasks) * 700); /* a next burst finds them warm */
+    long more = resident_kib() - before; /* a next burst finds them warm, unless a slow machine took as long as they take to cool */
+    if (gt_now() - begun < MS(4000)) CHECK_GT(more, (long)COUNT(tasks) * 700);
   }
   /* Most of what they touched. */
   struct watched watched = {before + (long)COUNT(tasks) * 800 / 4, gt_waker_new(gt_self())};
