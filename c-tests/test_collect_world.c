@@ -25,7 +25,7 @@ static void *keep_and_yield(void *secret) {
 
 /* -- every instruction, on one OS thread */
 
-TEST_WITH(collect_sees_everything_at_each_instruction_of_spawn_yield_and_join, T_FAULTS, 0) {
+TEST_WITH(collect_sees_everything_at_each_instruction_of_spawn_yield_and_join, T_FAULTS, 180) {
   static char own[64 * 1024] __attribute__((aligned(64)));
   gt_spawn_opts_t on_own = {.size = sizeof on_own, .stack = own, .stack_size = sizeof own};
   gt_spawn_opts_t waits = {.size = sizeof waits, .flags = GT_SPAWN_SUSPENDED};
@@ -88,7 +88,7 @@ static void at_each_instruction_of_a_channel(gt_chan_t *chan) {
   CHECK_EQ(gt_chan_free(chan), 0);
 }
 
-TEST_WITH(collect_sees_items_of_channels_at_each_instruction, T_FAULTS, 0) {
+TEST_WITH(collect_sees_items_of_channels_at_each_instruction, T_FAULTS, 180) {
   toy_gc_begin();
   at_each_instruction_of_a_channel(gt_chan_new(sizeof(void *), 0));
   at_each_instruction_of_a_channel(gt_chan_new(sizeof(void *), 3));
@@ -127,7 +127,7 @@ static void *with_slots(void *key) {
   return NULL;
 }
 
-TEST_WITH(collect_sees_what_structures_keep_at_each_instruction, T_FAULTS, 0) {
+TEST_WITH(collect_sees_what_structures_keep_at_each_instruction, T_FAULTS, 180) {
   gt_spawn_opts_t waits = {.size = sizeof waits, .flags = GT_SPAWN_SUSPENDED};
   gt_generator_t *generator;
   gt_scope_t *scope;
@@ -246,7 +246,7 @@ static void *churn(void *arg) {
   return NULL;
 }
 
-TEST_WITH(collect_sees_everything_wherever_several_os_threads_were_stopped, T_FAULTS, 60) {
+TEST_WITH(collect_sees_everything_wherever_several_os_threads_were_stopped, T_FAULTS, 180) {
   struct sigaction action = {.sa_handler = stop_here, .sa_flags = SA_RESTART};
   int64_t tasks[THREADS];
   toy_gc_begin();

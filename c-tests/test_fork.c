@@ -242,7 +242,7 @@ static void fork_at_once(void *arg) {
   s_thread_join(thread);
 }
 
-TEST(fork_while_the_first_scheduler_is_made) {
+TEST_WITH(fork_while_the_first_scheduler_is_made, 0, 180) {
   static struct s_end end_of;
   for (int i = 0; i < 150; i++) {
     int spin = i * 500;

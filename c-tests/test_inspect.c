@@ -440,7 +440,7 @@ static void *end_dumping(void *arg) {
   return arg;
 }
 
-TEST(dump_while_tasks_are_cancelled_and_end) {
+TEST_WITH(dump_while_tasks_are_cancelled_and_end, 0, 120) {
   int64_t ending = s_spawn_named("ending", end_dumping, NULL), tasks[20];
   for (int i = 0; i < 20; i++) tasks[i] = s_spawn(i % 3 ? park : at_once, NULL);
   gt_cancel(tasks[1]);

@@ -119,7 +119,7 @@ TEST_WITH(link_library_is_opened_late_beside_25_that_use_the_same_room, T_SHIPPE
 }
 
 /* What `make install` leaves, used as its user would: through pkg-config, shared and static. */
-TEST_WITH(link_installed_library_is_found_by_pkg_config, T_SHIPPED, 60) {
+TEST_WITH(link_installed_library_is_found_by_pkg_config, T_SHIPPED, 300) {
   char root[] = "/tmp/greenrt-install-XXXXXX";
   if (access("Makefile", R_OK) != 0) SKIP("not run from the top of the tree");
   if (!s_have_program("pkg-config")) SKIP("no pkg-config here");
@@ -145,7 +145,7 @@ TEST_WITH(link_installed_library_is_found_by_pkg_config, T_SHIPPED, 60) {
 }
 
 /* A shell leaves the tilde of PREFIX=~/x alone, and greenrt.pc is read from another folder than `make` was run in. */
-TEST_WITH(link_installed_paths_are_whole, T_SHIPPED, 60) {
+TEST_WITH(link_installed_paths_are_whole, T_SHIPPED, 300) {
   char root[] = "/tmp/greenrt-install-XXXXXX";
   if (access("Makefile", R_OK) != 0) SKIP("not run from the top of the tree");
   CHECK(mkdtemp(root) != NULL);

@@ -155,7 +155,7 @@ static void *park_each_round(void *arg) {
   return NULL;
 }
 
-TEST(waker_from_a_plain_thread_is_never_lost) {
+TEST_WITH(waker_from_a_plain_thread_is_never_lost, 0, 180) {
   struct rounds rounds = {.count = 5000};
   int64_t task = s_spawn(park_each_round, &rounds);
   rounds.waker = gt_waker_new(task);

@@ -32,7 +32,7 @@ TEST(runner_shows_expressions_values_and_output_of_a_failed_test_only) {
   CHECK(strstr(end.out, "nobody should see this") == NULL);
 }
 
-TEST(runner_notices_what_was_left_behind) {
+TEST_WITH(runner_notices_what_was_left_behind, 0, 180) {
   struct s_end end;
   self(&end, "self_leaves_a_task", NULL, NULL);
   CHECK_EQ(end.status, 1);

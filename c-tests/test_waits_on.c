@@ -227,7 +227,7 @@ static void check_wait(const struct wait *w) {
   }
 }
 
-TEST(waits_on_says_what_and_since_when_for_every_noun) {
+TEST_WITH(waits_on_says_what_and_since_when_for_every_noun, 0, 180) {
   begin();
   for (size_t i = 0; i < COUNT(waits); i++) check_wait(&waits[i]);
   job_may_end = 1;

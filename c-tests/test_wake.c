@@ -85,7 +85,7 @@ static void *reader(void *arg) {
   return NULL;
 }
 
-TEST(wake_descriptors_are_heard_of_beside_a_flood_of_wakes) {
+TEST_WITH(wake_descriptors_are_heard_of_beside_a_flood_of_wakes, 0, 180) {
   int fds[2];
   s_pipe(fds, 0);
   int64_t task = s_spawn(parked, NULL), other = s_spawn(reader, &fds[0]);
