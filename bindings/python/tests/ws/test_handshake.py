@@ -11,7 +11,7 @@ from typing import Any
 from compat.apart import apart
 
 from ws.autobahn_peer import F, Peer
-from ws.peers import TEXT, Raw, echo, elsewhere, foreign_server, frame, hello, raises, raw_server, served
+from ws.peers import PING, PONG, TEXT, Raw, echo, elsewhere, foreign_server, frame, hello, raises, raw_server, served
 
 needs = ["websockets"]
 
@@ -237,6 +237,26 @@ def test_tls() -> None:
                 return came
 
         assert elsewhere(talk) == (TEXT, b"from elsewhere")
+
+
+@apart
+def test_over_tls_too_an_answer_that_is_there_counts_however_late_this_side_looks() -> None:
+    import greenrt
+
+    stand_still = greenrt.monkey.original("time.sleep")
+    server, client = contexts()
+    got = []
+    with served(lambda ws: got.append(ws.recv()), ssl_context=server, ping_interval=0.3) as (_, port):
+        plain = socket.create_connection(("localhost", port), timeout=60)
+        raw = Raw(client.wrap_socket(plain, server_hostname="localhost"))
+        raw.sock.sendall(hello())
+        raw.head()
+        first, data = raw.next()
+        assert first == 0x80 | PING
+        raw.send(frame(PONG, data), frame(TEXT, b"here"))
+        stand_still(0.5)
+        assert raw.closed_with() == 1000
+    assert got == ["here"]
 
 
 @apart
