@@ -183,7 +183,7 @@ def test_resolve_asks_a_name_server_of_the_same_process() -> None:
         else:
             raise AssertionError("it was found")
         query = dns.message.make_query("far.example", "A")
-        assert greendns.udp(query, "127.0.0.1", 10, server.getsockname()[1]).answer[0][0].address == "192.0.2.7"
+        assert greendns.udp(query, "127.0.0.1", 60, server.getsockname()[1]).answer[0][0].address == "192.0.2.7"
     finally:
         greendns.resolver = before
         thread.kill()

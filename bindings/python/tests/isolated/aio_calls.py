@@ -228,6 +228,7 @@ ends = []
 
 
 def unwinds():
+    begun.append("unwinds")
     try:
         sleep(30)
     finally:
@@ -237,6 +238,8 @@ def unwinds():
 
 async def limited():
     task = spawn(unwinds)
+    while "unwinds" not in begun:
+        await asyncio.sleep(0.001)
     try:
         await asyncio.wait_for(aio.wait(task), 0.01)
     except asyncio.TimeoutError:
