@@ -59,6 +59,14 @@ def eventually(what: Callable[[], Any], patience: float = PATIENCE) -> Any:
         time.sleep(0.02)
 
 
+def in_order(client: Any) -> Any:
+    """A socketio.Client that takes what comes in one after the other, in the thread that reads. By itself it gives each packet to an
+    OS thread of its own, and one overtakes another: an event the one before it, bytes the event that they belong to."""
+    trigger = client.eio._trigger_event
+    client.eio._trigger_event = lambda event, *values, **how: trigger(event, *values, **{**how, "run_async": False})
+    return client
+
+
 class Program:
     """A server in a process of its own, whose output goes to a file."""
 

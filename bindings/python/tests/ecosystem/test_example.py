@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from .support import PATIENCE, need, serving
+from .support import PATIENCE, in_order, need, serving
 
 need("flask_socketio", "socketio", "requests", "websocket")
 import socketio  # noqa: E402
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not CHAT.is_file(), reason="not in an installed 
 
 class Person:
     def __init__(self, url: str, transport: str):
-        self.wire = socketio.Client(reconnection=False)
+        self.wire = in_order(socketio.Client(reconnection=False, request_timeout=PATIENCE))
         self.heard: Queue[Any] = Queue()
         self.wire.on("*", lambda event, value: self.heard.put((event, value)))
         self.wire.connect(url, transports=[transport], wait_timeout=PATIENCE)

@@ -16,7 +16,7 @@ import pytest
 from conftest import once
 
 from .npm import node, package
-from .support import HERE, PATIENCE, Program, eventually, need, serving
+from .support import HERE, PATIENCE, Program, eventually, in_order, need, serving
 
 need("flask_socketio", "socketio", "requests", "websocket")
 import socketio  # noqa: E402
@@ -34,7 +34,7 @@ class Client:
     """A connected client; each event that comes is in a queue of its name."""
 
     def __init__(self, url: str, transports: list[str], **options: Any):
-        self.wire = socketio.Client(reconnection=False)
+        self.wire = in_order(socketio.Client(reconnection=False, request_timeout=PATIENCE))
         self.queues: dict[str, Queue[Any]] = {}
         self.lock = threading.Lock()
         self.wire.on("*", self._event)
