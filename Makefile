@@ -26,7 +26,7 @@ $(CARGO_LIB).so $(CARGO_LIB).a &: $(RUST_SRC)
 
 build/lib/libgreenrt.so.$(ABI): $(CARGO_LIB).so
 	@mkdir -p $(@D)
-	cp $< $@
+	cp $< $@.new.$$$$ && mv -f $@.new.$$$$ $@
 
 build/lib/libgreenrt.so: build/lib/libgreenrt.so.$(ABI)
 	ln -sf $(notdir $<) $@
