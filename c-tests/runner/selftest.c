@@ -38,7 +38,7 @@ static atomic_int begun;
 static int64_t sleeps(void *arg) {
   (void)arg;
   begun = 1;
-  return sleep(60);
+  return sleep(600);
 }
 
 static void *offloads(void *arg) {
@@ -47,7 +47,7 @@ static void *offloads(void *arg) {
 }
 
 /* Its waiter is cancelled once it has begun: before, it would be taken back. */
-TEST_WITH(self_leaves_a_job, 0, 10) {
+TEST_WITH(self_leaves_a_job, 0, 120) {
   int64_t task = gt_spawn(offloads, NULL);
   while (!begun) gt_sleep(1000000);
   gt_cancel(task);
