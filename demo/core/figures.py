@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 # How often a driver reports, and the longest it waits for one answer before it counts it as lost.
 REPORT_EVERY = 0.25
-ANSWER_WITHIN = 15.0
+ANSWER_WITHIN = 90.0
 
 
 class Server:

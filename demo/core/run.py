@@ -20,18 +20,19 @@ from typing import IO, Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from common import ROOT, Failed, build, count, output_of, setting
+from common import ROOT, Failed, Interrupts, build, count, ended, library, output_of, setting
 
 OUT = ROOT / "build" / "demo-core"
 LIBRARIES = ROOT / "build" / "lib"
 PYTHON = OUT / "venv" / "bin" / "python"
-# A driver that says nothing for this long, beyond its planned end, is stuck.
-GRACE = 45.0
+# A driver speaks several times a second: one that says nothing for so long is stuck.
+GRACE = 180.0
+LOOK_EVERY = 0.25
 
 
 def build_all() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
-    build("building the library", ["make", "build/lib/libgreenrt.so"])
+    made = library()
     build(
         "building the chat server",
         [
@@ -49,12 +50,14 @@ def build_all() -> None:
             "-lpthread",
         ],
     )
-    if not PYTHON.exists():
-        build("making a virtual environment", [sys.executable, "-m", "venv", str(OUT / "venv")])
+    ready = OUT / "venv" / "ready"
+    if not (ready.exists() and PYTHON.exists()):
+        build("making a virtual environment", [sys.executable, "-m", "venv", "--clear", str(OUT / "venv")])
+        ready.touch()
     build(
         "installing the Python package into it",
         [str(PYTHON), "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", "./bindings/python"],
-        CARGO_TARGET_DIR=str(ROOT / "target"),
+        GREENRT_LIBRARY=made,
         PIP_DISABLE_PIP_VERSION_CHECK="1",
     )
 
@@ -69,43 +72,48 @@ class Show:
         self.server: subprocess.Popen[str] | None = None
         self.driver: subprocess.Popen[str] | None = None
         self.state: dict[str, Any] = {"connections": 0, "messages": 0, "lost": 0}
+        self.lines = 0
         self.errors = (OUT / f"{title}.log").open("w+")
 
-    def start(self, clients: int, seconds: float) -> None:
+    def start(self, interrupts: Interrupts, clients: int, seconds: float) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "GREENRT"))}
-        self.server = subprocess.Popen(
-            self.command,
-            cwd=OUT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-        )
+        with interrupts.hold():
+            self.server = subprocess.Popen(
+                self.command,
+                cwd=OUT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+                text=True,
+            )
         words = output_of(self.server).readline().split()
         if len(words) != 2 or words[0] != "port":
             raise Failed(f"{self.title}: the server did not say its port\n{self.log()}")
         # What else the server prints is read and dropped: a full pipe would stop it.
         threading.Thread(target=output_of(self.server).read, daemon=True).start()
-        self.driver = subprocess.Popen(
-            [
-                sys.executable,
-                str(ROOT / "demo" / "core" / self.driver_file),
-                words[1],
-                str(self.server.pid),
-                str(clients),
-                str(seconds),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-        )
-        threading.Thread(target=self._read, args=[output_of(self.driver)], daemon=True).start()
+        with interrupts.hold():
+            self.driver = subprocess.Popen(
+                [
+                    sys.executable,
+                    str(ROOT / "demo" / "core" / self.driver_file),
+                    words[1],
+                    str(self.server.pid),
+                    str(clients),
+                    str(seconds),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+                text=True,
+            )
+        self.reader = threading.Thread(target=self._read, args=[output_of(self.driver)], daemon=True)
+        self.reader.start()
 
     def _read(self, reports: IO[str]) -> None:
         for line in reports:
             self.state = json.loads(line)
+            self.lines += 1
 
     def running(self) -> bool:
         return self.driver is not None and self.driver.poll() is None
@@ -128,9 +136,8 @@ class Show:
 
     def stop(self) -> None:
         for process in (self.driver, self.server):
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
+            if process is not None:
+                ended(process)
 
 
 def progress(shows: list[Show], start: float, seconds: float) -> str:
@@ -156,15 +163,21 @@ def watch(shows: list[Show], seconds: float) -> None:
     live = sys.stdout.isatty()
     start = time.monotonic()
     shown = -10.0
+    lines, silent = 0, 0
+    # Silence is counted in turns: not what passes while this program does not run.
     while any(show.running() for show in shows):
         now = time.monotonic() - start
-        if now > seconds + GRACE:
+        heard = sum(show.lines for show in shows)
+        lines, silent = heard, silent + 1 if heard == lines else 0
+        if silent * LOOK_EVERY > GRACE:
             return
         if live or now - shown >= 2:
             shown = now
             draw(progress(shows, start, seconds), live)
-        time.sleep(0.25)
-    time.sleep(0.1)
+        time.sleep(LOOK_EVERY)
+    for show in shows:
+        # Its last line is still to be read.
+        show.reader.join(GRACE)
     draw(progress(shows, start, seconds), live)
     if live:
         print()
@@ -196,6 +209,7 @@ def main() -> int:
     except Failed as failure:
         print(f"demo: {failure}", file=sys.stderr)
         return 1
+    interrupts = Interrupts()
     print("Getting ready:", flush=True)
     OUT.mkdir(parents=True, exist_ok=True)
     threaded_http = ROOT / "examples" / "python" / "threaded_http.py"
@@ -211,13 +225,16 @@ def main() -> int:
         build_all()
         print(f"Driving both with {clients} clients each for {seconds:.0f} s:", flush=True)
         for show in shows:
-            show.start(clients, seconds)
+            show.start(interrupts, clients, seconds)
         watch(shows, seconds)
         faults = [(show.title, fault) for show in shows for fault in show.faults()]
         table(shows)
     except Failed as failure:
         print(f"demo: {failure}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("demo: interrupted", file=sys.stderr)
+        return 130
     finally:
         for show in shows:
             show.stop()
