@@ -73,6 +73,6 @@ $(LINT_VENV)/ready:
 	touch $@
 
 lint-python: $(LINT_VENV)/ready
-	$(LINT_VENV)/bin/ruff check bindings/python bindings/python-eventlet bindings/gdb bench demo examples/python .ci
-	$(LINT_VENV)/bin/ruff format --check bindings/python bindings/python-eventlet bindings/gdb bench demo examples/python .ci
+	$(LINT_VENV)/bin/ruff check bindings/python bindings/python-eventlet bindings/gdb bench demo examples/python tools .ci
+	$(LINT_VENV)/bin/ruff format --check bindings/python bindings/python-eventlet bindings/gdb bench demo examples/python tools .ci
 	cd bindings/python && $(abspath $(LINT_VENV))/bin/mypy

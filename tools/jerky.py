@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Runs a command as on a machine with noisy neighbours: with a share of the processors, and standing still again and again.
+
+    tools/jerky.py [--share PERCENT] [--freeze MS] COMMAND...
+
+    --share    of one processor, 120 without it; 30 is a machine that has much else to do
+    --freeze   the longest halt, 380 without it; each lasts 20 ms or more, and all processes of the command halt together
+
+It needs root and control groups of version 1 or 2 (cgroups(7): the freezer and cpu controllers). No signal is sent, but a halt ends an
+epoll_wait(2) with EINTR, as a stop does (signal(7)). A test that breaks under it waits for a time where it should wait for an event.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+GROUPS = pathlib.Path("/sys/fs/cgroup")
+PERIOD = 100_000  # microseconds
+
+
+class Group:
+    """A control group of our own, in either version."""
+
+    def __init__(self) -> None:
+        name = f"jerky-{os.getpid()}"
+        if (GROUPS / "cgroup.controllers").exists():
+            (GROUPS / "cgroup.subtree_control").write_text("+cpu")
+            self.folders = [GROUPS / name]
+            self.switch, self.words = "cgroup.freeze", ("0", "1")
+        else:
+            self.folders = [GROUPS / "freezer" / name, GROUPS / "cpu" / name]
+            self.switch, self.words = "freezer.state", ("THAWED", "FROZEN")
+        for folder in self.folders:
+            folder.mkdir()
+
+    def share(self, percent: int) -> None:
+        quota = percent * PERIOD // 100
+        if self.switch == "cgroup.freeze":
+            (self.folders[0] / "cpu.max").write_text(f"{quota} {PERIOD}")
+        else:
+            (self.folders[1] / "cpu.cfs_period_us").write_text(str(PERIOD))
+            (self.folders[1] / "cpu.cfs_quota_us").write_text(str(quota))
+
+    def enter(self) -> None:
+        for folder in self.folders:
+            (folder / "cgroup.procs").write_text(str(os.getpid()))
+
+    def freeze(self, on: bool) -> None:
+        (self.folders[0] / self.switch).write_text(self.words[on])
+
+    def end(self) -> None:
+        """Kills what the command left behind, and removes the group."""
+        self.freeze(False)
+        for _ in range(100):
+            left = [int(line) for line in (self.folders[0] / "cgroup.procs").read_text().split()]
+            if not left:
+                break
+            for process in left:
+                os.kill(process, signal.SIGKILL)
+            time.sleep(0.05)
+        for folder in self.folders:
+            folder.rmdir()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--share", type=int, default=120, metavar="PERCENT")
+    parser.add_argument("--freeze", type=int, default=380, metavar="MS")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    wanted = parser.parse_args()
+    if not wanted.command or wanted.share < 1 or wanted.freeze < 20:
+        parser.error("a COMMAND, a share of 1 or more, halts of 20 ms or more, please")
+    try:
+        group = Group()
+    except OSError as error:
+        print(f"jerky: no control groups here for us: {error}", file=sys.stderr)
+        return 2
+    try:
+        group.share(wanted.share)
+        try:
+            job = subprocess.Popen(wanted.command, preexec_fn=group.enter)
+        except OSError as error:
+            print(f"jerky: {wanted.command[0]}: {error.strerror}", file=sys.stderr)
+            return 127
+        while job.poll() is None:
+            time.sleep(random.uniform(0.1, 1.0))
+            group.freeze(True)
+            time.sleep(random.uniform(0.02, wanted.freeze / 1000))
+            group.freeze(False)
+        return job.returncode if job.returncode >= 0 else 128 - job.returncode
+    finally:
+        group.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
