@@ -53,6 +53,8 @@ class PollingTransport {
           if (this.over) return;
           if (packet[0] === OPEN) this.address += "&sid=" + JSON.parse(packet.slice(1)).sid;
           this.incoming(packet[0] === "b" ? fromBase64(packet.slice(1)) : packet);
+          // Who waits for an answer hears it before what came behind it, as with a WebSocket.
+          await null;
         }
       }
     } catch {

@@ -94,6 +94,32 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
             program.stop()
 
 
+# The page's client on a server that is played here: an answer, and behind it in the same reply an event.
+ANSWER_AND_EVENT = """async () => {
+    const order = [], open = '0{"sid": "a", "pingInterval": 60000, "pingTimeout": 60000}', never = new Promise(() => {});
+    const replies = [open, '40{"sid": "b"}'];
+    let more, asked = new Promise((resolve) => more = resolve);
+    window.fetch = async (address, { method }) => {
+        if (method === "POST") return { ok: true, text: async () => "ok" };
+        if (!replies.length) await asked;
+        const reply = replies.shift() ?? await never;
+        return { ok: true, text: async () => reply };
+    };
+    const { Socket } = await import("/static/socket.js");
+    const socket = new Socket({ address: location.origin + "/played/", transport: 1 });
+    const heard = new Promise((resolve) => socket.on("said", (text) => setTimeout(resolve, 0, order.push(text))));
+    socket.on("state", (state) => {
+        if (state !== "open") return;
+        socket.emit("join").then((text) => order.push(text));
+        replies.push('430["answer"]\\x1e42["said","event"]');
+        more();
+    });
+    socket.connect();
+    await heard;
+    return order.join();
+}"""
+
+
 def opened(chrome: Browser, demo: Demo, name: str, query: str = "", **look: object) -> Page:
     page = chrome.page(**look)  # type: ignore[arg-type]
     page.go(f"http://127.0.0.1:{demo.port}/{query}")
@@ -120,6 +146,12 @@ def test_two_people_chat(chrome: Browser, demo: Demo, query: str) -> None:
         hears(page, "Kofi", "good morning Ada")
         assert page.evaluate("document.querySelectorAll('#talk li').length") == 2
         assert page.errors == []
+
+
+def test_an_answer_is_heard_before_what_came_behind_it(chrome: Browser, demo: Demo) -> None:
+    page = chrome.page()
+    page.go(f"http://127.0.0.1:{demo.port}/static/socket.js")
+    assert page.evaluate(f"({ANSWER_AND_EVENT})()") == "answer,event"
 
 
 # Beside one that has the other transport: what is sent to both is encoded for each.
