@@ -156,11 +156,11 @@ pub unsafe fn run(header: *const Header) {
     // SAFETY: J1.
     unsafe { (*header).done.store(true, Ordering::SeqCst) };
     // The task may have gone on without us. Counted out only then: in between, its home must not call silence a
-    // deadlock.
+    // deadlock. And behind the end of a result that nobody takes: when no job is counted, nothing of one is left.
     let _ = home::request(id, slots::NUDGE);
-    home.job_is_over(epoch);
     // SAFETY: J1.
     unsafe { let_go(header) };
+    home.job_is_over(epoch);
 }
 
 /// Gives up the pool's reference to a job that no thread has begun.
@@ -169,8 +169,8 @@ pub unsafe fn run(header: *const Header) {
 /// As for [`run`].
 pub unsafe fn abandon(header: *const Header) {
     // SAFETY: J1.
-    unsafe {
-        (*header).home.job_is_over((*header).epoch);
-        let_go(header);
-    }
+    let (home, epoch) = unsafe { ((*header).home, (*header).epoch) };
+    // SAFETY: J1.
+    unsafe { let_go(header) };
+    home.job_is_over(epoch);
 }
