@@ -163,7 +163,7 @@ impl Scheduler {
         self.host.get().trace.is_some()
     }
 
-    /// How many OS threads of the host can wake no task, if nothing can end a wait as far as it knows. None without a host.
+    /// How many OS threads of the host can wake no task, if nothing can end a wait as far as it knows. Some(0) without a host.
     pub(super) fn host_deadlocked(&self) -> Option<usize> {
         let host = self.host.get();
         if host.swap.is_none() {
