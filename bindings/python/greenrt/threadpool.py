@@ -168,7 +168,7 @@ class ThreadPoolExecutor(Executor):
         if max_workers < 1:
             raise ValueError("max_workers must be greater than 0")
         self._initializer, self._initargs = initializer, initargs
-        self._threads: Threads = Threads(max_workers, None, None if initializer is None else self._begin)
+        self._threads = Threads(max_workers, None, None if initializer is None else self._begin)
         self._pending: set[Future[Any]] = set()
         self._closed = self._broken = False
         # A call is taken either before shutdown() or not at all: behind the end of its threads nobody would run it.
@@ -202,7 +202,11 @@ class ThreadPoolExecutor(Executor):
                 raise RuntimeError("cannot schedule new futures after shutdown")
             self._pending.add(future)
             future.add_done_callback(self._pending.discard)
-            self._threads.run(_Job(future, fn, args, kwargs))
+            try:
+                self._threads.run(_Job(future, fn, args, kwargs))
+            except BaseException:
+                self._pending.discard(future)
+                raise
         finally:
             self._gate.release()
         return future

@@ -15,7 +15,7 @@ from __future__ import annotations
 import queue as _queue
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, TypeVar
 
 from greenrt._ffi import native
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Bell = _queue.SimpleQueue[None]
 
 __all__ = ["Threads"]
+
+T = TypeVar("T")
 
 # No system has room for so many threads: as good as no limit.
 UNLIMITED = 1_000_000
@@ -52,18 +54,13 @@ class Threads:
         self.jobs.append(job)
         try:
             self.call_one()
-        except BaseException:
+        except RuntimeError:
             # Those that are there come for it in turn.
-            if not self.workers and self.take_back(job):
+            if not self.workers and _take(self.jobs, job):
                 raise
-
-    def take_back(self, job: Callable[[], object]) -> bool:
-        """Takes back a job that no worker has begun."""
-        try:
-            self.jobs.remove(job)
-        except ValueError:
-            return False
-        return True
+        except BaseException:  # of a signal handler: it is the caller's
+            _take(self.jobs, job)
+            raise
 
     def call_one(self) -> None:
         """Rings for a free worker, or starts one if there is a place (TH2)."""
@@ -91,7 +88,10 @@ class Threads:
         return True
 
     def _leave(self, bell: Bell) -> None:
-        self.workers.discard(bell)
+        try:
+            self.workers.remove(bell)
+        except KeyError:
+            return  # it has left, or a job of its forked and this is the child, which has no workers
         if self.places is not None:
             self.places.append(None)
 
@@ -127,32 +127,22 @@ class Threads:
     def _wait(self, bell: Bell) -> bool:
         """Waits until there is something to do; False when it is time to leave."""
         self.free.append(bell)
-        if (self.jobs or self.ending) and self._not_called(bell):  # TH3
+        if (self.jobs or self.ending) and _take(self.free, bell):  # TH3
             return not self.ending or bool(self.jobs)
         try:
             bell.get(timeout=self.linger)
         except _queue.Empty:
-            if self._not_called(bell):
+            if _take(self.free, bell):
                 return False
             bell.get()  # it rings in this moment (TH1)
         return True
 
-    def _not_called(self, bell: Bell) -> bool:
-        """Takes a worker's own bell out of `free`. False: somebody has, and rings it."""
-        try:
-            self.free.remove(bell)
-        except ValueError:
-            return False
-        return True
-
     def end(self) -> None:
-        """The workers end when the jobs are done."""
+        """The workers end when the jobs are done, and no job comes any more: every bell is rung, whoever has it."""
         self.ending = True
-        while True:
-            try:
-                self.free.pop().put(None)
-            except IndexError:
-                return
+        self.free.clear()
+        for bell in tuple(self.workers):
+            bell.put(None)
 
     def join(self) -> None:
         """Waits until they have."""
@@ -162,3 +152,12 @@ class Threads:
     def _look_again(self) -> None:
         if not self.workers:
             self.gone.notify_all()
+
+
+def _take(things: deque[T], thing: T) -> bool:
+    """Takes a job that no worker has, or a bell that nobody is about to ring, out of its deque. False: somebody has it."""
+    try:
+        things.remove(thing)
+    except ValueError:
+        return False
+    return True

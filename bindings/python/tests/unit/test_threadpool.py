@@ -212,6 +212,19 @@ def test_what_a_cancelled_future_calls_may_ask_the_executor() -> None:
     assert refused == ["cannot schedule new futures after shutdown"]
 
 
+def test_executor_that_has_no_thread_keeps_nothing_of_a_refused_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = ThreadPoolExecutor(1)
+
+    def refused(job: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(executor._threads, "run", refused)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        executor.submit(int)
+    assert executor.statistics()["pending"] == 0
+    executor.shutdown()
+
+
 def test_executor_calls_its_initializer_once_a_thread() -> None:
     begun: list[Any] = []
     with ThreadPoolExecutor(1, begun.append, ("x",)) as executor:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from greenrt import monkey, offload
+from greenrt import Timeout, monkey, offload
 from greenrt._core.threads import Threads
 
 LIMIT = 60.0
@@ -128,6 +128,39 @@ def test_what_a_job_raises_ends_its_worker_and_no_other_job(monkeypatch: Any) ->
     while len(told) < 50 and time.monotonic() < until:
         time.sleep(0.001)
     assert {type(one.exc_value) for one in told} == {ZeroDivisionError} and len(told) == 50
+
+
+def test_what_a_signal_handler_raises_meanwhile_is_the_callers_and_the_job_is_taken_back(monkeypatch: Any) -> None:
+    threads = Threads(2, None)
+    gate: queue.SimpleQueue[None] = queue.SimpleQueue()
+    threads.run(lambda: gate.get(timeout=LIMIT))
+    until = time.monotonic() + LIMIT
+    while threads.jobs and time.monotonic() < until:
+        time.sleep(0.001)
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threads, "call_one", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        threads.run(lambda: None)
+    assert not threads.jobs
+    gate.put(None)
+    threads.end()
+    threads.join()
+
+
+def test_a_worker_whose_bell_was_taken_and_never_rung_ends_all_the_same() -> None:
+    threads = Threads(1, None)
+    threads.run(lambda: None)
+    until = time.monotonic() + LIMIT
+    while not threads.free and time.monotonic() < until:
+        time.sleep(0.001)
+    threads.free.pop()  # as by a caller that is interrupted before it rings
+    threads.end()
+    with Timeout(LIMIT):
+        threads.join()
+    assert threads.places == [None]
 
 
 def test_a_thread_that_cannot_be_started_is_told_unless_others_come_for_the_job(monkeypatch: Any) -> None:
