@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Runs a command as on a machine with noisy neighbours: with a share of the processors, and standing still again and again.
 
-    tools/jerky.py [--share PERCENT] [--freeze MS] COMMAND...
+    tools/jerky.py [--share PERCENT] [--freeze MS] [--lag MS] COMMAND...
 
     --share    of one processor, 120 without it; 30 is a machine that has much else to do
-    --freeze   the longest halt, 380 without it; each lasts 20 ms or more, and all processes of the command halt together
+    --freeze   the longest halt, 380 without it; each lasts 20 ms or more, and all processes of the command halt together; 0: none
+    --lag      the longest time that one thread falls behind the others, 0 without it: every second new thread does, and of the old ones
+               now and then one. The processors are kept busy meanwhile, and the thread has what they leave (SCHED_IDLE, sched(7)).
 
 It needs root and control groups of version 1 or 2 (cgroups(7): the freezer and cpu controllers). No signal is sent, but a halt ends an
-epoll_wait(2) with EINTR, as a stop does (signal(7)). A test that breaks under it waits for a time where it should wait for an event.
+epoll_wait(2) with EINTR, as a stop does (signal(7)). A test that breaks under it waits for a time where it should wait for an event, or
+takes for granted which of two threads comes first.
 """
 
 from __future__ import annotations
@@ -55,6 +58,10 @@ class Group:
     def freeze(self, on: bool) -> None:
         (self.folders[0] / self.switch).write_text(self.words[on])
 
+    def threads(self) -> set[int]:
+        names = "cgroup.threads" if self.switch == "cgroup.freeze" else "tasks"
+        return {int(line) for line in (self.folders[0] / names).read_text().split()}
+
     def end(self) -> None:
         """Kills what the command left behind, and removes the group."""
         self.freeze(False)
@@ -69,13 +76,58 @@ class Group:
             folder.rmdir()
 
 
+class Lag:
+    """Lets single threads of a group fall behind the others."""
+
+    def __init__(self, group: Group, longest: float) -> None:
+        self.group, self.longest = group, longest
+        self.known: set[int] = set()
+        self.behind: dict[int, float] = {}  # until when
+        self.hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+
+    def look(self) -> None:
+        now, threads = time.monotonic(), self.group.threads()
+        for thread in threads:
+            lags = self.behind.get(thread, 0) > now
+            if not lags and random.random() < (0.002 if thread in self.known else 0.5):
+                self.behind[thread], lags = now + random.uniform(0.005, self.longest), True
+            wanted = os.SCHED_IDLE if lags else os.SCHED_OTHER  # a new thread has what its maker had
+            try:
+                if os.sched_getscheduler(thread) != wanted:
+                    os.sched_setscheduler(thread, wanted, os.sched_param(0))
+            except (ProcessLookupError, PermissionError):
+                pass
+        self.known = threads
+        self.behind = {thread: until for thread, until in self.behind.items() if thread in threads and until > now}
+
+    def end(self) -> None:
+        for hog in self.hogs:
+            hog.kill()
+            hog.wait()
+
+
+def halt(job: subprocess.Popen[bytes], group: Group, lag: Lag | None, longest: float) -> None:
+    """Halts the group now and then, until the job has ended."""
+    while job.poll() is None:
+        until = time.monotonic() + random.uniform(0.1, 1.0)
+        while (left := until - time.monotonic()) > 0 and job.poll() is None:
+            if lag:
+                lag.look()
+            time.sleep(min(left, 0.002) if lag else left)
+        if longest:
+            group.freeze(True)
+            time.sleep(random.uniform(0.02, longest))
+            group.freeze(False)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--share", type=int, default=120, metavar="PERCENT")
     parser.add_argument("--freeze", type=int, default=380, metavar="MS")
+    parser.add_argument("--lag", type=int, default=0, metavar="MS")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     wanted = parser.parse_args()
-    if not wanted.command or wanted.share < 1 or wanted.freeze < 20:
+    if not wanted.command or wanted.share < 1 or 0 < wanted.freeze < 20 or wanted.freeze < 0 or wanted.lag < 0:
         parser.error("a COMMAND, a share of 1 or more, halts of 20 ms or more, please")
     try:
         group = Group()
@@ -89,11 +141,12 @@ def main() -> int:
         except OSError as error:
             print(f"jerky: {wanted.command[0]}: {error.strerror}", file=sys.stderr)
             return 127
-        while job.poll() is None:
-            time.sleep(random.uniform(0.1, 1.0))
-            group.freeze(True)
-            time.sleep(random.uniform(0.02, wanted.freeze / 1000))
-            group.freeze(False)
+        lag = Lag(group, wanted.lag / 1000) if wanted.lag else None
+        try:
+            halt(job, group, lag, wanted.freeze / 1000)
+        finally:
+            if lag:
+                lag.end()
         return job.returncode if job.returncode >= 0 else 128 - job.returncode
     finally:
         group.end()
