@@ -1,4 +1,4 @@
-/* Channels that are bound to their thread. What both kinds have in common is tested for both: test_chan_shared.c has the threads. */
+/* Channels, of both kinds. How the quick way and the whole one meet: test_chan_ways.c. */
 #include "support.h"
 
 #include <errno.h>
@@ -510,6 +510,28 @@ TEST(chan_in_use_is_not_freed) {
       s_join(task);
       CHECK_EQ(a.rc, -EPIPE);
     }
+}
+
+static void *close_each(void *arg) {
+  gt_chan_t *todo = arg, *chan;
+  while (gt_chan_recv(todo, &chan) == 0) CHECK_EQ(gt_chan_close(chan), 0);
+  CHECK_EQ(gt_shutdown(), 0);
+  return NULL;
+}
+
+TEST(chan_can_be_freed_by_who_is_told_that_it_is_closed) {
+  gt_chan_t *todo = make(gt_chan_new_shared, sizeof(gt_chan_t *), 0);
+  pthread_t closer = s_thread(close_each, todo);
+  for (int i = 0; i < 5000; i++) {
+    gt_chan_t *chan = make(gt_chan_new_shared, 8, 0);
+    int64_t item;
+    CHECK_EQ(gt_chan_send(todo, &chan), 0);
+    CHECK_EQ(gt_chan_recv(chan, &item), -EPIPE);
+    CHECK_EQ(gt_chan_free(chan), 0); /* though gt_chan_close() may not have returned yet */
+  }
+  CHECK_EQ(gt_chan_close(todo), 0);
+  s_thread_join(closer);
+  CHECK_EQ(gt_chan_free(todo), 0);
 }
 
 static void *use_elsewhere(void *arg) {

@@ -351,11 +351,13 @@ impl<Q: Queue> Exchange<Q> {
         true
     }
 
-    /// Tells one waiter of a closed channel; whom to wake. None: nobody is left, and the caller comes no more.
-    pub fn dismiss(&self) -> Option<Q::Wake> {
+    /// Tells one waiter of a closed channel; whom to wake. Whether others may be left, else the caller comes no more: who is told
+    /// last may free the channel at once.
+    pub fn dismiss(&self) -> (Option<Q::Wake>, bool) {
         let granted = dismiss_from(&self.senders).or_else(|| dismiss_from(&self.receivers));
-        self.closing.set(granted.is_some());
-        granted
+        let more = self.senders.first().is_some() || self.receivers.first().is_some();
+        self.closing.set(more);
+        (granted, more)
     }
 }
 

@@ -186,21 +186,26 @@ impl Chan {
                 if !x.close() {
                     return again;
                 }
-                while let Some(wake) = x.dismiss() {
+                while let (Some(wake), _) = x.dismiss() {
                     LocalQueue::send(wake, s);
                 }
                 Ok(())
             }
             Body::Shared(lock) => {
-                if !lock.lock().close() {
+                let x = lock.lock();
+                if !x.close() {
                     return again;
                 }
+                let (mut wake, mut more) = x.dismiss();
+                drop(x);
                 loop {
-                    let wake = lock.lock().dismiss();
-                    match wake {
-                        Some(wake) => wake.send(),
-                        None => return Ok(()), // and the channel may be gone
+                    if let Some(wake) = wake {
+                        wake.send();
                     }
+                    if !more {
+                        return Ok(()); // and the channel may be gone
+                    }
+                    (wake, more) = lock.lock().dismiss();
                 }
             }
         }
