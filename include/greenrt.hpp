@@ -1041,8 +1041,10 @@ public:
       : chan_(detail::made(gt_chan_new_shared(parcel::size, capacity), "gt_chan_new_shared")) {}
   ~channel() {
     gt_chan_close(chan_);
+    const int shielded = gt_shield_push(); // a cancelled task can receive nothing else
     while (drop_one()) {
     }
+    if (shielded == 0) gt_shield_pop();
     gt_chan_free(chan_);
   }
   channel(const channel &) = delete;

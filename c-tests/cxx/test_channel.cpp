@@ -56,6 +56,26 @@ TEST(cxx_channel_destroys_what_nobody_received) {
   CHECK_EQ(counted::living, 0);
 }
 
+TEST(cxx_channel_destroys_what_nobody_received_in_a_cancelled_task_too) {
+  for (int way = 0; way < 2; way++) {
+    auto owner = gt::spawn([] {
+      gt::channel<counted> things(8);
+      gt::channel<std::unique_ptr<counted>> pointers(8, gt::shared);
+      for (int i = 0; i < 5; i++) {
+        things.send(counted(i));
+        pointers.send(std::make_unique<counted>(i));
+      }
+      gt::this_task::park();
+    });
+    s_settle();
+    CHECK_EQ(counted::living, 10);
+    if (way) owner.interrupt(1);
+    owner.cancel();
+    CHECK_THROWS(gt::cancelled, owner.join());
+    CHECK_EQ(counted::living, 0);
+  }
+}
+
 TEST(cxx_channel_that_goes_sends_its_tasks_away) {
   auto *numbers = new gt::channel<int>;
   auto sender = gt::spawn([numbers] { numbers->send(1); });
