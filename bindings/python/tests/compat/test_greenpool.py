@@ -105,6 +105,37 @@ def test_resize() -> None:
     pool.waitall()
 
 
+def test_sem_counts_the_places() -> None:
+    pool = eventlet.GreenPool(2)
+    held = [pool.spawn(eventlet.sleep, 30) for _ in range(2)]
+    waiting = [eventlet.spawn(pool.spawn, eventlet.sleep, 30) for _ in range(3)]
+    eventlet.sleep(0)
+    assert (pool.sem.counter, pool.sem.balance, pool.sem.locked(), pool.sem.bounded()) == (0, -3, True, False)
+    # As Celery makes its pool larger: the size says so, and the semaphore lets in who waits.
+    pool.size = 4
+    assert pool.free() == 0
+    assert [pool.sem.release() for _ in range(2)] == [True, True]
+    eventlet.sleep(0)
+    assert (pool.running(), pool.waiting(), pool.free()) == (4, 1, 0)
+    # And smaller: below 0 until enough have ended.
+    pool.sem.counter -= 2
+    pool.size = 2
+    assert (pool.free(), pool.sem.counter) == (-2, -2)
+    held += [green.wait() for green in waiting[:2]]
+    for green in held[:2]:
+        green.kill()
+    eventlet.sleep(0)
+    assert (pool.running(), pool.waiting(), pool.free()) == (2, 1, 0)
+    held[2].kill()
+    held.append(waiting[2].wait())
+    pool.resize(3)
+    assert pool.sem.acquire() and not pool.sem.acquire(blocking=False) and pool.free() == 0
+    for green in held[3:]:
+        green.kill()
+    pool.waitall()
+    assert pool.free() == 2
+
+
 def test_its_own_may_spawn_when_it_is_full() -> None:
     pool = eventlet.GreenPool(1)
     called: list[int] = []

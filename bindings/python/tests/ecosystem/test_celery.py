@@ -66,6 +66,9 @@ except KeyError as error:
 version, threads = tasks.where.delay().get(timeout=60)
 assert "greenrt" in version, version
 assert tasks.nap.apply_async((5,), countdown=0.2).get(timeout=60) == 10
+for ask in tasks.app.control.pool_grow, tasks.app.control.pool_shrink:
+    answers = [answer for answers in ask(2, reply=True, timeout=10) for answer in answers.values()]
+    assert answers and all("ok" in answer for answer in answers), answers
 doomed = tasks.forever.delay()
 end = time.monotonic() + 60
 while doomed.state != "STARTED" and time.monotonic() < end:

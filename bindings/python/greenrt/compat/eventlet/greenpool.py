@@ -6,6 +6,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Union
+from weakref import ref
 
 from greenrt._core.task import TaskExit
 from greenrt._ffi import native
@@ -39,6 +40,56 @@ class _Member(Green):
         self._pool._spawn_done(self)
 
 
+class _Places:
+    """The places of a pool as the semaphore that some programs count with, as Celery does to make its pool larger: GreenPool.sem."""
+
+    def __init__(self, pool: GreenPool) -> None:
+        self._pool = ref(pool)
+
+    def _of(self) -> GreenPool:
+        pool = self._pool()
+        if pool is None:
+            raise ReferenceError("the GreenPool of this semaphore is gone")
+        return pool
+
+    @property
+    def counter(self) -> int:
+        """How many places are free; below 0 while more run than there are. Set, it changes how many there are."""
+        return self._of().free()
+
+    @counter.setter
+    def counter(self, value: int) -> None:
+        pool = self._of()
+        pool._more_places(value - pool.free())
+
+    @property
+    def balance(self) -> int:
+        """Places that are free, less those that are waited for."""
+        return self._of().free() - self._of().waiting()
+
+    def locked(self) -> bool:
+        """Would spawn() wait?"""
+        return self._of().free() <= 0
+
+    def bounded(self) -> bool:
+        """Would release() wait? Never."""
+        return False
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """Takes a place away, waits for a free one first: True; False when there was none and it should not wait."""
+        pool = self._of()
+        if not blocking and (pool.free() <= 0 or pool.waiting() > 0):
+            return False
+        pool._enter()
+        pool._more_places(-1)
+        return True
+
+    def release(self, blocking: bool = True) -> bool:
+        """Gives a place more, to whoever has waited longest in spawn(). It never waits."""
+        self._of()._more_places(1)
+        return True
+
+
 class GreenPool:
     """Runs functions in greenthreads, at most `size` at a time: spawn() waits for a place."""
 
@@ -52,12 +103,18 @@ class GreenPool:
         self.size = size
         self.coroutines_running: set[Green] = set()
         self.no_coros_running = Event()
+        self.sem = _Places(self)
+        self._room = size
         self._places = native.WaitQueue()
         self._granted = 0
 
     def resize(self, new_size: int) -> None:
         """Another size. Those that run are let finish; until then free() is below 0 if they are too many."""
+        self._more_places(new_size - self.size)
         self.size = new_size
+
+    def _more_places(self, number: int) -> None:
+        self._room += number
         while self.free() > 0 and self._grant():
             pass
 
@@ -67,7 +124,7 @@ class GreenPool:
 
     def free(self) -> int:
         """How many places there are; with none, the next spawn() waits."""
-        return self.size - len(self.coroutines_running) - self._granted
+        return self._room - len(self.coroutines_running) - self._granted
 
     def waiting(self) -> int:
         """How many wait for a place."""
