@@ -34,6 +34,7 @@ class _Server:
     """What both kinds share: the socket, the task that reads it, starting and stopping."""
 
     kind = socket.SOCK_STREAM
+    pool: Group
 
     def __init__(self, listener: Union[socket.socket, Address], handle: Callable[..., object]) -> None:
         if not callable(handle):
@@ -43,6 +44,7 @@ class _Server:
         self._socket: Optional[socket.socket] = listener if isinstance(listener, socket.socket) else None
         self._loop: Optional[Task[None]] = None
         self._ended = Event()
+        self._shortages = 0
 
     def _bind(self, address: Address) -> socket.socket:
         if isinstance(address, str):
@@ -92,6 +94,20 @@ class _Server:
     def _serve(self, listener: socket.socket) -> None:
         raise NotImplementedError
 
+    def _spawn(self, func: Callable[..., object], *args: Any) -> None:
+        """A task of the pool. When there is no memory for its stack, later, when others have ended."""
+        while True:
+            try:
+                self.pool.spawn(func, *args)
+                return
+            except MemoryError:
+                pass
+            except OSError as error:
+                if error.errno not in _SHORTAGES:
+                    raise
+            self._shortages += 1
+            sleep(_PAUSE)
+
     def serve_forever(self) -> None:
         """Starts, if need be, and waits until stop() was called and everything has ended. KeyboardInterrupt stops it."""
         if self._loop is None:
@@ -140,11 +156,10 @@ class StreamServer(_Server):
         handshake_timeout: float = 30.0,
     ) -> None:
         super().__init__(listener, handle)
-        self.pool: Group = spawn if isinstance(spawn, Pool) else Pool(spawn)
+        self.pool = spawn if isinstance(spawn, Pool) else Pool(spawn)
         self._backlog = backlog
         self._ssl_context = ssl_context
         self._handshake_timeout = handshake_timeout
-        self._shortages = 0
         self._accepted = 0
 
     def _prepare(self, listener: socket.socket) -> None:
@@ -169,7 +184,11 @@ class StreamServer(_Server):
                 sleep(_PAUSE)
                 continue
             self._accepted += 1
-            self.pool.spawn(self._one, connection, address)
+            try:
+                self._spawn(self._one, connection, address)
+            except BaseException:
+                connection.close()
+                raise
 
     def _one(self, connection: socket.socket, address: Any) -> None:
         with connection:
@@ -208,13 +227,13 @@ class DatagramServer(_Server):
         max_size: int = 65535,
     ) -> None:
         super().__init__(listener, handle)
-        self.pool: Group = spawn if isinstance(spawn, Pool) else Pool(spawn)
+        self.pool = spawn if isinstance(spawn, Pool) else Pool(spawn)
         self._max_size = max_size
 
     def _serve(self, listener: socket.socket) -> None:
         while True:
             data, address = listener.recvfrom(self._max_size)
-            self.pool.spawn(self.handle, data, address)
+            self._spawn(self.handle, data, address)
 
     def sendto(self, data: bytes, address: Any) -> int:
         """Sends a datagram from the server's socket."""

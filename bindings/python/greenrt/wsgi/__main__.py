@@ -6,10 +6,12 @@ import sys
 
 from .options import Failure, fail, go_to, read, tls_context
 from .prefork import Master
+from .say import have_streams
 
 
 def main() -> int:
     """Reads the command line, and runs the master."""
+    have_streams()
     try:
         options = read(sys.argv[1:])
         if options.chdir:

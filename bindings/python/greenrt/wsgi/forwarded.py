@@ -21,9 +21,7 @@ class Trusted:
         names = [proxies] if isinstance(proxies, str) else list(proxies)
         self._all = "*" in names
         self._unix = self._all or "unix" in names
-        self._networks: list[_Network] = [
-            ipaddress.ip_network(name, strict=False) for name in names if name not in ("*", "unix")
-        ]
+        self._networks = [_network(name) for name in names if name not in ("*", "unix")]
 
     def has(self, host: str) -> bool:
         """Is that address a trusted proxy's?"""
@@ -60,6 +58,13 @@ class Trusted:
         port = _last(environ, "HTTP_X_FORWARDED_PORT")
         if port.isdecimal():
             environ["SERVER_PORT"] = port
+
+
+def _network(name: str) -> _Network:
+    try:
+        return ipaddress.ip_network(name, strict=False)
+    except ValueError:
+        raise ValueError(f"{name!r} is no proxy: write an address, a network like 10.0.0.0/8, unix or *") from None
 
 
 def _last(environ: dict[str, Any], key: str) -> str:

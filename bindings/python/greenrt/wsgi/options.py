@@ -17,8 +17,13 @@ from greenrt._core.http import Limits, Settled
 from .address import parse
 from .forwarded import Trusted
 from .log import AccessLog
+from .say import say
 
 __all__ = ["Failure", "fail", "go_to", "load_app", "read", "tls_context"]
+
+
+# listen(2) takes an int.
+_MOST = (1 << 31) - 1
 
 
 class Failure(Exception):
@@ -27,7 +32,7 @@ class Failure(Exception):
 
 def fail(reason: object) -> NoReturn:
     """Says why, and ends with exit code 1."""
-    sys.stderr.write(f"greenrt.wsgi: {reason}\n")
+    say(f"greenrt.wsgi: {reason}")
     raise SystemExit(1)
 
 
@@ -89,8 +94,8 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.workers < 1:
         raise Failure("--workers is 1 or more")
-    if options.backlog < 1:
-        raise Failure("--backlog is 1 or more")
+    if not 1 <= options.backlog <= _MOST:
+        raise Failure(f"--backlog is a number from 1 to {_MOST}")
     if options.max_connections is not None and options.max_connections < 1:
         raise Failure("--max-connections is 1 or more; leave it out for no bound")
     if not 0 <= options.graceful_timeout < math.inf:
@@ -101,7 +106,9 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
         options.address = parse(options.bind)
         options.limits = Limits(*(getattr(options, f"limit_{name}") for name in Limits._fields))
         Settled.of(options.limits)
-        options.trusted = None if options.trust_forwarded is None else options.trust_forwarded.split(",")
+        options.trusted = (
+            None if options.trust_forwarded is None else [name.strip() for name in options.trust_forwarded.split(",")]
+        )
         Trusted(options.trusted or ())
         AccessLog(logging.getLogger("greenrt.access"), options.access_format)
     except ValueError as error:

@@ -18,6 +18,7 @@ from typing import NoReturn, Optional
 
 from . import worker
 from .address import listen, url
+from .say import flush, say
 from .server import print_banner
 
 __all__ = ["Master"]
@@ -104,8 +105,7 @@ class Master:
 
     def _start(self, slot: int) -> None:
         self.due.pop(slot, None)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush()
         master = os.getpid()
         pid = os.fork()
         if pid:
@@ -132,8 +132,7 @@ class Master:
             sys.excepthook(*sys.exc_info())
         finally:
             with contextlib.suppress(BaseException):
-                sys.stdout.flush()
-                sys.stderr.flush()
+                flush()
             os._exit(code)
 
     def _hear(self, heard: Optional[signal.struct_siginfo]) -> None:
@@ -205,8 +204,7 @@ class Master:
             self.code = 1
             self._stop()
             return
-        sys.stderr.write(f"greenrt.wsgi: worker {gone.pid} ended ({_how(code)}); another is started\n")
-        sys.stderr.flush()
+        say(f"greenrt.wsgi: worker {gone.pid} ended ({_how(code)}); another is started")
         self._let_speak()
         age = time.monotonic() - gone.began
         if age < _YOUNG:

@@ -9,6 +9,9 @@ import sysconfig
 
 from greenrt._core.task import sleep
 
+from .say import say
+from .server import Server
+
 __all__ = ["changed", "files", "snapshot", "watch"]
 
 INTERVAL = 0.4
@@ -55,15 +58,16 @@ def changed(before: dict[str, int], after: dict[str, int]) -> list[str]:
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
-def watch(master: int) -> None:
-    """Tells the master when something has changed; it starts the workers anew."""
+def watch(master: int, server: Server) -> None:
+    """Tells the master when something has changed; it starts the workers anew. A worker that ends leaves that to the next one."""
     known = snapshot()
     while True:
         sleep(INTERVAL)
+        if server.stopping:
+            return
         now = snapshot()
         different = changed(known, now)
         known = now
         if different:
-            sys.stderr.write(f"greenrt.wsgi: {os.path.relpath(different[0])} changed\n")
-            sys.stderr.flush()
+            say(f"greenrt.wsgi: {os.path.relpath(different[0])} changed")
             os.kill(master, signal.SIGHUP)

@@ -24,6 +24,7 @@ from .body import Empty, FileWrapper
 from .forwarded import Trusted
 from .handler import Handler
 from .log import COMMON, AccessLog
+from .say import Nowhere, say
 
 __all__ = ["Server", "serve"]
 
@@ -158,7 +159,7 @@ class Server:
             "SERVER_SOFTWARE": "greenrt",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "https" if self._ssl_context is not None else "http",
-            "wsgi.errors": sys.stderr,
+            "wsgi.errors": Nowhere() if sys.stderr is None else sys.stderr,
             "wsgi.input": _EMPTY,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
@@ -310,7 +311,4 @@ def print_banner(url: str, workers: Optional[int] = None, process: Optional[int]
     """The line that says where, and which process to signal."""
     many = "" if workers is None else f", {workers} worker{'s' if workers != 1 else ''}"
     who = os.getpid() if process is None else process
-    sys.stderr.write(
-        f"greenrt {sys.modules['greenrt'].__version__} serves {url} (process {who}{many}; Ctrl-C ends it)\n"
-    )
-    sys.stderr.flush()
+    say(f"greenrt {sys.modules['greenrt'].__version__} serves {url} (process {who}{many}; Ctrl-C ends it)")

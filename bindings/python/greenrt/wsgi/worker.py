@@ -18,6 +18,7 @@ from greenrt._core.task import sleep, spawn
 
 from . import reload
 from .options import Failure, load_app
+from .say import say
 from .server import Server
 
 __all__ = ["NOT_BOOTED", "run"]
@@ -76,7 +77,7 @@ def run(
     server.start()
     spawn(_leave_without, master, server, options.graceful_timeout)
     if watches:
-        spawn(reload.watch, master)
+        spawn(reload.watch, master, server)
     ready()
     server.serve_forever()
     return 0
@@ -84,10 +85,10 @@ def run(
 
 def _say_why(app: str, error: BaseException) -> None:
     if isinstance(error, Failure):
-        sys.stderr.write(f"greenrt.wsgi: {error}\n")
+        say(f"greenrt.wsgi: {error}")
     else:
         traceback.print_exception(type(error), error, error.__traceback__)
-        sys.stderr.write(f"greenrt.wsgi: {app} cannot be imported: {type(error).__name__}: {error}\n")
+        say(f"greenrt.wsgi: {app} cannot be imported: {type(error).__name__}: {error}")
 
 
 def access_log(path: Optional[str]) -> Optional[logging.Logger]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import socket
 import ssl
@@ -111,6 +112,33 @@ def test_max_size_and_custom_pool() -> None:
     with Served(running, custom_pool=pool) as served:
         served.get()
         assert seen == [1]
+
+
+@apart
+def test_connections_wait_while_there_is_no_memory_for_their_greenthreads() -> None:
+    from greenrt import _ffi
+
+    real, left = _ffi.native.spawn, [3]
+
+    def short(*args: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise OSError(errno.ENOMEM, "no memory")
+        return real(*args)
+
+    import eventlet
+
+    pool = eventlet.GreenPool(1)
+    with Served(hello, custom_pool=pool) as served:
+        assert served.raw(b"GET / HTTP/1.0\r\n\r\n").endswith("hello")
+        _ffi.native.spawn = short
+        try:
+            assert served.raw(b"GET / HTTP/1.0\r\n\r\n").endswith("hello")
+        finally:
+            _ffi.native.spawn = real
+        assert left == [0]
+        assert served.raw(b"GET / HTTP/1.0\r\n\r\n").endswith("hello")
+    assert (pool.running(), pool.free()) == (0, 1)
 
 
 @apart
@@ -275,4 +303,4 @@ def test_the_server_object_and_the_pieces() -> None:
 
 @apart
 def test_a_protocol_keeps_the_same_promises() -> None:
-    assert with_a_protocol(globals()) == 11
+    assert with_a_protocol(globals()) == 12

@@ -170,6 +170,26 @@ greenrt.spawn_after(0.01, go.set)
 server.stop()
 assert done == [b"0", b"1"] and server.statistics()["handling"] == 0, done
 """,
+    "connections_wait_while_there_is_no_memory_for_their_tasks": """
+import resource
+clients = []
+with StreamServer(("127.0.0.1", 0), echo) as server:
+    assert ask(server.address) == b"hello"
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))  # a stack is 8 MiB
+    while not server.statistics()["shortages"]:
+        assert server.started and len(clients) < 500
+        clients.append(socket.create_connection(server.address))
+        sleep(0.001)
+    # One after the other gets its task, when others end.
+    for client in clients:
+        client.settimeout(60)
+        client.sendall(b"here")
+        assert client.recv(4096) == b"here"
+        client.close()
+    assert ask(server.address) == b"hello"
+""",
     "tls_by_a_private_authority": """
 import ssl
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -40,6 +41,20 @@ def make():
 class holder:
     inner = app
 number = 5
+"""
+# For a server whose standard streams were closed.
+STREAMS = """
+def streams(environ, start):
+    print("to nobody")
+    print("to nobody", file=environ["wsgi.errors"], flush=True)
+    start("200 OK", [])
+    kinds = []
+    for number in range(3):
+        try:
+            kinds.append(os.readlink(f"/proc/self/fd/{number}"))
+        except OSError:
+            kinds.append("")
+    return [json.dumps(kinds).encode()]
 """
 
 
@@ -218,6 +233,63 @@ def test_reload(command: Callable[..., Command]) -> None:
     assert one.wait(lambda: (found := one.ask_or_none()) and found["value"] == "the second")
 
 
+def test_a_worker_that_ends_leaves_reloading_to_the_next(command: Callable[..., Command]) -> None:
+    one = command("--reload")
+    with Client(one.address) as client:
+        one.begins_slow(client)
+        (one.folder / "prog.py").write_text(APP.replace("first", "second"))
+        one.wait_for("slow told")  # it is still there
+        assert one.wait(lambda: (found := one.ask_or_none()) and found["value"] == "second")
+        time.sleep(1)
+        (one.folder / "prog.py").write_text(APP.replace("first", "the third"))
+        assert one.wait(lambda: (found := one.ask_or_none()) and found["value"] == "the third")
+        time.sleep(1)
+        assert one.said().count("prog.py changed") == 2, one.said()
+        one.go()
+        assert client.reply().status == 200
+
+
+def test_nobody_has_to_listen_to_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "prog.py").write_text(APP)
+    command = [sys.executable, "-m", "greenrt.wsgi", "prog", "--bind", "127.0.0.1:0"]
+    with subprocess.Popen(command, env=environment(), cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            address = "127.0.0.1", int(process.stderr.readline().partition(" (")[0].rpartition(":")[2])
+            process.stderr.close()
+            pids = set()
+            until = time.monotonic() + PATIENCE
+            while len(pids) < 2 and time.monotonic() < until:
+                with contextlib.suppress(OSError, EOFError), Client(address) as client:
+                    pids.add(json.loads(client.get("/").body)["pid"])
+                    client.get("/die")
+                time.sleep(0.02)
+            assert len(pids) == 2  # a worker that died was replaced
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "prog.py").write_text(APP + STREAMS)
+    path = str(tmp_path / "here")
+    line = f"exec {sys.executable} -m greenrt.wsgi prog:streams --bind unix:{path} {closed}"
+    with subprocess.Popen(["sh", "-c", line], env=environment(), cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + PATIENCE
+            while process.poll() is None and time.monotonic() < until:
+                with contextlib.suppress(OSError), Client(path) as client:
+                    found = json.loads(client.get("/").body)
+                    break
+                time.sleep(0.02)
+            assert process.poll() is None
+        finally:
+            process.terminate()
+    # None of the three is somebody's connection, or anything else of the server's.
+    assert not [kind for kind in found if kind.startswith(("socket:", "anon_inode:"))], found
+
+
 def test_the_access_log_and_a_unix_socket(command: Callable[..., Command], tmp_path: Path) -> None:
     one = command("--access-log", "-", "--access-format", "combined", "--bind", f"unix:{tmp_path}/here", "--no-patch")
     assert one.ask("/page")["value"] == "first"
@@ -292,11 +364,15 @@ def cannot(tmp_path: Path, *arguments: str) -> str:
         (["."], "'.' is no name of a module: write module:app"),
         (["prog", "--bind", "[::1:8000"], "not an address: '[::1:8000'; write host:port or unix:path"),
         (["prog", "--bind", "unix:"], "not an address: 'unix:'; write host:port or unix:path"),
-        (["prog", "--backlog", "0"], "--backlog is 1 or more"),
+        (["prog", "--backlog", "0"], "--backlog is a number from 1 to 2147483647"),
+        (["prog", "--backlog", "99999999999"], "--backlog is a number from 1 to 2147483647"),
         (["prog", "--max-connections", "0"], "--max-connections is 1 or more; leave it out for no bound"),
         (["prog", "--graceful-timeout", "nan"], "--graceful-timeout is a number of seconds, 0 or more"),
         (["prog", "--limit-idle", "-0.5"], "a limit is a positive number, or 0 for the engine's own; idle is -0.5"),
-        (["prog", "--trust-forwarded", "nobody"], "'nobody' does not appear to be an IPv4 or IPv6 network"),
+        (
+            ["prog", "--trust-forwarded", "nobody"],
+            "'nobody' is no proxy: write an address, a network like 10.0.0.0/8, unix or *",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

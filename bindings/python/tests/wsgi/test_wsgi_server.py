@@ -282,7 +282,7 @@ print("pass")
         ),
         ("app, limits=__import__('greenrt.wsgi').wsgi.Limits(body=float('nan'))", "ValueError: a limit is"),
         ("app, limits=dict(idle=3)", "TypeError: limits are Limits, not dict"),
-        ("app, trust_forwarded='nobody'", "ValueError: 'nobody' does not appear"),
+        ("app, trust_forwarded='nobody'", "ValueError: 'nobody' is no proxy: write an address"),
         (
             "app, log_format='%(colour)s'",
             "ValueError: '%(colour)s' is no format of an access log: there is no 'colour'",

@@ -34,7 +34,7 @@ class Connections:
 
     def accept(self) -> None:
         """Takes connections until there is a reason not to."""
-        server, pool = self.server, self.pool
+        server = self.server
         greenio.make_shareable(self.listener)
         try:
             while _public().is_accepting:
@@ -49,13 +49,26 @@ class Connections:
                 server.log.debug(f"({server.pid}) accepted {address!r}")
                 state = [address, connection, STATE_IDLE]
                 self.states[connection.fileno()] = state
-                pool.spawn_n(self._one, connection.fileno(), state)
+                self._begin(connection.fileno(), state)
         except TaskExit:
             raise
         except BaseException as error:
             self._end(error)
         else:
             self._end(None)
+
+    def _begin(self, number: int, state: list[Any]) -> None:
+        """A green thread for a connection. When there is no memory for its stack, later, when others have ended."""
+        while True:
+            try:
+                self.pool.spawn_n(self._one, number, state)
+                return
+            except MemoryError:
+                pass
+            except OSError as error:
+                if error.errno not in _SHORTAGES:
+                    raise
+            sleep(_PAUSE)
 
     def _one(self, number: int, state: list[Any]) -> None:
         try:

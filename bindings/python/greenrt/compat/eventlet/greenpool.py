@@ -160,7 +160,11 @@ class GreenPool:
             made.main(function, args, kwargs)
             return made
         self._enter()
-        made = spawn(function, *args, **kwargs)
+        try:
+            made = spawn(function, *args, **kwargs)
+        except BaseException:
+            self._look_again()
+            raise
         self.coroutines_running.add(made)
         made.link(self._spawn_done)
         return made
@@ -174,7 +178,11 @@ class GreenPool:
         made = _Member()
         made._pool = self
         self.coroutines_running.add(made)
-        made.start(function, args, kwargs)
+        try:
+            made.start(function, args, kwargs)
+        except BaseException:
+            self._spawn_done(made)
+            raise
 
     def _spawn_n_impl(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
