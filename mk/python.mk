@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 # Files of tests that run at the same time, where pytest-xdist can be had: they wait more than they compute.
 PY_JOBS     ?= 3
 # Packages that some tests run with; those that cannot be had are left out, and their tests skip.
-PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 pymongo paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket gunicorn django psycopg[binary] psycopg2-binary grpcio
+PY_PACKAGES ?= greenlet sqlalchemy aiosqlite uvloop requests httpx redis pg8000 pymongo paho-mqtt py-spy websockets dnspython pyzmq pyopenssl flask flask-socketio python-socketio[client] websocket-client simple-websocket gunicorn django psycopg[binary] psycopg2-binary grpcio trio
 # Those that only tests marked `once` need, and that are large: playwright brings a Node of its own, and takes the system's chromium.
 PY_ONCE     ?= playwright
 # Those without wheels: built where their libraries are installed (libmariadb-dev).

@@ -21,12 +21,12 @@ from greenrt._core import hub
 from greenrt._ffi import native
 from greenrt.debug import blockers
 
-from . import _grpc, _psycopg, _table
+from . import _grpc, _psycopg, _table, _trio
 
 __all__ = ["Report", "is_patched", "original", "patch", "patch_all", "report", "unpatch"]
 
-# What libraries that wait in C need patched, for their waits to be looked after as well.
-_LIBRARIES = {"_thread.start_new_thread": _grpc, "select.poll.poll": _psycopg}
+# Libraries that go past what is patched, in C, and what is patched when they are looked after as well.
+_LIBRARIES = {_grpc: "_thread.start_new_thread", _trio: "_thread.start_new_thread", _psycopg: "select.poll.poll"}
 
 # Why families were refused the last time they were asked for.
 _refusals: dict[str, str] = {}
@@ -74,7 +74,7 @@ def patch(*names: str) -> None:
         raise
     for name in names:
         _refusals.pop(name, None)
-    for primitive, library in _LIBRARIES.items():
+    for library, primitive in _LIBRARIES.items():
         if primitive in primitives:
             library.mend()
 
@@ -89,7 +89,7 @@ def unpatch(*names: str) -> None:
         raise RuntimeError("greenrt.preempt() is on and needs what is patched: greenrt.preempt(None) first")
     primitives = _table.expand(names or tuple(_table.GROUPS))
     native.patch_restore(primitives)
-    for primitive, library in _LIBRARIES.items():
+    for library, primitive in _LIBRARIES.items():
         if primitive in primitives:
             library.undo()
 

@@ -175,3 +175,31 @@ def test_grpc_is_mended_when_it_comes_and_left_as_it_was(python: Any) -> None:
         "assert 'greenrt' not in cygrpc.CompletionQueue.poll.__module__\n",
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["early", "late"])
+def test_trio_is_mended_when_it_comes_and_left_as_it_was(python: Any, late: bool) -> None:
+    pytest.importorskip("trio")
+    imports = ["from greenrt import monkey", "import threading"]
+    imports.insert(0 if late else 2, "import trio" if late else "monkey.patch_all(); import trio")
+    done = python(
+        "-c",
+        "\n".join(imports) + "\n"
+        "monkey.patch_all()\n"
+        "from trio._core import _ki, _thread_cache\n"
+        "answers = []\n"
+        "ask = lambda: answers.append(_ki.is_main_thread())\n"
+        "ask()\n"
+        "thread = threading.Thread(target=ask)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "assert answers == [True, False], answers\n"
+        "monkey.unpatch()\n"
+        "assert 'greenrt' not in _ki.is_main_thread.__code__.co_filename\n"
+        "thread = threading.Thread(target=ask)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "assert answers == [True, False, False], answers\n"
+        "assert trio.run(trio.to_thread.run_sync, threading.get_native_id) != threading.get_native_id()\n",
+    )
+    assert done.returncode == 0, done.stderr
