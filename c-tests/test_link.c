@@ -138,6 +138,10 @@ TEST_WITH(link_installed_library_is_found_by_pkg_config, T_SHIPPED, 300) {
   const char *second = strstr(first + 1, "both done: 6 lines\n");
   CHECK(second != NULL);
   CHECK_HAS(second + 1, "both done: 6 lines\n"); /* with nothing shared at all */
+  shell("export PKG_CONFIG_PATH=%1$s/lib/pkgconfig && cc c-tests/static/opens.c -ldl -pthread -o %1$s/opens && "
+        "cc -shared -fPIC c-tests/static/plugin.c $(pkg-config --static --cflags --libs greenrt) -o %1$s/plugin.so && "
+        "%1$s/opens %1$s/plugin.so", root);
+  CHECK_STR(end.out, "opened and closed 3 times\n");
   if (s_have_program("c++"))
     shell("export PKG_CONFIG_PATH=%1$s/lib/pkgconfig && c++ -std=c++17 examples/cxx/hello.cpp "
           "$(pkg-config --static --cflags --libs greenrt) -o %1$s/cxx && %1$s/cxx | grep -q 'cleaned up'", root);
