@@ -98,7 +98,7 @@ const SECTIONS: &[&str] = &[
     "python",
 ];
 
-/// Drops what the doc comments say to Rust: the `# Safety` paragraphs.
+/// Drops what the doc comments say to Rust, the `# Safety` paragraphs, and a kind of comment that not every C has.
 fn for_c(header: &str) -> String {
     let mut out: Vec<&str> = Vec::new();
     let mut skipping = false;
@@ -111,7 +111,8 @@ fn for_c(header: &str) -> String {
         }
         skipping &= !line.trim_end().ends_with("*/");
         if !skipping {
-            out.push(line);
+            let code = ["// __cplusplus", "// extern \"C\""].iter().find_map(|said| line.strip_suffix(said));
+            out.push(code.map_or(line, str::trim_end));
         }
     }
     out.join("\n") + "\n"
@@ -172,6 +173,9 @@ const PREAMBLE: &str = r#"
  *
  * The first call of an OS thread makes its scheduler, for which any function that needs one may say -ENOMEM, -EMFILE, -ENFILE or
  * -EAGAIN (2,047 at a time); nothing has happened then, and the next call tries again.
+ *
+ * pthread_cancel(3) does not end an OS thread that has a scheduler: the request stays pending until gt_shutdown(). End its tasks by
+ * gt_cancel(), which any thread may call.
  *
  * Fork: any task may call fork(2). The child has that task alone, as its root, with its stack, scopes, shields, cleanup handlers
  * and timed interrupts; when its function returns, the child ends by exit(0). Ids of other tasks are stale there (-ESRCH),

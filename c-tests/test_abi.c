@@ -89,6 +89,7 @@ static void compile(const char *compiler, const char *language, const char *stan
   if (end.status != 0) FAIL("%s: status %d\n%s", command, end.status, end.out);
 }
 
+TEST(abi_header_compiles_alone_as_gnu89) { compile("gcc", "c", "gnu89"); }
 TEST(abi_header_compiles_alone_as_c99) { compile("gcc", "c", "c99"); }
 TEST(abi_header_compiles_alone_as_c11) { compile("gcc", "c", "c11"); }
 TEST(abi_header_compiles_alone_as_c17) { compile("gcc", "c", "c17"); }

@@ -1512,7 +1512,7 @@ typedef void (*gt_stack_visit_t)(const struct gt_stack_t *stack, void *arg);
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif
 
 /**
  * The library's version, as "1.2.3". Static text. Any thread; does not switch.
@@ -4781,7 +4781,7 @@ int gt_clock_real(void);
 void *gt_python_builtins(void);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}
+#endif
 
 #endif  /* GREENRT_H */
