@@ -183,6 +183,56 @@ TEST(threads_hand_a_descriptor_on) {
   }
 }
 
+static void *use_all_kinds(void *arg) {
+  int *fds = arg;
+  char byte = 'a';
+  CHECK_EQ(pthread_cancel(pthread_self()), 0);
+  CHECK_EQ(gt_write(fds[1], &byte, 1), 1);
+  CHECK_EQ(gt_read(fds[0], &byte, 1), 1);
+  CHECK_EQ(gt_read_until(fds[0], &byte, 1, IN_MS(1)), -ETIMEDOUT);
+  CHECK_EQ(gt_poll_until(NULL, 0, IN_MS(1)), -ETIMEDOUT);
+  CHECK_EQ(gt_sleep(1), 0);
+  CHECK_EQ(gt_close(fds[0]), 0);
+  return arg;
+}
+
+static void *cancelled_meanwhile(void *arg) {
+  use_all_kinds(arg);
+  int *fds = arg;
+  CHECK_EQ(gt_pipe(fds), 0);
+  s_join(s_spawn(use_all_kinds, fds));
+  CHECK_EQ(gt_close(fds[1]), 0);
+  CHECK_EQ(gt_shutdown(), 0);
+  pthread_testcancel();
+  return arg;
+}
+
+TEST(threads_act_on_pthread_cancel_when_they_have_shut_down) {
+  int fds[2];
+  CHECK_EQ(pipe(fds), 0);
+  int other = fds[1];
+  gt_yield();
+  CHECK(s_thread_join(s_thread(cancelled_meanwhile, fds)) == PTHREAD_CANCELED);
+  CHECK_EQ(close(other), 0);
+}
+
+static void *wake_others(void *arg) {
+  int64_t task = *(int64_t *)arg;
+  int old;
+  s_real_sleep(20); /* until it sleeps in the kernel: its bell has to be rung */
+  CHECK_EQ(pthread_cancel(pthread_self()), 0);
+  CHECK_EQ(gt_unpark(task), 0);
+  CHECK_EQ(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old), 0);
+  return arg;
+}
+
+TEST(threads_without_a_scheduler_wake_in_spite_of_pthread_cancel) {
+  int64_t me = gt_self();
+  pthread_t thread = s_thread(wake_others, &me);
+  CHECK_EQ(gt_park_until(IN_MS(60000)), 0);
+  CHECK(s_thread_join(thread) == &me);
+}
+
 static void *in_and_out(void *arg) {
   for (int i = 0; i < 50; i++) {
     int64_t task = s_spawn(short_life, NULL);

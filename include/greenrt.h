@@ -20,6 +20,9 @@
  * The first call of an OS thread makes its scheduler, for which any function that needs one may say -ENOMEM, -EMFILE, -ENFILE or
  * -EAGAIN (2,047 at a time); nothing has happened then, and the next call tries again.
  *
+ * pthread_cancel(3) does not end an OS thread that has a scheduler: the request stays pending until gt_shutdown(). End its tasks by
+ * gt_cancel(), which any thread may call.
+ *
  * Fork: any task may call fork(2). The child has that task alone, as its root, with its stack, scopes, shields, cleanup handlers
  * and timed interrupts; when its function returns, the child ends by exit(0). Ids of other tasks are stale there (-ESRCH),
  * and nothing of theirs runs, no cleanup handler either. Scheduler, reactor and timers begin anew; descriptors are shared

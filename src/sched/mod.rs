@@ -52,6 +52,7 @@ use crate::home::{self, Home, Progress};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 use crate::sys::sync::MutexGuard;
+use crate::sys::thread::Uncancelled;
 use crate::sys::vigil::Vigil;
 use crate::sys::{clock, current};
 use crate::timers::Timers;
@@ -88,6 +89,7 @@ pub struct Scheduler {
     root: Cell<*const Task>,
     root_record: Pin<Box<UnsafeCell<std::mem::MaybeUninit<Task>>>>,
     _alternate: overflow::AlternateStack,
+    _uncancelled: Uncancelled,
 
     spawned: Cell<u64>,
     remote: Cell<u64>,
@@ -193,6 +195,7 @@ impl Scheduler {
             root: Cell::new(std::ptr::null()),
             root_record: Box::into_pin(root),
             _alternate: overflow::AlternateStack::install(config.overflow_handler)?,
+            _uncancelled: Uncancelled::hold(),
             spawned: Cell::new(0),
             remote: Cell::new(0),
             embedded: Cell::new(false),

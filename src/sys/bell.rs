@@ -24,8 +24,9 @@ impl Bell {
     /// Any thread, also a signal handler: rings.
     pub fn ring(&self) {
         let one = 1u64.to_ne_bytes();
-        // SAFETY: writes 8 bytes of a live array; eventfd(2) takes exactly that.
-        unsafe { libc::write(self.descriptor(), one.as_ptr().cast(), one.len()) };
+        // SAFETY: writes 8 bytes of a live array; eventfd(2) takes exactly that. Not by write(2) of the C library, in which a
+        // pthread_cancel(3) of a thread without a scheduler would take effect.
+        unsafe { libc::syscall(libc::SYS_write, self.descriptor(), one.as_ptr(), one.len()) };
     }
 
     /// What to watch for EPOLLIN.

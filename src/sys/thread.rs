@@ -40,6 +40,33 @@ pub fn processors() -> usize {
     }
 }
 
+extern "C" {
+    fn pthread_setcancelstate(state: libc::c_int, old: *mut libc::c_int) -> libc::c_int;
+}
+const PTHREAD_CANCEL_DISABLE: libc::c_int = 1;
+
+/// While it exists, a pthread_cancel(3) of the thread that made it stays pending: the C library ends a thread by unwinding it
+/// from within its calls, here through frames that cannot be unwound, which would end the process.
+pub struct Uncancelled(libc::c_int);
+
+impl Uncancelled {
+    /// For the calling thread.
+    pub fn hold() -> Uncancelled {
+        let mut old = 0;
+        // SAFETY: `old` is writable.
+        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut old) };
+        Uncancelled(old)
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        let mut disabled = 0;
+        // SAFETY: `disabled` is writable. It ends no thread: that is for the next call of the C library that may.
+        unsafe { pthread_setcancelstate(self.0, &mut disabled) };
+    }
+}
+
 /// A thread that was started.
 pub struct Thread(libc::pthread_t);
 
