@@ -1923,6 +1923,9 @@ int gt_mutex_lock_until(struct gt_mutex_t *mutex,
  *   -EINVAL   mutex is NULL, was freed, or is no mutex
  *   -ENOMEM   the OS thread's first call found no memory for a scheduler
  *
+ * A mutex that tasks wait for is handed on, so it is never found free: to have several, lock them in one order, that of
+ * their addresses, say, instead of trying and giving back.
+ *
  * Does not switch; not a cancellation point. Any task of any OS thread.
  */
 int gt_mutex_try_lock(struct gt_mutex_t *mutex);

@@ -29,6 +29,8 @@
 
 #include "greenrt.h"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -716,7 +718,7 @@ private:
 // ---- locks and their kin. As their namesakes in the standard library, for tasks of one OS thread or of several.
 
 // A Lockable and TimedLockable: std::unique_lock, std::lock_guard and std::scoped_lock take it. Belongs to the task that locked it. lock()
-// is a cancellation point: code that must lock in a cancelled task needs a shield.
+// is a cancellation point: code that must lock in a cancelled task needs a shield. Not for std::lock(): see greenrt::lock().
 class mutex {
 public:
   mutex() : mutex_(detail::made(gt_mutex_new(), "gt_mutex_new")) {}
@@ -774,6 +776,86 @@ public:
 private:
   detail::owned<gt_rwlock_t, gt_rwlock_free> lock_;
 };
+
+namespace detail {
+
+template <class M> inline constexpr bool is_lock = std::is_same_v<M, mutex> || std::is_same_v<M, shared_mutex>;
+
+// One of several locks.
+class any_lock {
+public:
+  template <class M>
+  explicit any_lock(M &lock) noexcept
+      : lock_(std::addressof(lock)), try_([](void *l, deadline until) { return static_cast<M *>(l)->try_lock_until(until); }),
+        unlock_([](void *l) { static_cast<M *>(l)->unlock(); }) {}
+  bool try_lock_until(deadline until) const { return try_(lock_, until); }
+  void unlock() const { unlock_(lock_); }
+  friend bool operator<(const any_lock &a, const any_lock &b) noexcept { return std::less<>()(a.lock_, b.lock_); }
+
+private:
+  void *lock_;
+  bool (*try_)(void *, deadline);
+  void (*unlock_)(void *);
+};
+
+} // namespace detail
+
+// Locks several mutexes and shared_mutexes, whatever the order in which they are named and in which others lock them; std::scoped_lock
+// does it in this way. std::lock() tries the second one and begins again if it is not free: a lock that tasks wait for is handed
+// on and never is, so three tasks could go on like that for ever. A cancellation point; after an exception none is locked.
+template <class First, class Second, class... More> void lock(First &first, Second &second, More &...more) {
+  static_assert(detail::is_lock<First> && detail::is_lock<Second> && (detail::is_lock<More> && ...), "for greenrt's own locks");
+  std::array<detail::any_lock, 2 + sizeof...(More)> each{detail::any_lock(first), detail::any_lock(second), detail::any_lock(more)...};
+  std::sort(each.begin(), each.end());
+  // In one order, so that those who come this way do not wait in a circle; and for some time only, for the sake of others.
+  const std::chrono::nanoseconds longest = std::chrono::seconds(1);
+  for (std::chrono::nanoseconds patience = std::chrono::milliseconds(1);; patience = std::min(2 * patience, longest)) {
+    size_t have = 0;
+    try {
+      while (have < each.size() && each[have].try_lock_until(have == 0 ? deadline() : deadline(patience))) have++;
+    } catch (...) {
+      while (have > 0) each[--have].unlock();
+      throw;
+    }
+    if (have == each.size()) return;
+    while (have > 0) each[--have].unlock();
+  }
+}
+
+namespace detail {
+
+// What std::scoped_lock is for several locks of which the first is one of these.
+template <class... M> class scoped_locks {
+public:
+  explicit scoped_locks(M &...locks) : locks_(locks...) {
+    if constexpr ((is_lock<M> && ...)) greenrt::lock(locks...);
+    else std::lock(locks...);
+  }
+  explicit scoped_locks(std::adopt_lock_t, M &...locks) noexcept : locks_(locks...) {}
+  ~scoped_locks() {
+    std::apply([](M &...locks) { (locks.unlock(), ...); }, locks_);
+  }
+  scoped_locks(const scoped_locks &) = delete;
+  scoped_locks &operator=(const scoped_locks &) = delete;
+
+private:
+  std::tuple<M &...> locks_;
+};
+
+} // namespace detail
+
+} // namespace greenrt
+
+template <class Second, class... More>
+class std::scoped_lock<greenrt::mutex, Second, More...> : greenrt::detail::scoped_locks<greenrt::mutex, Second, More...> {
+  using greenrt::detail::scoped_locks<greenrt::mutex, Second, More...>::scoped_locks;
+};
+template <class Second, class... More>
+class std::scoped_lock<greenrt::shared_mutex, Second, More...> : greenrt::detail::scoped_locks<greenrt::shared_mutex, Second, More...> {
+  using greenrt::detail::scoped_locks<greenrt::shared_mutex, Second, More...>::scoped_locks;
+};
+
+namespace greenrt {
 
 // Waits with a std::unique_lock<greenrt::mutex>, which is locked again whatever ends the wait.
 class condition_variable {

@@ -24,6 +24,64 @@ TEST(cxx_mutex_is_what_the_standard_guards_take) {
   const std::scoped_lock both(mutex, second);
 }
 
+// In every order: with std::lock() three tasks would hand the two to each other for ever.
+TEST(cxx_several_locks_are_taken_whatever_their_order) {
+  gt::mutex a, b;
+  gt::shared_mutex c;
+  std::mutex other; // one that knows no tasks, with one of those that do
+  int inside = 0, rounds = 0;
+  auto alone = [&] {
+    CHECK_EQ(++inside, 1);
+    gt::this_task::yield();
+    inside--;
+    rounds++;
+  };
+  std::vector<gt::task<>> tasks;
+  for (int i = 0; i < 12; i++)
+    tasks.push_back(gt::spawn([&, i] {
+      for (int j = 0; j < 20; j++) switch (i % 4) {
+          case 0: {
+            const std::scoped_lock all(a, b);
+            alone();
+            break;
+          }
+          case 1: {
+            const std::scoped_lock all(b, a);
+            alone();
+            break;
+          }
+          case 2: {
+            const std::scoped_lock all(c, a, b);
+            alone();
+            break;
+          }
+          default: {
+            gt::lock(b, c, a);
+            const std::scoped_lock all(std::adopt_lock, a, b, c);
+            alone();
+          }
+        }
+    }));
+  for (auto &task : tasks) task.join();
+  CHECK_EQ(rounds, 240);
+  const std::scoped_lock both(a, other);
+}
+
+TEST(cxx_several_locks_give_way_to_who_nests_them_the_other_way) {
+  gt::mutex pair[2]; // taken by the order of their addresses
+  std::unique_lock second(pair[1]);
+  auto both = gt::spawn([&] { const std::scoped_lock all(pair[0], pair[1]); });
+  gt::this_task::yield();
+  const std::lock_guard first(pair[0]); // that task has it, and waits for the other one
+  second.unlock();
+  gt::this_task::yield();
+  CHECK(both.joinable());
+  both.cancel();
+  CHECK_THROWS(gt::cancelled, both.join());
+  CHECK(pair[1].try_lock()); // it has left none locked
+  pair[1].unlock();
+}
+
 TEST(cxx_mutex_keeps_tasks_apart_in_order) {
   gt::mutex mutex;
   std::string order;

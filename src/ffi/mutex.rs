@@ -98,6 +98,9 @@ pub unsafe extern "C" fn gt_mutex_lock_until(mutex: *mut gt_mutex_t, deadline: i
 ///   -EINVAL   mutex is NULL, was freed, or is no mutex
 ///   -ENOMEM   the OS thread's first call found no memory for a scheduler
 ///
+/// A mutex that tasks wait for is handed on, so it is never found free: to have several, lock them in one order, that of
+/// their addresses, say, instead of trying and giving back.
+///
 /// Does not switch; not a cancellation point. Any task of any OS thread.
 ///
 /// # Safety
