@@ -136,12 +136,18 @@ for busy in (while_loop, endless, for_loop, recursion, calls_c, generators, sort
 # -- three counters get on alike, threads of threading too
 
 counts = [0, 0, 0]
+slices = [0, 0, 0]
+last = None
 stop = False
 
 
 def counter(index):
+    global last
     while not stop:
         counts[index] += 1
+        if last != index:
+            last = index
+            slices[index] += 1
 
 
 threads = [threading.Thread(target=counter, args=(index,)) for index in range(3)]
@@ -153,7 +159,8 @@ while preemption()[1] - before < 60:
 stop = True
 for thread in threads:
     thread.join()
-assert min(counts) > max(counts) / 20, counts
+# Slices, for how long one is, is the machine's affair as well.
+assert min(slices) > max(slices) / 2 and min(counts) > 0, (slices, counts)
 
 # -- where nobody gives way: another task is ready all the time, and must not run meanwhile
 

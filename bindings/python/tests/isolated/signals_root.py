@@ -31,9 +31,11 @@ def compute(seconds, number):
 
 
 def later(number, seconds=0.1):
-    """A signal from another process."""
-    code = f"import os, time; time.sleep({seconds}); os.kill({os.getpid()}, {int(number)})"
-    return subprocess.Popen([sys.executable, "-S", "-c", code])
+    """A signal from another process, so many seconds after the caller has begun to wait: the tasks have their turn then."""
+    code = f"import os, sys, time; sys.stdin.read(); time.sleep({seconds}); os.kill({os.getpid()}, {int(number)})"
+    child = subprocess.Popen([sys.executable, "-S", "-c", code], stdin=subprocess.PIPE)
+    spawn(child.stdin.close)
+    return child
 
 
 signal.signal(signal.SIGUSR1, handler)  # before the hooks are there

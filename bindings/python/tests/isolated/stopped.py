@@ -11,6 +11,7 @@ for _ in range(5):
     stop = f"sleep 0.05; kill -STOP {os.getpid()}; sleep 0.3; kill -CONT {os.getpid()}"
     stopper = subprocess.Popen(["sh", "-c", stop])
     tasks = [spawn(lambda n=n: (sleep(0.1 + n / 100), order.append(n))) for n in range(3)]
+    sleep(0)  # they sleep before we do
     sleep(0.2)
     assert order == [0, 1, 2], order
     # The same where it is the time of a wait that is over.
@@ -18,6 +19,7 @@ for _ in range(5):
         sleep(0.01)
     stopper = subprocess.Popen(["sh", "-c", stop])
     tasks.append(spawn(lambda: (sleep(0.1), order.append("sleeper"))))
+    sleep(0)
     with Timeout(0.2, False):
         Event().wait()
     assert order[3:] == ["sleeper"], order

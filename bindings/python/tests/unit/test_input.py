@@ -60,6 +60,7 @@ class Person:
         )
         os.close(slave)
         self.seen = ""
+        self.screen = ""
 
     def sees(self, text: str) -> None:
         """Waits until that is on the screen, and forgets what came before it."""
@@ -68,9 +69,11 @@ class Person:
             ready, _, _ = select.select([self.master], [], [], max(0, until - time.monotonic()))
             assert ready, f"no {text!r} in {self.seen!r}"
             try:
-                self.seen += os.read(self.master, 65536).decode()
+                more = os.read(self.master, 65536).decode()
             except OSError:
                 raise AssertionError(f"ended without {text!r}: {self.seen!r}") from None
+            self.seen += more
+            self.screen += more
         self.seen = self.seen[self.seen.index(text) + len(text) :]
 
     def types(self, text: str) -> None:
@@ -161,13 +164,26 @@ def test_a_timeout_and_a_kill_end_it(person: Callable[[str], Person]) -> None:
 
 
 def test_two_tasks_ask_one_after_the_other(person: Callable[[str], Person]) -> None:
-    one = person("tasks = [greenrt.spawn(asked, f'task{n}? ') for n in range(2)]\n[task.wait() for task in tasks]\n")
-    one.sees("? ")
-    one.types("first\n")
+    one = person(
+        "here = []\n"
+        "def also(prompt):\n"
+        "    here.append(prompt)\n"
+        "    return input(prompt)\n"
+        "tasks = [greenrt.spawn(asked, f'task{n}? ', also) for n in range(2)]\n"
+        # Either may be the first: they print at a terminal, each by an OS thread of its own.
+        "while len(here) < 2: time.sleep(0.001)\n"
+        "until = ticks[0] + 10\n"
+        "while ticks[0] < until: time.sleep(0.001)\n"
+        "print('both ask', flush=True)\n"
+        "[task.wait() for task in tasks]\n"
+    )
+    one.sees("both ask")
+    one.types_at_once("first\n")
     # The second asks as soon as the first has its answer, perhaps before that is printed.
     one.sees("got 'first' green")
     one.types_at_once("second\n")
     one.sees("got 'second' green")
+    assert "task0? " in one.screen and "task1? " in one.screen, one.screen
 
 
 def test_lines_of_stdin_at_a_terminal(person: Callable[[str], Person]) -> None:

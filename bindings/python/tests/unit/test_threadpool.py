@@ -155,7 +155,7 @@ def test_executor_parks_the_task_that_waits() -> None:
         slow = executor.submit(gate.wait, 60)
         beside = spawn(sleep, 0)
         with pytest.raises((TimeoutError, concurrent.futures.TimeoutError)):
-            slow.result(0.001)
+            slow.result(0.1)
         assert beside.done
         spawn_after(0.05, gate.set)
     assert slow.done(), "leaving the block waits"
