@@ -107,8 +107,15 @@ class _Call(Generic[T]):
         """An exception that a cancelled coroutine ended with is nobody's: the loop's handler gets it."""
         future = self.future
         if future is not None and not future.cancelled() and future.exception() is not None:
-            details = {"message": "a coroutine that was cancelled failed", "exception": future.exception()}
-            self.loop.call_soon_threadsafe(self.loop.call_exception_handler, {**details, "task": future})
+            details = {
+                "message": "a coroutine that was cancelled failed",
+                "exception": future.exception(),
+                "task": future,
+            }
+            try:
+                self.loop.call_soon_threadsafe(self.loop.call_exception_handler, details)
+            except RuntimeError:  # closed meanwhile
+                self.loop.call_exception_handler(details)
 
 
 class Loop:
@@ -176,7 +183,8 @@ class Loop:
             raise RuntimeError("close() cannot wait on the loop itself")
         if not self._closing:
             self._closing = True
-            self.loop.call_soon_threadsafe(self._stop)
+            with suppress(RuntimeError):  # it has ended already
+                self.loop.call_soon_threadsafe(self._stop)
         while not self._closed:
             self._gone.wait(None, self._look_again)
 
@@ -223,19 +231,21 @@ class Loop:
     def _finish(self) -> None:
         loop = self.loop
         try:
-            # What other tasks have just handed in begins, so that it can be cancelled.
-            loop.run_until_complete(asyncio.sleep(0))
-            while True:
-                left = asyncio.all_tasks(loop)
-                if not left:
-                    break
-                for task in left:
-                    task.cancel()
-                loop.run_until_complete(_all(left))
+            self._cancel_all()
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
+            # An OS thread may have looked at the end before it came, and hands in now. Whatever comes later never begins.
+            self._cancel_all()
         finally:
             loop.close()
+
+    def _cancel_all(self) -> None:
+        """Until nothing is left. What was just handed in begins, so that it can be cancelled."""
+        self.loop.run_until_complete(asyncio.sleep(0))
+        while left := asyncio.all_tasks(self.loop):
+            for task in left:
+                task.cancel()
+            self.loop.run_until_complete(_all(left))
 
 
 async def _awaits(awaitable: Awaitable[T]) -> T:
