@@ -166,6 +166,43 @@ def test_calls_from_os_threads_while_pools_come_and_go() -> None:
 
 
 @apart
+def test_two_os_threads_that_make_the_pool_at_once_make_one() -> None:
+    import eventlet
+    from eventlet import patcher, tpool
+
+    from greenrt.threadpool import ThreadPoolExecutor
+
+    real = patcher.original("threading")
+    tpool.killall()
+    before = len(os.listdir("/proc/self/task"))
+    making, go, stays = real.Event(), real.Event(), threading.Event()
+    init = ThreadPoolExecutor.__init__
+
+    def held_up(self: Any, *args: Any, **more: Any) -> None:
+        init(self, *args, **more)
+        if real.current_thread() is other:
+            making.set()
+            assert go.wait(60)
+
+    ThreadPoolExecutor.__init__ = held_up  # type: ignore[method-assign]
+    other = real.Thread(target=tpool.execute, args=(len, "abc"))
+    other.start()
+    assert making.wait(60)
+    task = eventlet.spawn(tpool.execute, stays.wait, 60)
+    eventlet.sleep(0)
+    go.set()
+    other.join()
+    ThreadPoolExecutor.__init__ = init  # type: ignore[method-assign]
+    stays.set()
+    assert task.wait() is True
+    tpool.killall()
+    # All threads end with the pool, whoever made it.
+    with eventlet.Timeout(60):
+        while len(os.listdir("/proc/self/task")) > before:
+            eventlet.sleep(0.01)
+
+
+@apart
 def test_a_timeout_leaves_the_call_running() -> None:
     import eventlet
     from eventlet import tpool

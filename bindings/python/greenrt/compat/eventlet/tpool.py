@@ -15,7 +15,8 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, Optional
+from contextlib import suppress
+from typing import Any
 
 from greenrt._core.task import TaskExit
 from greenrt.compat.eventlet.timeout import Timeout
@@ -30,15 +31,26 @@ SYS_EXCS = (GeneratorExit, KeyboardInterrupt, SystemExit)
 QUIET = True
 
 _nthreads = int(os.environ.get("EVENTLET_THREADPOOL_SIZE", "20"))
-_pool: Optional[ThreadPoolExecutor] = None
-# The OS threads of pools, also of those that end: what they execute() runs at once.
-_threads: list[set[int]] = []
+
+
+class _Pool(ThreadPoolExecutor):
+    """A pool that knows its OS threads."""
+
+    def __init__(self, most: int) -> None:
+        threads: set[int] = set()
+        self.threads = threads
+        super().__init__(most, lambda: threads.add(threading.get_native_id()))
+
+
+# The one for new calls, under a name of its own: of two OS threads that make one at once, setdefault() takes one's.
+_current: dict[str, _Pool] = {}
+# All whose threads there are, also those that end: what they execute() runs at once.
+_pools: list[_Pool] = []
 
 
 def setup() -> None:
     """Makes the pool; the first execute() does it by itself."""
-    global _pool
-    if _pool is not None:
+    if _current:
         return
     if _nthreads < 0:
         raise ValueError("a pool has no negative number of threads")
@@ -49,9 +61,10 @@ def setup() -> None:
             stacklevel=3,
         )
         return
-    threads: set[int] = set()
-    _threads.append(threads)
-    _pool = ThreadPoolExecutor(_nthreads, lambda: threads.add(threading.get_native_id()))
+    pool = _Pool(_nthreads)
+    _pools.append(pool)
+    if _current.setdefault("pool", pool) is not pool:
+        _pools.remove(pool)  # nobody has used it
 
 
 def set_num_threads(nthreads: int) -> None:
@@ -62,20 +75,17 @@ def set_num_threads(nthreads: int) -> None:
 
 def killall() -> None:
     """Waits for the calls that run, and ends the threads. The next execute() makes new ones."""
-    global _pool
-    pool, _pool = _pool, None
+    pool = _current.pop("pool", None)
     if pool is not None:
-        threads = _threads[-1]
         pool.shutdown()
-        # Those of a pool that was made meanwhile stay.
-        _threads[:] = [each for each in _threads if each is not threads]
+        with suppress(ValueError):  # forked meanwhile, and this is the child
+            _pools.remove(pool)
 
 
 def _forget() -> None:
     """The child of a fork has none of these threads."""
-    global _pool
-    _pool = None
-    _threads.clear()
+    _current.clear()
+    _pools.clear()
 
 
 os.register_at_fork(after_in_child=_forget)
@@ -97,18 +107,18 @@ def execute(meth: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def _elsewhere() -> bool:
     """Does a call go to another thread? Not from one of the pool's."""
     mine = threading.get_native_id()
-    return _nthreads != 0 and not any(mine in threads for threads in _threads)
+    return _nthreads != 0 and not any(mine in pool.threads for pool in tuple(_pools))
 
 
 def _submitted(meth: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     while True:
         setup()
-        pool = _pool
+        pool = _current.get("pool")
         if pool is not None:
             try:
                 return pool.submit(meth, *args, **kwargs)
             except RuntimeError:
-                if pool is _pool:
+                if pool is _current.get("pool"):
                     raise
         # killall() came in between, from another OS thread: the next pool takes it.
 
