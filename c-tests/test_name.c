@@ -150,6 +150,9 @@ TEST(name_queue_full_is_told_from_a_busy_server) {
   s_settle();
   CHECK_EQ(gt_getaddrinfo("127.0.0.1", NULL, &numeric, &list, &eai), -EAGAIN);
   CHECK_EQ(eai, 0);
+  CHECK_EQ(gt_dial_tcp("localhost", 1), -EAGAIN);
+  CHECK_EQ(gt_listen_tcp("localhost", 0, 1), -EAGAIN);
+  CHECK_EQ(gt_bind_udp("localhost", 0), -EAGAIN);
   go = 1;
   s_join(busy);
   s_join(next);

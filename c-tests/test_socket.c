@@ -396,7 +396,8 @@ TEST_WITH(socket_dial_resolves_many_names_at_once, T_FIGURES, 0) {
   for (size_t i = 0; i < COUNT(cancelled); i++) CHECK_EQ(gt_cancel(cancelled[i]), 0);
   for (size_t i = 0; i < COUNT(cancelled); i++) {
     intptr_t said = (intptr_t)s_join(cancelled[i]);
-    CHECK(said == -ECANCELED || said == -EADDRNOTAVAIL); /* the resolver may have been quicker: what is done wins */
+    /* The resolver may have been quicker: what is done wins, also when it says that it has no server to ask. */
+    CHECK(said == -ECANCELED || said == -EADDRNOTAVAIL || said == -EAGAIN);
   }
   for (int i = 0; i < N; i++) CHECK_EQ(gt_close((int)(intptr_t)s_join(tasks[i])), 0);
   s_join(acceptor);

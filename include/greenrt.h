@@ -3124,6 +3124,7 @@ int gt_connect_until(int fd,
  * Returns the descriptor, or
  *   -EADDRINUSE     the port is taken
  *   -EADDRNOTAVAIL  the host is no address of this machine, or does not resolve
+ *   -EAGAIN         the name server does not answer now, or too many names are being resolved
  *   -EACCES         a port below 1024
  * Also -EMFILE, -ENOMEM, -ECANCELED, -EINTR, -ETIMEDOUT. May switch (to resolve a name).
  */
@@ -3926,6 +3927,7 @@ int gt_signal_wait_until(const sigset_t *set,
  * Returns the descriptor, or
  *   -EADDRINUSE     the port is taken
  *   -EADDRNOTAVAIL  the host is no address of this machine, or does not resolve
+ *   -EAGAIN         the name server does not answer now, or too many names are being resolved
  *   -EACCES         a port below 1024
  * Also -EMFILE, -ENOMEM, -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired). May switch (to resolve a name).
  */

@@ -11,6 +11,7 @@ use crate::sys::clock::NEVER;
 /// Returns the descriptor, or
 ///   -EADDRINUSE     the port is taken
 ///   -EADDRNOTAVAIL  the host is no address of this machine, or does not resolve
+///   -EAGAIN         the name server does not answer now, or too many names are being resolved
 ///   -EACCES         a port below 1024
 /// Also -EMFILE, -ENOMEM, -ECANCELED, -EINTR, -ETIMEDOUT (a deadline scope expired). May switch (to resolve a name).
 ///

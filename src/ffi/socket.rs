@@ -396,6 +396,7 @@ pub unsafe extern "C" fn gt_connect_until(
 /// Returns the descriptor, or
 ///   -EADDRINUSE     the port is taken
 ///   -EADDRNOTAVAIL  the host is no address of this machine, or does not resolve
+///   -EAGAIN         the name server does not answer now, or too many names are being resolved
 ///   -EACCES         a port below 1024
 /// Also -EMFILE, -ENOMEM, -ECANCELED, -EINTR, -ETIMEDOUT. May switch (to resolve a name).
 ///
