@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
   int count = (argc > 1 ? argc : 4) - 1, known = 0;
   char **names = (argc > 1 ? argv : usual) + 1;
   struct lookup *lookups = calloc((size_t)count, sizeof *lookups);
-  int64_t deadline = gt_now() + 2000000000;
+  int64_t deadline = gt_now() + 10000000000;
   if (!lookups) return 1;
   for (int i = 0; i < count; i++) {
     lookups[i] = (struct lookup){.name = names[i], .deadline = deadline};
