@@ -297,8 +297,7 @@ TEST(hooks_interrupted_poll_asks_the_host) {
   CHECK_EQ(gt_host_set(&host), 0);
   CHECK_OK(sigaction(SIGALRM, &action, NULL));
   CHECK_OK(setitimer(ITIMER_REAL, &often, NULL));
-  CHECK_EQ(gt_sleep(MS(60)), 0); /* the host says: go on */
-  CHECK_GT(vm.polls_interrupted, 0);
+  while (!vm.polls_interrupted) CHECK_EQ(gt_sleep(MS(60)), 0); /* the host says: go on */
   vm.answer = 1;
   CHECK_EQ(gt_sleep(MS(60000)), -EINTR); /* the host says: the root must come back */
   CHECK_EQ(gt_interrupt_take(&code), -EAGAIN);

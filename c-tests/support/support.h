@@ -70,8 +70,9 @@ pthread_t s_thread(void *(*body)(void *), void *arg);
 void *s_thread_join(pthread_t thread);
 void s_real_sleep(int ms); /* blocks the OS thread */
 double s_cpu(void);        /* processor seconds used by this process */
-/* Milliseconds, at least, that this process was let run, as an OS thread counts them that the first call starts. A machine that stands
- * still counts for nothing. */
+int s_state(int64_t thread); /* of an OS thread, by its id: 'S' sleeps, 'R' runs or would if it were let, and what else proc(5) says */
+/* Milliseconds, at least, that the OS thread of the first call slept, as another one counts them that the call starts. A machine that
+ * stands still counts for nothing, nor does a thread that wants to run and has to wait for a processor. */
 long s_moments(void);
 #define S_PROMPT 500 /* moments: the runtime looks at long waits again after a second, which would hide what was lost */
 
