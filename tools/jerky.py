@@ -6,7 +6,7 @@
     --share    of one processor, 120 without it; 30 is a machine that has much else to do
     --freeze   the longest halt, 380 without it; each lasts 20 ms or more, and all processes of the command halt together; 0: none
     --lag      the longest time that one thread falls behind the others, 0 without it: every second new thread does, and of the old ones
-               now and then one. The processors are kept busy meanwhile, and the thread has what they leave (SCHED_IDLE, sched(7)).
+               now and then one. Meanwhile all of them together run for a millisecond of each second.
 
 It needs root and control groups of version 1 or 2 (cgroups(7): the freezer and cpu controllers). No signal is sent, but a halt ends an
 epoll_wait(2) with EINTR, as a stop does (signal(7)). A test that breaks under it waits for a time where it should wait for an event, or
@@ -26,6 +26,7 @@ import time
 
 GROUPS = pathlib.Path("/sys/fs/cgroup")
 PERIOD = 100_000  # microseconds
+NEXT_TO_NOTHING = (1_000, 1_000_000)  # the least that can be had: microseconds in a period
 
 
 class Group:
@@ -43,13 +44,15 @@ class Group:
         for folder in self.folders:
             folder.mkdir()
 
-    def share(self, percent: int) -> None:
-        quota = percent * PERIOD // 100
+    def limit(self, folder: pathlib.Path, quota: int, period: int) -> None:
         if self.switch == "cgroup.freeze":
-            (self.folders[0] / "cpu.max").write_text(f"{quota} {PERIOD}")
+            (folder / "cpu.max").write_text(f"{quota} {period}")
         else:
-            (self.folders[1] / "cpu.cfs_period_us").write_text(str(PERIOD))
-            (self.folders[1] / "cpu.cfs_quota_us").write_text(str(quota))
+            (folder / "cpu.cfs_period_us").write_text(str(period))
+            (folder / "cpu.cfs_quota_us").write_text(str(quota))
+
+    def share(self, percent: int) -> None:
+        self.limit(self.folders[-1], percent * PERIOD // 100, PERIOD)
 
     def enter(self) -> None:
         for folder in self.folders:
@@ -58,9 +61,18 @@ class Group:
     def freeze(self, on: bool) -> None:
         (self.folders[0] / self.switch).write_text(self.words[on])
 
-    def threads(self) -> set[int]:
-        names = "cgroup.threads" if self.switch == "cgroup.freeze" else "tasks"
-        return {int(line) for line in (self.folders[0] / names).read_text().split()}
+    def inner(self, name: str) -> pathlib.Path:
+        """A group in it for single threads."""
+        folder = self.folders[-1] / name
+        folder.mkdir()
+        if self.switch == "cgroup.freeze":
+            (folder / "cgroup.type").write_text("threaded")
+            (self.folders[0] / "cgroup.subtree_control").write_text("+cpu")
+        return folder
+
+    def threads(self, folder: pathlib.Path) -> pathlib.Path:
+        """The file with the threads of a group."""
+        return folder / ("cgroup.threads" if self.switch == "cgroup.freeze" else "tasks")
 
     def end(self) -> None:
         """Kills what the command left behind, and removes the group."""
@@ -80,30 +92,47 @@ class Lag:
     """Lets single threads of a group fall behind the others."""
 
     def __init__(self, group: Group, longest: float) -> None:
-        self.group, self.longest = group, longest
+        self.longest = longest
+        self.slow = group.inner("behind")
+        group.limit(self.slow, *NEXT_TO_NOTHING)
+        self.all, self.behind = group.threads(group.folders[-1]), group.threads(self.slow)
         self.known: set[int] = set()
-        self.behind: dict[int, float] = {}  # until when
-        self.hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+        self.until: dict[int, float] = {}
+        # Takes for itself what those behind would have.
+        self.hog = subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=group.enter)
+        self.move(self.hog.pid, self.behind)
+
+    @staticmethod
+    def move(thread: int, place: pathlib.Path) -> bool:
+        try:
+            place.write_text(str(thread))
+        except OSError:  # it has ended
+            return False
+        return True
 
     def look(self) -> None:
-        now, threads = time.monotonic(), self.group.threads()
-        for thread in threads:
-            lags = self.behind.get(thread, 0) > now
-            if not lags and random.random() < (0.002 if thread in self.known else 0.5):
-                self.behind[thread], lags = now + random.uniform(0.005, self.longest), True
-            wanted = os.SCHED_IDLE if lags else os.SCHED_OTHER  # a new thread has what its maker had
-            try:
-                if os.sched_getscheduler(thread) != wanted:
-                    os.sched_setscheduler(thread, wanted, os.sched_param(0))
-            except (ProcessLookupError, PermissionError):
-                pass
-        self.known = threads
-        self.behind = {thread: until for thread, until in self.behind.items() if thread in threads and until > now}
+        now = time.monotonic()
+        # Those behind that have made others, too: a new thread is where its maker is.
+        for thread in {int(line) for line in self.behind.read_text().split()} - {self.hog.pid}:
+            if self.until.setdefault(thread, self.some_time(now)) <= now:
+                self.move(thread, self.all)
+        ahead = {int(line) for line in self.all.read_text().split()}
+        for thread in ahead:
+            self.until.pop(thread, None)
+            if random.random() < (0.002 if thread in self.known else 0.5) and self.move(thread, self.behind):
+                self.until[thread] = self.some_time(now)
+        self.known = ahead | set(self.until)
+
+    def some_time(self, now: float) -> float:
+        return now + random.uniform(0.005, self.longest)
 
     def end(self) -> None:
-        for hog in self.hogs:
-            hog.kill()
-            hog.wait()
+        self.hog.kill()
+        self.hog.wait()
+        while left := self.behind.read_text().split():
+            for thread in left:
+                self.move(int(thread), self.all)
+        self.slow.rmdir()
 
 
 def halt(job: subprocess.Popen[bytes], group: Group, lag: Lag | None, longest: float) -> None:
