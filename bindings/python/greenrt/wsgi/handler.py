@@ -45,11 +45,14 @@ class Handler:
         self._close: Optional[Callable[[int], object]] = None
 
     def leave(self) -> None:
-        """The server stops: a request that has come is the last, and what has become a WebSocket is closed."""
+        """The server stops: the present request, or the next one, is the last, and what has become a WebSocket is closed."""
         self.connection.keep_alive = False
         if self._close is not None:
             spawn(self._close, 1001)
-        elif not self.busy:
+
+    def shut(self) -> None:
+        """A request that has not come by now does not."""
+        if self._close is None and not self.busy:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self.socket, socket.SHUT_RD)
 

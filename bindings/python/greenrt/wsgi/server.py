@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional, Union
 
 import greenrt.monkey as monkey
 from greenrt._core.http import Connection, Limits, Settled, takers
-from greenrt._core.task import spawn
+from greenrt._core.task import sleep, spawn
 from greenrt.server import StreamServer
 from greenrt.sync import Event
 
@@ -34,6 +34,8 @@ _EMPTY = Empty()
 _LISTENER_TIMEOUT = 3600.0
 # How long requests may still take after Ctrl-C; the next Ctrl-C ends them.
 _PATIENCE = 5.0
+# How long a server that stops hears connections between two requests: one that is on its way is answered, and told that it is the last.
+_ON_ITS_WAY = 0.2
 
 
 class _Acceptor(StreamServer):
@@ -91,6 +93,7 @@ class Server:
         self.requests = 0
         self.errors = 0
         self.stopping = False
+        self._deaf = False
         self._place: _address.Address = unix if unix is not None else (host, port)
         self._given = listener
         self._ssl_context = ssl_context
@@ -194,6 +197,8 @@ class Server:
         try:
             if self.stopping:
                 handler.leave()
+                if self._deaf:
+                    handler.shut()
             handler.serve()
         finally:
             del takers[connection]
@@ -231,17 +236,27 @@ class Server:
     def stop(self, timeout: Optional[float] = None) -> None:
         """Accepts no more, lets requests finish, for timeout seconds at most, and closes what is idle, and WebSockets with 1001.
 
-        Then the rest is killed.
+        Then the rest is killed. What is idle is closed a moment later: a request may be on its way.
         """
         self.stopping = True
         if self._acceptor is not None:
             for handler in tuple(self._handlers):
                 handler.leave()
-            self._acceptor.stop(timeout)
+            closing = spawn(self._close_idle)
+            try:
+                self._acceptor.stop(timeout)
+            finally:
+                closing.kill()
             if self._given is None and isinstance(self._place, str):
                 with contextlib.suppress(OSError):
                     os.unlink(self._place)
         self._ended.set()
+
+    def _close_idle(self) -> None:
+        sleep(_ON_ITS_WAY)
+        self._deaf = True
+        for handler in tuple(self._handlers):
+            handler.shut()
 
     def statistics(self) -> dict[str, int]:
         """Connections that live and how many of them are in a request; connections, requests and errors so far; shortages."""

@@ -262,6 +262,33 @@ print("pass")
     )
 
 
+def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered() -> None:
+    run(
+        """
+import greenrt.wsgi.server
+greenrt.wsgi.server._ON_ITS_WAY = 50  # however busy the machine is
+REQUEST = b"GET /?0 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+with socket.create_connection(server.address) as used, socket.create_connection(server.address) as fresh:
+    used.sendall(REQUEST)
+    assert used.recv(1000).endswith(b"done")
+    while server.statistics()["connections"] < 2 or server.statistics()["busy"]:
+        greenrt.sleep(0)
+    stopping = greenrt.spawn(server.stop, 60)
+    for _ in range(100):
+        greenrt.sleep(0)
+    assert server.stopping
+    for client in used, fresh:
+        client.sendall(REQUEST)
+    for client in used, fresh:
+        answer = client.recv(1000)
+        assert b"Connection: close" in answer and answer.endswith(b"done"), answer
+        assert client.recv(1000) == b""
+    stopping.wait()
+print("pass")
+"""
+    )
+
+
 @pytest.mark.parametrize(
     "arguments, error",
     [
