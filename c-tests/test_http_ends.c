@@ -233,6 +233,17 @@ TEST(http_other_end_goes_away_at_each_stage) {
   vanish("POST /skip HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n123", 0, NULL);
 }
 
+TEST(http_other_end_that_waited_for_100_and_left_can_be_answered_in_vain) {
+  struct http http = {0};
+  s_http_start(&http);
+  static const char head[] = "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+  s_http_send(&http, head, strlen(head));
+  CHECK_EQ(gt_close(http.peer), 0);
+  s_join(http.task);
+  CHECK_HAS(http.seen, "!ECONNRESET");
+  CHECK_EQ(http.rc, -EPIPE); /* not -EINVAL: the program did nothing wrong */
+}
+
 TEST(http_other_end_goes_away_while_it_is_answered) {
   struct http http = {0};
   s_http_start(&http);

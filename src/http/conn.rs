@@ -302,9 +302,10 @@ impl Conn {
             let mut sent = 0;
             let told = [&b"HTTP/1.1 100 Continue\r\n\r\n"[..]];
             let written = self.transport.write(s, &told, Then::Done, self.limits.write, &mut sent);
-            written.map_err(|e| match self.unsent(e, sent).errno() {
-                libc::EPIPE => Error::new(libc::ECONNRESET), // for a reader it is gone
-                e => Error::new(e),
+            written.map_err(|e| match e.errno() {
+                // For a reader it is gone. No byte was sent, so whoever answers all the same is told -EPIPE.
+                libc::EPIPE | libc::ECONNRESET if sent == 0 => self.cut(0, libc::ECONNRESET),
+                _ => self.unsent(e, sent),
             })?;
         }
         self.awaited = false;

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from greenrt._core.http import Connection
 
-__all__ = ["BadBody", "Empty", "FileWrapper", "Input"]
+__all__ = ["BadBody", "Empty", "FileWrapper", "Input", "refusal"]
 
 _PIECE = 65536
 _LINE = 8192
@@ -20,6 +20,14 @@ class BadBody(OSError):
     """The body could not be read: the client is gone or too slow, or what it sent is no body. `status` is what the client is told."""
 
     status = 400
+
+
+_REFUSALS = {400: "400 Bad Request", 408: "408 Request Timeout", 413: "413 Content Too Large"}
+
+
+def refusal(error: BadBody) -> str:
+    """What a client is answered when the application does not handle that."""
+    return _REFUSALS.get(error.status, _REFUSALS[400])
 
 
 class Empty:

@@ -14,7 +14,7 @@ from greenrt._core.http import Connection
 from greenrt._core.task import TaskExit, current, spawn
 
 from .answer import Answer
-from .body import BadBody, FileWrapper, Input
+from .body import BadBody, FileWrapper, Input, refusal
 
 if TYPE_CHECKING:
     from .server import Server
@@ -168,7 +168,7 @@ class Handler:
         if connection.lost or connection.started:
             connection.abort()
             return
-        status = "500 Internal Server Error" if bad_body is None else _BODIES.get(bad_body.status, _BODIES[400])
+        status = "500 Internal Server Error" if bad_body is None else refusal(bad_body)
         try:
             connection.respond(status, [("Content-Type", "text/plain; charset=utf-8")], status[4:].encode() + b"\n")
         except OSError:
@@ -185,6 +185,3 @@ class Handler:
         if log is not None:
             base = {"REMOTE_ADDR": self.address[0] if isinstance(self.address, tuple) else ""}
             log.write(base, time.time(), self.connection.status, self.connection.sent)
-
-
-_BODIES = {400: "400 Bad Request", 408: "408 Request Timeout", 413: "413 Content Too Large"}

@@ -143,6 +143,23 @@ def test_a_body_in_chunks_that_is_none_or_is_cut() -> None:
 
 
 @apart
+def test_a_body_that_is_none_is_the_clients_fault() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        environ["wsgi.input"].read(-1)
+        return hello(environ, start_response)
+
+    with Served(app) as served:
+        for body in (b"wrong\r\nabc\r\n", b"2\r\nabcd\r\n"):
+            answer = served.raw(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+            assert answer.startswith("HTTP/1.1 400 Bad Request\r\n"), answer
+        with served.connect() as client:
+            client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nnot so many")
+            client.shutdown(socket.SHUT_WR)
+            assert client.makefile("rb").read().startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert "Traceback" not in served.log.getvalue()
+
+
+@apart
 def test_expect_100_continue() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         given = environ["wsgi.input"]
@@ -314,4 +331,4 @@ def test_requests_whose_end_is_uncertain_are_refused() -> None:
 
 @apart
 def test_a_protocol_keeps_the_same_promises() -> None:
-    assert with_a_protocol(globals()) == 12
+    assert with_a_protocol(globals()) == 13

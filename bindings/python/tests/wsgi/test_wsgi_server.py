@@ -289,6 +289,47 @@ print("pass")
     )
 
 
+def test_a_client_that_leaves_while_it_waits_for_100_is_no_error_of_the_application() -> None:
+    from conftest import run_python
+
+    code = """
+import socket, struct
+import greenrt
+from greenrt.sync import Event
+from greenrt.wsgi import Server
+
+asked, gone = Event(), Event()
+
+def app(environ, start):
+    asked.set()
+    gone.wait()
+    try:
+        environ["wsgi.input"].read()
+        raise AssertionError("read")
+    except OSError:
+        if environ["PATH_INFO"] == "/lets-it":
+            raise
+    start("200 OK", [])
+    return [b"sorry"]
+
+with Server(app, port=0) as server:
+    for path in b"/lets-it", b"/handles-it":
+        asked.clear()
+        gone.clear()
+        client = socket.create_connection(server.address)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(b"POST %s HTTP/1.1\\r\\nHost: a\\r\\nExpect: 100-continue\\r\\nContent-Length: 5\\r\\n\\r\\n" % path)
+        asked.wait()
+        client.close()
+        gone.set()
+        while server.statistics()["connections"]:
+            greenrt.sleep(0.001)
+print("pass")
+"""
+    done = run_python("-c", code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "pass\n", "")
+
+
 @pytest.mark.parametrize(
     "arguments, error",
     [

@@ -30,7 +30,7 @@ from greenrt.compat.eventlet._wsgi_common import (
 )
 from greenrt.compat.eventlet._wsgi_input import BodyEnded, ChunkReadError, Input, capitalized
 from greenrt.compat.eventlet._wsgi_log import clean
-from greenrt.wsgi.body import BadBody
+from greenrt.wsgi.body import BadBody, refusal
 from greenrt.wsgi.body import Input as _Body
 
 __all__ = ["Native"]
@@ -244,14 +244,16 @@ class Native:
             raise error
         if answer.lost or connection.detached:
             return
-        text = traceback.format_exc()
-        self.server.log.info(text)
+        fault = _fault(error)
+        text = "" if fault else traceback.format_exc()
+        if text:
+            self.server.log.info(text)
         if connection.started:
             with contextlib.suppress(OSError):
                 connection.abort()
             return
         body = text.encode(errors="replace") if self.server.debug else b""
-        answer.status = "500 Internal Server Error"
+        answer.status = fault or "500 Internal Server Error"
         with contextlib.suppress(OSError):
             connection.respond(answer.status, [("Content-Type", "text/plain")], body)
             answer.over = False
@@ -277,6 +279,13 @@ class Native:
                 "wall_seconds": time.time() - began,
             }
         )
+
+
+def _fault(error: BaseException) -> Optional[str]:
+    """The answer to a body that could not be read, which is no fault of the application's; None for its own."""
+    if isinstance(error, BadBody):
+        return refusal(error)
+    return "400 Bad Request" if isinstance(error, ChunkReadError) else None
 
 
 class _Answer:

@@ -306,14 +306,16 @@ class HttpProtocol(BaseHTTPRequestHandler):
             if not answer.lost:
                 raise error
             return
-        text = traceback.format_exc()
-        self.server.log.info(text)
+        unreadable = isinstance(error, ChunkReadError)  # a fault of the client's
+        text = "" if unreadable else traceback.format_exc()
+        if text:
+            self.server.log.info(text)
         if answer.sent:
             return
         body = text.encode(errors="replace") if self.server.debug else b""
         answer.reset()
         answer.start_response(
-            "500 Internal Server Error",
+            "400 Bad Request" if unreadable else "500 Internal Server Error",
             [("Content-type", "text/plain"), ("Content-length", str(len(body)))],
         )
         with contextlib.suppress(OSError, ValueError):
