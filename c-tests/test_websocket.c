@@ -113,6 +113,89 @@ TEST(ws_compresses_when_agreed) {
   free(message);
 }
 
+TEST(ws_a_message_in_fragments_arrives_as_one) {
+  enum { SIZE = 20000 };
+  uint32_t flags[] = {0, GT_WS_DEFLATE, GT_WS_DEFLATE | GT_WS_ALONE | GT_WS_PEER_ALONE};
+  char *message = malloc(SIZE);
+  for (int i = 0; i < SIZE; i += 4) memcpy(message + i, i % 3 ? "\xf0\x9f\x8c\xb1" : "tree", 4); /* four bytes a character */
+  srand(1);
+  for (int i = 0; i < 3; i++) {
+    make(flags[i], 0);
+    for (int turn = 0; turn < 60; turn++) {
+      gt_ws_t *from = turn % 2 ? server : client, *to = turn % 2 ? client : server;
+      int kind = turn % 3 ? GT_WS_TEXT : GT_WS_BINARY;
+      size_t most = turn < 20 ? 5 : SIZE / 2, at = 0, size = turn < 20 ? 40 : SIZE;
+      while (at < size) {
+        size_t n = (size_t)rand() % (most + 1);
+        if (n > size - at) n = size - at;
+        int last = at + n == size && turn % 4 > 1; /* else an empty one is the last */
+        CHECK_EQ(gt_ws_put_fragment(from, kind, message + at, n, last), 0);
+        at += n;
+        if (at < size) CHECK_EQ(gt_ws_put(from, GT_WS_PING, NULL, 0), 0);
+        carry(from, to, 777);
+        if (at < size) expect(to, GT_WS_PING, 0, "", 0);
+        if (at == size && !last) CHECK_EQ(gt_ws_put_fragment(from, kind, NULL, 0, 1), 0);
+      }
+      carry(from, to, 777);
+      expect(to, kind, 0, message, size);
+      /* What follows a message in fragments is understood, in fragments and as a whole; one of nothing as well. */
+      CHECK_EQ(gt_ws_put_fragment(from, GT_WS_TEXT, NULL, 0, 0), 0);
+      CHECK_EQ(gt_ws_put_fragment(from, GT_WS_TEXT, NULL, 0, 1), 0);
+      CHECK_EQ(gt_ws_put(from, GT_WS_TEXT, message, size), 0);
+      carry(from, to, 777);
+      expect(to, GT_WS_TEXT, 0, "", 0);
+      expect(to, GT_WS_TEXT, 0, message, size);
+      CHECK_EQ(nothing(to), 0);
+    }
+    unmake();
+  }
+  free(message);
+}
+
+TEST(ws_the_frames_of_a_message_in_fragments) {
+  static const char frames[] = "\x01\x02" "ab" "\x89\0" "\0\0" "\x80\x01" "c" "\x82\0";
+  const void *bytes;
+  make(0, 0);
+  CHECK_EQ(gt_ws_put_fragment(server, GT_WS_TEXT, "ab", 2, 0), 0);
+  CHECK_EQ(gt_ws_put(server, GT_WS_PING, NULL, 0), 0);
+  CHECK_EQ(gt_ws_put_fragment(server, GT_WS_TEXT, NULL, 0, 0), 0);
+  CHECK_EQ(gt_ws_put_fragment(server, GT_WS_TEXT, "c", 1, 1), 0);
+  CHECK_EQ(gt_ws_put_fragment(server, GT_WS_BINARY, NULL, 0, 1), 0); /* the first and the last */
+  CHECK_EQ(gt_ws_output(server, &bytes), (ssize_t)sizeof frames - 1);
+  CHECK_MEM(bytes, frames, sizeof frames - 1);
+  unmake();
+}
+
+TEST(ws_refuses_what_is_no_fragment_of_a_message) {
+  for (int deflate = 0; deflate < 2; deflate++) {
+    make(deflate ? GT_WS_DEFLATE : 0, 0);
+    CHECK_EQ(gt_ws_put_fragment(server, GT_WS_PING, NULL, 0, 0), -EINVAL);
+    CHECK_EQ(gt_ws_put_fragment(server, 0, NULL, 0, 0), -EINVAL);
+    CHECK_EQ(gt_ws_put_fragment(server, 256 + GT_WS_TEXT, NULL, 0, 0), -EINVAL);
+    CHECK_EQ(gt_ws_put_fragment(server, GT_WS_TEXT, NULL, 1, 0), -EINVAL);
+    CHECK_EQ(gt_ws_put_fragment(server, GT_WS_TEXT, "\xff", 1, 0), -EILSEQ);
+    CHECK_EQ(gt_ws_put_fragment(server, GT_WS_TEXT, "\xc3", 1, 1), -EILSEQ); /* cut, and nothing follows */
+    CHECK_EQ(gt_ws_put(server, GT_WS_TEXT, "whole", 5), 0);                  /* none was begun */
+    CHECK_EQ(gt_ws_put_fragment(server, GT_WS_TEXT, "\xc3", 1, 0), 0);
+    CHECK_EQ(gt_ws_put(server, GT_WS_TEXT, "between", 7), -EBUSY);
+    CHECK_EQ(gt_ws_put(server, GT_WS_BINARY, NULL, 0), -EBUSY);
+    CHECK_EQ(gt_ws_put_fragment(server, GT_WS_BINARY, "\xa4", 1, 1), -EINVAL);
+    CHECK_EQ(gt_ws_put_fragment(server, GT_WS_TEXT, "a", 1, 0), -EILSEQ);
+    CHECK_EQ(gt_ws_put_fragment(server, GT_WS_TEXT, NULL, 0, 1), -EILSEQ);
+    CHECK_EQ(gt_ws_put_fragment(server, GT_WS_TEXT, "\xa4!", 2, 1), 0); /* none of that has touched it */
+    CHECK_EQ(gt_ws_put(server, GT_WS_BINARY, "whole", 5), 0);
+    carry(server, client, 1000);
+    expect(client, GT_WS_TEXT, 0, "whole", 5);
+    expect(client, GT_WS_TEXT, 0, "\xc3\xa4!", 3);
+    expect(client, GT_WS_BINARY, 0, "whole", 5);
+    CHECK_EQ(gt_ws_put_fragment(server, GT_WS_BINARY, "x", 1, 0), 0);
+    CHECK_EQ(gt_ws_put(server, GT_WS_CLOSE, "\x03\xf3", 2), 0); /* a message may be left without an end */
+    carry(server, client, 1000);
+    expect(client, GT_WS_CLOSE, 1011, "", 0);
+    unmake();
+  }
+}
+
 TEST(ws_a_bomb_stops_at_the_limit) {
   enum { SIZE = 10000000 };
   char *message = calloc(1, SIZE);
@@ -214,6 +297,7 @@ TEST(ws_checks_its_arguments) {
     CHECK_EQ(gt_ws_feed(wrong[i], "", 0), -EINVAL);
     CHECK_EQ(gt_ws_next(wrong[i], &event), -EINVAL);
     CHECK_EQ(gt_ws_put(wrong[i], GT_WS_TEXT, "", 0), -EINVAL);
+    CHECK_EQ(gt_ws_put_fragment(wrong[i], GT_WS_TEXT, "", 0, 1), -EINVAL);
     CHECK_EQ(gt_ws_output(wrong[i], &bytes), -EINVAL);
     CHECK_EQ(gt_ws_written(wrong[i], 0), -EINVAL);
     if (wrong[i]) CHECK_EQ(gt_ws_free(wrong[i]), -EINVAL);

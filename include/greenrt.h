@@ -574,7 +574,7 @@ typedef struct gt_waker_t gt_waker_t;
 
 /**
  * One side of a WebSocket (RFC 6455), as a machine over bytes: gt_ws_feed() what was received, then take messages by gt_ws_next() until
- * it says 0; gt_ws_put() what is to be said, then write what gt_ws_output() shows and tell gt_ws_written(). It touches no descriptor and
+ * it says 0; gt_ws_put() what is to be said, or gt_ws_put_fragment(), then write what gt_ws_output() shows and tell gt_ws_written(). It touches no descriptor and
  * never waits, so it goes with any transport. The handshake before it is HTTP's matter.
  *
  * Receiving and sending are independent: one task may do the one while another does the other.
@@ -4471,6 +4471,7 @@ int gt_ws_next(struct gt_ws_t *ws,
  *   -EINVAL  ws is NULL, was freed, or is no WebSocket; data is NULL and len is not 0; no such kind; a control frame of more than 125
  *            bytes; a close with a code that may not be sent
  *   -EILSEQ  a text, or the reason of a close, that is no UTF-8
+ *   -EBUSY   a message, while another one is put in fragments; control frames may come between (RFC 6455, 5.4)
  *   -ENOMEM  memory is out
  *
  * Any thread; does not switch. One sends at a time.
@@ -4481,7 +4482,27 @@ int gt_ws_put(struct gt_ws_t *ws,
               size_t len);
 
 /**
- * Shows what is to be written: `*bytes` is its beginning, until the next call of gt_ws_put(), gt_ws_written() or gt_ws_free().
+ * Adds a fragment of a message to what is to be written: for messages that are not there as a whole, or are to be sent before they are.
+ * `kind` is GT_WS_TEXT or GT_WS_BINARY, the same for all fragments of the message; `last` is not 0 with the one that ends it. A character
+ * of a text may be cut by the end of a fragment. How fragments are cut means nothing to the other side (RFC 6455, 5.4).
+ *
+ * Returns 0, or
+ *   -EINVAL  ws is NULL, was freed, or is no WebSocket; data is NULL and len is not 0; no such kind, or another one than that of the
+ *            fragments before
+ *   -EILSEQ  a text that is no UTF-8
+ *   -ENOMEM  memory is out
+ *
+ * After an error nothing was added, and the message has not ended: it takes other fragments, or a close frame. Any thread; does not
+ * switch. One sends at a time.
+ */
+int gt_ws_put_fragment(struct gt_ws_t *ws,
+                       int kind,
+                       const void *data,
+                       size_t len,
+                       int last);
+
+/**
+ * Shows what is to be written: `*bytes` is its beginning, until the next call of gt_ws_put(), gt_ws_put_fragment(), gt_ws_written() or gt_ws_free().
  *
  * Returns how many bytes there are, or
  *   -EINVAL  ws is NULL, was freed, or is no WebSocket; bytes is NULL

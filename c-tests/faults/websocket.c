@@ -15,6 +15,11 @@ SCENARIO(frames_of_a_websocket) {
       if (TRY(gt_ws_feed(server, bytes, (size_t)count)) >= 0) EXPECT(gt_ws_next(server, &event), 1);
       TRY(gt_ws_written(client, (size_t)count));
     }
+    if (TRY(gt_ws_put_fragment(client, GT_WS_TEXT, "hel", 3, 0)) >= 0 && TRY(gt_ws_put_fragment(client, GT_WS_TEXT, "lo", 2, 1)) >= 0) {
+      ssize_t count = gt_ws_output(client, &bytes);
+      if (TRY(gt_ws_feed(server, bytes, (size_t)count)) >= 0) TRY(gt_ws_next(server, &event));
+      TRY(gt_ws_written(client, (size_t)count));
+    }
     if (TRY(gt_ws_feed(server, PIECES, sizeof PIECES - 1)) >= 0) TRY(gt_ws_next(server, &event));
   }
   TRY(gt_ws_free(server));

@@ -67,7 +67,7 @@ pub struct gt_ws_event_t {
 }
 
 /// One side of a WebSocket (RFC 6455), as a machine over bytes: gt_ws_feed() what was received, then take messages by gt_ws_next() until
-/// it says 0; gt_ws_put() what is to be said, then write what gt_ws_output() shows and tell gt_ws_written(). It touches no descriptor and
+/// it says 0; gt_ws_put() what is to be said, or gt_ws_put_fragment(), then write what gt_ws_output() shows and tell gt_ws_written(). It touches no descriptor and
 /// never waits, so it goes with any transport. The handshake before it is HTTP's matter.
 ///
 /// Receiving and sending are independent: one task may do the one while another does the other.
@@ -222,6 +222,7 @@ pub unsafe extern "C" fn gt_ws_next(ws: *mut gt_ws_t, event: *mut gt_ws_event_t)
 ///   -EINVAL  ws is NULL, was freed, or is no WebSocket; data is NULL and len is not 0; no such kind; a control frame of more than 125
 ///            bytes; a close with a code that may not be sent
 ///   -EILSEQ  a text, or the reason of a close, that is no UTF-8
+///   -EBUSY   a message, while another one is put in fragments; control frames may come between (RFC 6455, 5.4)
 ///   -ENOMEM  memory is out
 ///
 /// Any thread; does not switch. One sends at a time.
@@ -250,7 +251,45 @@ pub unsafe extern "C" fn gt_ws_put(
     })
 }
 
-/// Shows what is to be written: `*bytes` is its beginning, until the next call of gt_ws_put(), gt_ws_written() or gt_ws_free().
+/// Adds a fragment of a message to what is to be written: for messages that are not there as a whole, or are to be sent before they are.
+/// `kind` is GT_WS_TEXT or GT_WS_BINARY, the same for all fragments of the message; `last` is not 0 with the one that ends it. A character
+/// of a text may be cut by the end of a fragment. How fragments are cut means nothing to the other side (RFC 6455, 5.4).
+///
+/// Returns 0, or
+///   -EINVAL  ws is NULL, was freed, or is no WebSocket; data is NULL and len is not 0; no such kind, or another one than that of the
+///            fragments before
+///   -EILSEQ  a text that is no UTF-8
+///   -ENOMEM  memory is out
+///
+/// After an error nothing was added, and the message has not ended: it takes other fragments, or a close frame. Any thread; does not
+/// switch. One sends at a time.
+///
+/// # Safety
+/// `ws` is NULL or from gt_ws_new(); `data` is readable for `len` bytes.
+#[no_mangle]
+pub unsafe extern "C" fn gt_ws_put_fragment(
+    ws: *mut gt_ws_t,
+    kind: libc::c_int,
+    data: *const libc::c_void,
+    len: usize,
+    last: libc::c_int,
+) -> libc::c_int {
+    guard(|| {
+        // SAFETY: by the caller.
+        let both = unsafe { of(ws)? };
+        buffer(data, len)?;
+        let kind = u8::try_from(kind).map_err(|_| invalid())?;
+        let bytes = match len {
+            0 => &[],
+            // SAFETY: not NULL, so readable by the caller.
+            _ => unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len) },
+        };
+        both.sender.lock().put_fragment(kind, bytes, last != 0)?;
+        Ok(0)
+    })
+}
+
+/// Shows what is to be written: `*bytes` is its beginning, until the next call of gt_ws_put(), gt_ws_put_fragment(), gt_ws_written() or gt_ws_free().
 ///
 /// Returns how many bytes there are, or
 ///   -EINVAL  ws is NULL, was freed, or is no WebSocket; bytes is NULL

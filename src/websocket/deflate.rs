@@ -7,7 +7,7 @@ use super::{reserve, Window};
 use crate::error::{Error, Result};
 
 /// What ends every compressed message and is not sent.
-const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+pub const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// Memory is reserved in pieces of this.
 const PIECE: usize = 4096;
 
@@ -84,9 +84,17 @@ impl Deflate {
 
     /// Compresses a message onto the end of `out`.
     pub fn message(&mut self, message: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        self.fragment(message, out)?;
+        self.end();
+        Ok(())
+    }
+
+    /// Compresses a fragment of a message onto the end of `out`, without the four bytes that it ends with: [`TAIL`] comes before the next
+    /// fragment instead, so that whichever turns out to be the last lacks them (RFC 7692, 7.2.1).
+    pub fn fragment(&mut self, fragment: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let (bits, level) = (self.window.bits, Compression::new(self.level));
         let state = self.state.get_or_insert_with(|| Box::new(Compress::new_with_window_bits(level, false, bits)));
-        let mut rest = message;
+        let mut rest = fragment;
         loop {
             reserve(out, (rest.len() / 2 + 64).min(16 * PIECE))?;
             let before = state.total_in();
@@ -99,10 +107,14 @@ impl Deflate {
         if out.ends_with(&TAIL) {
             out.truncate(out.len() - TAIL.len());
         }
+        Ok(())
+    }
+
+    /// The message ends here.
+    pub fn end(&mut self) {
         if self.window.alone {
             self.state = None;
         }
-        Ok(())
     }
 }
 

@@ -1,10 +1,11 @@
 //! From messages to bytes. What was said waits in one buffer until the caller has written it: several frames may leave together, and a
 //! write that stops in the middle is gone on with where it stopped.
 
-use super::deflate::Deflate;
+use super::deflate::{Deflate, TAIL};
 use super::frame::{mask, Head};
-use super::text::whole;
-use super::{empty, may_close_with, reserve, Options, Role, BINARY, CLOSE, CONTROL, PING, PONG, TEXT};
+use super::text::{whole, Text};
+use super::{empty, may_close_with, reserve, Options, Role};
+use super::{BINARY, CLOSE, CONTINUATION, CONTROL, PING, PONG, TEXT};
 use crate::error::{Error, Result};
 use crate::sys::random;
 
@@ -18,19 +19,33 @@ pub struct Sender {
     /// Masks to come.
     masks: [u8; 64],
     left: usize,
+    /// A message of which not all fragments were given.
+    begun: Option<Begun>,
+}
+
+/// A message in fragments, as far as it has come.
+#[derive(Clone, Default)]
+struct Begun {
+    /// TEXT or BINARY.
+    kind: u8,
+    text: Text,
+    /// Were bytes of it compressed? Then [`TAIL`] comes before the next ones.
+    packed: bool,
 }
 
 impl Sender {
     /// The sending side of a WebSocket.
     pub fn new(options: &Options) -> Sender {
         let deflate = options.ours.map(|window| Deflate::new(window, options.level));
-        Sender { role: options.role, deflate, out: Vec::new(), at: 0, masks: [0; 64], left: 0 }
+        Sender { role: options.role, deflate, out: Vec::new(), at: 0, masks: [0; 64], left: 0, begun: None }
     }
 
     /// Adds a message or a control frame to what is to be written. -EINVAL: no such kind, a control frame of more than 125 bytes, or a
-    /// close with a code that may not be sent; -EILSEQ: TEXT, or the reason of a close, that is no UTF-8; -ENOMEM.
+    /// close with a code that may not be sent; -EILSEQ: TEXT, or the reason of a close, that is no UTF-8; -EBUSY: a message between the
+    /// fragments of another (RFC 6455, 5.4: only control frames may stand there); -ENOMEM.
     pub fn put(&mut self, kind: u8, data: &[u8]) -> Result<()> {
         match kind {
+            TEXT | BINARY if self.begun.is_some() => return Err(Error::new(libc::EBUSY)),
             TEXT => whole(data)?,
             BINARY => {}
             CLOSE | PING | PONG if data.len() > CONTROL => return Err(Error::new(libc::EINVAL)),
@@ -41,10 +56,6 @@ impl Sender {
             },
             PING | PONG => {}
             _ => return Err(Error::new(libc::EINVAL)),
-        }
-        if self.at == self.out.len() {
-            self.at = 0;
-            empty(&mut self.out);
         }
         let key = self.key()?;
         let mut head = Head { last: true, compressed: false, opcode: kind, key, length: data.len() as u64 };
@@ -62,7 +73,68 @@ impl Sender {
         self.add(&head, masked, data)
     }
 
+    /// Adds a fragment of a message of `kind`, TEXT or BINARY; the fragment that is `last` ends it. -EINVAL: no such kind, or not that of
+    /// the fragments before; -EILSEQ: TEXT that is no UTF-8, where a character may be cut by the end of a fragment; -ENOMEM. After an error
+    /// nothing was added.
+    pub fn put_fragment(&mut self, kind: u8, data: &[u8], last: bool) -> Result<()> {
+        let first = self.begun.is_none();
+        let mut begun = self.begun.clone().unwrap_or(Begun { kind, ..Begun::default() });
+        if !matches!(kind, TEXT | BINARY) || kind != begun.kind {
+            return Err(Error::new(libc::EINVAL));
+        }
+        if kind == TEXT {
+            begun.text.take(data)?;
+            if last {
+                begun.text.end()?;
+            }
+        }
+        let opcode = if first { kind } else { CONTINUATION };
+        let mut head = Head { last, compressed: false, opcode, key: self.key()?, length: data.len() as u64 };
+        let masked = self.role == Role::Client;
+        if self.deflate.is_some() {
+            let mut packed = Vec::new();
+            let done = self.pack(&mut begun, data, last, &mut packed);
+            // Only the first frame says it (RFC 7692, 6.1).
+            (head.compressed, head.length) = (first, packed.len() as u64);
+            let done = done.and_then(|()| self.add(&head, masked, &packed));
+            if let Some(deflate) = &mut self.deflate {
+                match done {
+                    Ok(()) if last => deflate.end(),
+                    Ok(()) => {}
+                    Err(_) => deflate.forget(),
+                }
+            }
+            done?;
+        } else {
+            self.add(&head, masked, data)?;
+        }
+        self.begun = (!last).then_some(begun);
+        Ok(())
+    }
+
+    /// Compresses a fragment.
+    fn pack(&mut self, begun: &mut Begun, data: &[u8], last: bool, packed: &mut Vec<u8>) -> Result<()> {
+        let Some(deflate) = &mut self.deflate else { return Ok(()) };
+        if !data.is_empty() {
+            if begun.packed {
+                reserve(packed, TAIL.len())?;
+                packed.extend_from_slice(&TAIL);
+            }
+            deflate.fragment(data, packed)?;
+            begun.packed = true;
+        } else if last && !begun.packed {
+            // A message of nothing is an empty block (RFC 7692, 7.2.3.6).
+            reserve(packed, 1)?;
+            packed.push(0);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, head: &Head, masked: bool, payload: &[u8]) -> Result<()> {
+        if self.at == self.out.len() {
+            self.at = 0;
+            empty(&mut self.out);
+        }
         reserve(&mut self.out, payload.len().saturating_add(14))?;
         head.write(masked, &mut self.out);
         let begin = self.out.len();

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// A character that has not come whole.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Text {
     begun: [u8; 4],
     have: usize,

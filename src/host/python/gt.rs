@@ -32,6 +32,6 @@ pub use crate::ffi::wake::{gt_park_until, gt_unpark};
 pub use crate::ffi::watchdog::{gt_watchdog_report_t as Report, gt_watchdog_start, gt_watchdog_stop};
 pub use crate::ffi::websocket::{
     gt_ws_event_t as WebSocketEvent, gt_ws_feed, gt_ws_free, gt_ws_new, gt_ws_next, gt_ws_opts_t as WebSocketOptions,
-    gt_ws_output, gt_ws_put, gt_ws_t as WebSocket, gt_ws_written, GT_WS_ALONE, GT_WS_BINARY, GT_WS_CLIENT, GT_WS_CLOSE,
-    GT_WS_DEFLATE, GT_WS_PEER_ALONE, GT_WS_TEXT,
+    gt_ws_output, gt_ws_put, gt_ws_put_fragment, gt_ws_t as WebSocket, gt_ws_written, GT_WS_ALONE, GT_WS_BINARY,
+    GT_WS_CLIENT, GT_WS_CLOSE, GT_WS_DEFLATE, GT_WS_PEER_ALONE, GT_WS_TEXT,
 };

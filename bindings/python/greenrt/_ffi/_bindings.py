@@ -659,6 +659,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "gt_ws_feed": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]),
     "gt_ws_next": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(gt_ws_event_t)]),
     "gt_ws_put": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]),
+    "gt_ws_put_fragment": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]),
     "gt_ws_output": (ctypes.c_ssize_t, [ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)]),
     "gt_ws_written": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_size_t]),
     "gt_host_set": (ctypes.c_int, [ctypes.POINTER(gt_host_t)]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket as _socket
 import ssl as _ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
@@ -28,8 +28,8 @@ Message = Union[str, bytes]
 MAX_SIZE = 1 << 20
 CLOSE_TIMEOUT = 10.0
 _PIECE = 1 << 16
-# Kinds of frames; 0 is a message, whose type says the rest.
-MESSAGE, CLOSE, PING, PONG = 0, 8, 9, 10
+# Kinds of frames; 0 is a message, 16 a fragment of one and 17 its last, whose type says the rest.
+MESSAGE, CLOSE, PING, PONG, FRAGMENT, LAST_FRAGMENT = 0, 8, 9, 10, 16, 17
 # Codes that may stand in a close frame (RFC 6455, 7.4, and its registry).
 _CODES = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 # What the engine says of the other side's faults, and what the other side is told.
@@ -57,6 +57,7 @@ class WebSocket:
         "_descriptor",
         "_ended",
         "_engine",
+        "_fragments",
         "_heard",
         "_keep",
         "_ping_count",
@@ -102,6 +103,8 @@ class WebSocket:
         self._close_timeout = close_timeout
         self._close_sent: Optional[tuple[int, str]] = None
         self._ended: Optional[Event] = None
+        # Of the message that goes out in fragments: set when it has ended, and its task; None: there is none.
+        self._fragments: Optional[tuple[Event, Any]] = None
         self._keep = keep
         self._ping_interval = ping_interval
         self._ping_count = 0
@@ -240,12 +243,42 @@ class WebSocket:
 
     # -- sending
 
-    def send(self, message: Union[str, Data]) -> None:
-        """Sends a message: a str as text, anything else as binary data. Waits while the other side does not take it.
+    def send(self, message: Union[str, Data, Iterable[Union[str, Data]]]) -> None:
+        """Sends a message: a str as text, anything with a buffer as binary data. Waits while the other side does not take it.
 
-        ConnectionClosed when the WebSocket is closed, or close() was called.
+        An iterable of such pieces, all str or all binary, is one message as well, each piece a fragment (RFC 6455, 5.4) that leaves when the
+        iterable yields it: for messages that are large, or not there yet. Meanwhile pings are answered, and other messages wait. An
+        iterable without pieces sends nothing; one that raises, or whose send() is given up, closes the WebSocket with 1011, since a message
+        that was begun cannot be taken back.
+
+        ConnectionClosed when the WebSocket is closed, or close() was called. TypeError: neither of them.
         """
-        self._transmit(MESSAGE, message)
+        whole: Any = message
+        if isinstance(whole, (str, bytes)) or _has_buffer(whole):
+            self._transmit(MESSAGE, whole)
+        elif isinstance(whole, Iterable) and not isinstance(whole, Mapping):
+            self._send_fragments(whole)
+        else:
+            raise TypeError(f"a message is str, bytes or an iterable of its fragments, not {type(message).__name__}")
+
+    def _send_fragments(self, fragments: Iterable[Union[str, Data]]) -> None:
+        mine = (Event(), native.current())
+        end: Union[str, bytes, None] = None
+        try:
+            for fragment in fragments:
+                self._transmit(FRAGMENT, fragment, mine)
+                end = "" if isinstance(fragment, str) else b""
+            if end is not None:
+                self._transmit(LAST_FRAGMENT, end, mine)
+        except BaseException as error:
+            if self._fragments is mine:
+                hurry = None if isinstance(error, Exception) else min(0.5, self._close_timeout)
+                self.close(1011, "a message was given up", timeout=hurry)
+            raise
+        finally:
+            if self._fragments is mine:
+                self._fragments = None
+            mine[0].set()
 
     def ping(self, data: Optional[Data] = None) -> Event:
         """Sends a ping. The event is set when its answer was received, which takes a task that is in recv()."""
@@ -262,22 +295,31 @@ class WebSocket:
         """Sends a pong that nobody asked for. Pings are answered without it."""
         self._transmit(PONG, data)
 
-    def _transmit(self, kind: int, data: Union[str, Data]) -> None:
-        self._sending.acquire()
-        try:
-            if self.close_code is not None or self._close_sent is not None:
-                raise self._refusal()
-            self._write(kind, data)
-        finally:
-            self._sending.release()
+    def _transmit(self, kind: int, data: Union[str, Data], mine: Optional[tuple[Event, Any]] = None) -> None:
+        """Sends a frame when it may go out: no message between the fragments of another."""
+        while True:
+            self._sending.acquire()
+            try:
+                if self.close_code is not None or self._close_sent is not None:
+                    raise self._refusal()
+                other = self._fragments
+                if other is None or other is mine or CLOSE <= kind <= PONG:
+                    self._write(kind, data, mine)
+                    return
+            finally:
+                self._sending.release()
+            if other[1] is native.current():
+                raise RuntimeError("the iterable of a message sends another message on the same WebSocket")
+            other[0].wait()
 
-    def _write(self, kind: int, data: Union[str, Data]) -> None:
+    def _write(self, kind: int, data: Union[str, Data], mine: Optional[tuple[Event, Any]] = None) -> None:
         """Sends a frame, after what earlier ones left unsent: a send that was given up in the middle is finished by the next."""
         try:
-            if self._descriptor is not None:
+            if self._descriptor is not None and mine is None:
                 self._engine.send(self._descriptor(), kind, data)
                 return
             self._engine.put(kind, data)
+            self._fragments = mine or self._fragments  # from here on the message is begun
             while True:
                 rest = self._engine.output()
                 if not rest:
@@ -381,6 +423,8 @@ class WebSocket:
             self._ended.set()
         for event in (self._pings or {}).values():
             event.set()
+        if self._fragments is not None:
+            self._fragments[0].set()
         sock = self._socket
         try:
             if polite:
@@ -448,6 +492,14 @@ def turn_green(tls: bool = False) -> None:
     if tls and "ssl" not in _turned:
         monkey.patch("ssl")
         _turned.add("ssl")
+
+
+def _has_buffer(message: Any) -> bool:
+    try:
+        memoryview(message).release()
+    except TypeError:
+        return False
+    return True
 
 
 def close_payload(code: int, reason: str) -> bytes:

@@ -95,6 +95,8 @@ def test_another_library_as_server() -> None:
                     for message in messages():
                         ws.send(message)
                         assert ws.recv() == message
+                        ws.send([message[:100], message[100:]])
+                        assert ws.recv() == message
 
 
 @apart

@@ -249,7 +249,7 @@ def test_what_is_sent() -> None:
         ws.send("text")
         ws.send(bytearray(b"1"))
         ws.send(memoryview(b"2222")[::1])
-        for wrong in (5, None, ["list"]):
+        for wrong in (5, None, {"a": "mapping"}):
             outcome[repr(wrong)] = raises(TypeError, lambda wrong=wrong: ws.send(wrong))
         outcome["surrogate"] = raises(UnicodeEncodeError, lambda: ws.send("\ud800"))
         outcome["ping"] = raises(ValueError, lambda: ws.ping(b"x" * 126))

@@ -248,9 +248,26 @@ unsafe fn receive_to(engine: *mut Engine, fd: c_int, deadline: i64, room: *mut u
     }
 }
 
-/// Adds a frame to what is to be written: of kind `kind`, or the kind of a message where that is 0. False: a Python exception is set.
+/// Kinds of what is sent, beside those of control frames: a message, a fragment of one, its last fragment. Text or not is told by the data.
+const MESSAGE: c_int = 0;
+const FRAGMENT: c_int = 16;
+const LAST_FRAGMENT: c_int = 17;
+
+/// Adds a frame to what is to be written. False: a Python exception is set.
 unsafe fn say(ws: *mut WebSocket, kind: c_int, data: Obj) -> bool {
     let api = api();
+    let add = |text_or_binary: c_int, bytes: *const c_void, length: usize| {
+        // SAFETY: see above; bytes are held for the length of the call.
+        unsafe {
+            match kind {
+                FRAGMENT | LAST_FRAGMENT => {
+                    gt::gt_ws_put_fragment(ws, text_or_binary, bytes, length, (kind == LAST_FRAGMENT).into())
+                }
+                MESSAGE => gt::gt_ws_put(ws, text_or_binary, bytes, length),
+                _ => gt::gt_ws_put(ws, kind, bytes, length),
+            }
+        }
+    };
     // SAFETY: see above; bytes are held for the length of the call.
     unsafe {
         let rc = if type_of(data) == api.str_type || (api.PyType_IsSubtype)(type_of(data), api.str_type) != 0 {
@@ -259,17 +276,17 @@ unsafe fn say(ws: *mut WebSocket, kind: c_int, data: Obj) -> bool {
             if text.is_null() {
                 return false;
             }
-            let kind = if kind == 0 { gt::GT_WS_TEXT } else { kind };
-            gt::gt_ws_put(ws, kind, text.cast(), length as usize)
+            add(gt::GT_WS_TEXT, text.cast(), length as usize)
         } else {
             let Some(view) = Bytes::of(data, false) else {
                 raise(api.PyExc_TypeError, c"a message is str or bytes");
                 return false;
             };
-            let kind = if kind == 0 { gt::GT_WS_BINARY } else { kind };
-            gt::gt_ws_put(ws, kind, view.start().cast(), view.len())
+            add(gt::GT_WS_BINARY, view.start().cast(), view.len())
         };
-        if rc == -libc::EINVAL {
+        if rc == -libc::EINVAL && matches!(kind, FRAGMENT | LAST_FRAGMENT) {
+            raise(api.PyExc_TypeError, c"the fragments of a message are all str, or all bytes");
+        } else if rc == -libc::EINVAL {
             raise(
                 api.PyExc_ValueError,
                 c"a control frame carries 125 bytes at most, and a close a code that may be sent",
@@ -397,7 +414,7 @@ static METHODS: [MethodDef; 8] = [
         c"next()\n\nWhat comes next: a str or bytes; (kind, data) of a ping or pong; (8, code, reason); None when more bytes are needed. OSError when the other side broke the protocol."),
     method!(c"receive", receive, METH_FASTCALL,
         c"receive(fd, seconds=None)\n\nAs next(), with bytes of that socket, waited for; None after so many seconds, (0,) at the end of the stream."),
-    method!(c"put", put, METH_FASTCALL, c"put(kind, data)\n\nAdd a frame to what is to be written; kind 0 is a message."),
+    method!(c"put", put, METH_FASTCALL, c"put(kind, data)\n\nAdd a frame to what is to be written; kind 0 is a message, 16 a fragment of one, 17 its last."),
     method!(c"send", send, METH_FASTCALL, c"send(fd, kind, data)\n\nAs put(), and write all of it to that socket."),
     method!(c"output", output, METH_NOARGS, c"output()\n\nWhat is to be written."),
     method!(c"written", written, METH_O, c"written(count)\n\nSo many bytes of it were."),
