@@ -255,7 +255,8 @@ pub unsafe fn fill(dict: Obj) -> bool {
     // SAFETY: static definitions; each object is dropped after the dict took its own reference.
     unsafe {
         ZERO.store((api.PyLong_FromLong)(0), core::sync::atomic::Ordering::Relaxed);
-        let rows = TABLE.iter().chain(super::patch::BUILTINS).chain(super::trace::BUILTINS);
+        let rows =
+            TABLE.iter().chain(super::patch::BUILTINS).chain(super::trace::BUILTINS).chain(super::follow::BUILTINS);
         let rows = rows.chain(super::preempt::BUILTINS);
         for definition in rows.chain([&super::greenlet::BUILTIN]).chain(&super::hand::BUILTINS) {
             if definition.name.is_null() {

@@ -13,6 +13,7 @@
 //! | stack.rs | how much stack a Python task gets |
 //! | worker.rs | a gt task that runs one Python task after another, with its thread state |
 //! | farewell.rs | what happens to the tasks of an OS thread that ends |
+//! | follow.rs | tasks are traced and profiled as new threads are |
 //! | residue.rs | what a run must not leave on a thread state for the next |
 //! | task.rs, tasktype.rs, ending.rs | the Python type `Task`, and what its end sets off |
 //! | deliver.rs | from -EINTR and -ECANCELED to a Python exception |
@@ -38,6 +39,7 @@ pub(crate) mod builtins;
 pub(crate) mod deliver;
 pub(crate) mod ending;
 pub(crate) mod farewell;
+mod follow;
 pub(crate) mod greenlet;
 pub(crate) mod gt;
 pub(crate) mod hand;

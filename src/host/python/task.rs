@@ -42,6 +42,8 @@ pub struct Task {
     pub serial: u64,
     /// Where in its life it is.
     pub stage: Stage,
+    /// Is it traced as a new thread is? One of the threading module's sees to that by itself.
+    pub follows: bool,
     /// gt tasks parked until it is done. The first one needs no allocation.
     first_waiter: i64,
     more_waiters: Vec<i64>,
@@ -142,8 +144,14 @@ pub unsafe fn new(func: Obj, args: Obj, kwargs: Obj) -> *mut Task {
 /// # Safety
 /// GIL held; `args` is a tuple, `kwargs` a dict or NULL.
 pub unsafe fn spawn(func: Obj, args: Obj, kwargs: Obj) -> New {
-    // SAFETY: the caller's promise.
-    unsafe { spawn_sized(func, args, kwargs, 0) }
+    // SAFETY: the caller's promise; the new task has not begun.
+    unsafe {
+        let made = spawn_sized(func, args, kwargs, 0);
+        if let Some(task) = made.cast::<Task>().as_mut() {
+            task.follows = true;
+        }
+        made
+    }
 }
 
 /// As [`spawn`], with at least `stack_size` bytes of stack.

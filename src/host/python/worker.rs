@@ -11,6 +11,7 @@ use core::ptr::null_mut;
 use super::api::{api, drop_ref, raise_errno, State};
 use super::deliver::{self, take_exception};
 use super::ending;
+use super::follow;
 use super::gt;
 use super::host::{Host, NAME, POOL};
 use super::patch;
@@ -265,6 +266,9 @@ unsafe fn run(worker: *mut Worker) -> i64 {
 
         let mut result = null_mut();
         if (*task).begin() {
+            if (*task).follows {
+                follow::follow();
+            }
             result = super::stay::call((*task).func, (*task).args, (*task).kwargs);
         }
         let exception = if result.is_null() { take_exception() } else { null_mut() };

@@ -9,7 +9,7 @@ import traceback
 
 from greenrt._ffi import native
 
-from . import greenlets
+from . import greenlets, tracing
 
 
 def report(task: native.Task[object], exception: BaseException) -> None:
@@ -41,6 +41,7 @@ def has_tasks() -> bool:
 
 native.set_report(report)
 greenlets.watch()
+tracing.watch()
 # Callbacks registered later run earlier, so nearly all of them still find a running scheduler. Then nobody switches any
 # more, and the interpreter takes its parked tasks apart like daemon threads.
 atexit.register(native.freeze)

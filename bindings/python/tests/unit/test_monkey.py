@@ -203,3 +203,20 @@ def test_trio_is_mended_when_it_comes_and_left_as_it_was(python: Any, late: bool
         "assert trio.run(trio.to_thread.run_sync, threading.get_native_id) != threading.get_native_id()\n",
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_another_has_patched_is_refused_by_its_name(python: Any) -> None:
+    done = python(
+        "-c",
+        "import _thread, sys, types\n"
+        "other = types.ModuleType('other.thread')\n"
+        "exec('def get_ident(): return 1', vars(other))\n"
+        "_thread.get_ident = other.get_ident\n"
+        "import greenrt\n"
+        "try:\n"
+        "    greenrt.spawn(print)\n"
+        "except ImportError as error:\n"
+        "    assert 'other.thread' in str(error) and 'not by both' in str(error), error\n"
+        "    sys.exit(7)\n",
+    )
+    assert done.returncode == 7, done.stderr

@@ -271,9 +271,34 @@ pub unsafe fn definition(object: Obj, name: &CStr) -> Result<*mut MethodDef, Str
             Ok(found)
         }
         Some((offset, _)) => Err(format!("the definition of {shown} was found at the unexpected offset {offset}")),
-        None => Err(format!(
-            "{shown} is not a builtin function or method with a definition (replaced already by a Python one?)"
-        )),
+        None => {
+            // SAFETY: the caller's promise.
+            let by = unsafe { replaced_by(object) };
+            Err(format!("{shown} is not a builtin function or method with a definition{by}"))
+        }
+    }
+}
+
+/// ", but one of MODULE: ...", when a module says that it made what is there in place of the builtin.
+unsafe fn replaced_by(object: Obj) -> String {
+    let api = api();
+    // SAFETY: GIL held; new references are dropped, and the text lives as long as its string.
+    unsafe {
+        let module = (api.PyObject_GetAttrString)(object, c"__module__".as_ptr());
+        let text = if module.is_null() {
+            core::ptr::null()
+        } else {
+            (api.PyUnicode_AsUTF8AndSize)(module, core::ptr::null_mut())
+        };
+        let told = if text.is_null() {
+            String::new()
+        } else {
+            let by = CStr::from_ptr(text).to_string_lossy();
+            format!(", but one of {by}: a program is patched by greenrt or by another, not by both")
+        };
+        drop_ref(module);
+        (api.PyErr_Clear)();
+        told
     }
 }
 
