@@ -158,6 +158,7 @@ unsafe extern "C" fn report_deadlocks(_this: Obj, on: Obj) -> New {
 
 /// One report, on its way to Python.
 struct Told {
+    watch: usize,
     task: i64,
     held: i64,
     ran: i64,
@@ -167,16 +168,20 @@ struct Told {
     text: Vec<u8>,
 }
 
-/// The reports that wait for a Python thread, and whether there will be more.
+/// The reports that wait for a Python thread, and of which watch there will be more (0: of none). One that stopped may have a thread
+/// that does not know yet when the next one has started, and what is left is for that thread.
 struct Line {
     reports: VecDeque<Told>,
-    open: bool,
+    open: usize,
 }
+
+/// The number of the last watch.
+static WATCHES: AtomicUsize = AtomicUsize::new(0);
 
 /// More than this many reports do not wait: who does not fetch them gets the first ones.
 const ROOM: usize = 64;
 
-static LINE: Mutex<Line> = Mutex::new(Line { reports: VecDeque::new(), open: false });
+static LINE: Mutex<Line> = Mutex::new(Line { reports: VecDeque::new(), open: 0 });
 static CAME: Condvar = Condvar::new();
 
 fn line() -> MutexGuard<'static, Line> {
@@ -184,7 +189,7 @@ fn line() -> MutexGuard<'static, Line> {
 }
 
 /// The watchdog's callback, on its own OS thread, which has nothing to do with Python.
-unsafe extern "C" fn keep(report: *const gt::Report, _arg: *mut c_void) {
+unsafe extern "C" fn keep(report: *const gt::Report, watch: *mut c_void) {
     // SAFETY: the report and its texts are valid until this returns; the texts end in NUL.
     let (report, host, text) = unsafe {
         let report = &*report;
@@ -193,6 +198,7 @@ unsafe extern "C" fn keep(report: *const gt::Report, _arg: *mut c_void) {
     let mut line = line();
     if line.reports.len() < ROOM {
         line.reports.push_back(Told {
+            watch: watch as usize,
             task: report.task,
             held: report.held,
             ran: report.ran,
@@ -201,14 +207,14 @@ unsafe extern "C" fn keep(report: *const gt::Report, _arg: *mut c_void) {
             host: host.to_bytes().to_vec(),
             text: text.to_bytes().to_vec(),
         });
-        CAME.notify_one();
+        CAME.notify_all();
     }
 }
 
-/// `watch_start(nanoseconds, fetched)`: the watchdog; its reports go to `watch_next()`, or by themselves to stderr.
+/// `watch_start(nanoseconds, fetched)`: the watchdog; its reports go to `watch_next()`, or by themselves to stderr. The number of this watch.
 unsafe extern "C" fn watch_start(_this: Obj, args: *const Obj, count: Ssize) -> New {
     let api = api();
-    // SAFETY: called by CPython with the GIL held; the callback needs no argument and stays callable.
+    // SAFETY: called by CPython with the GIL held; the callback takes a number for its argument and stays callable.
     unsafe {
         if count != 2 {
             return raise(api.PyExc_TypeError, c"watch_start() takes two arguments");
@@ -218,41 +224,50 @@ unsafe extern "C" fn watch_start(_this: Obj, args: *const Obj, count: Ssize) -> 
         if !(api.PyErr_Occurred)().is_null() {
             return null_mut();
         }
-        let rc = gt::gt_watchdog_start(limit, if fetched { Some(keep) } else { None }, null_mut());
+        let watch = WATCHES.fetch_add(1, Ordering::Relaxed) + 1;
+        let rc = gt::gt_watchdog_start(limit, if fetched { Some(keep) } else { None }, watch as *mut c_void);
         if rc < 0 {
             return raise_errno(rc.into());
         }
-        line().open = fetched;
-        none()
+        line().open = if fetched { watch } else { 0 };
+        (api.PyLong_FromLongLong)(watch as i64)
     }
 }
 
 /// `watch_stop()`: who waits in `watch_next()` gets what is left, and then None.
 unsafe extern "C" fn watch_stop(_this: Obj, _unused: Obj) -> New {
     let rc = gt::gt_watchdog_stop();
-    line().open = false;
-    CAME.notify_all();
     // SAFETY: called by CPython with the GIL held.
     unsafe {
         if rc < 0 {
             return raise_errno(rc.into());
         }
+        line().open = 0;
+        CAME.notify_all();
         none()
     }
 }
 
-/// `watch_next()`: waits for a report, on an OS thread without tasks: (task, held, ran, count, thread, host, text), or None at the end.
-unsafe extern "C" fn watch_next(_this: Obj, _unused: Obj) -> New {
+/// `watch_next(watch)`: waits for a report of this watch, on an OS thread without tasks: (task, held, ran, count, thread, host, text), or
+/// None at the end.
+unsafe extern "C" fn watch_next(_this: Obj, watch: Obj) -> New {
     let api = api();
     // SAFETY: called by CPython with the GIL held, which is given up for the wait.
     let told = unsafe {
+        let watch = (api.PyLong_AsLongLong)(watch) as usize;
+        if !(api.PyErr_Occurred)().is_null() {
+            return null_mut();
+        }
         let state = (api.PyEval_SaveThread)();
         let told = {
             let mut line = line();
-            while line.reports.is_empty() && line.open {
+            loop {
+                let first = line.reports.iter().position(|told| told.watch == watch);
+                if first.is_some() || line.open != watch {
+                    break first.and_then(|at| line.reports.remove(at));
+                }
                 line = CAME.wait(line).unwrap_or_else(|poisoned| poisoned.into_inner());
             }
-            line.reports.pop_front()
         };
         stay::restore(state);
         told
@@ -314,5 +329,5 @@ pub static BUILTINS: &[MethodDef] = &[
     ),
     method!(c"watch_start", watch_start, METH_FASTCALL, c"watch_start(nanoseconds, fetched)\n\nStart the watchdog."),
     method!(c"watch_stop", watch_stop, METH_NOARGS, c"watch_stop()\n\nStop the watchdog."),
-    method!(c"watch_next", watch_next, METH_NOARGS, c"watch_next()\n\nWait for a report."),
+    method!(c"watch_next", watch_next, METH_O, c"watch_next(watch)\n\nWait for a report."),
 ];

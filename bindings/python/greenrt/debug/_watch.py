@@ -70,9 +70,9 @@ def _hold(told: tuple[int, int, int, int, int, str, str]) -> Hold:
     return Hold(task, held / 1e9, ran / 1e9, count, thread, "holding the GIL" in host, stack, text)
 
 
-def _serve(report: Callable[[Hold], object]) -> None:
+def _serve(watch: int, report: Callable[[Hold], object]) -> None:
     """On an OS thread of its own: hands each report on."""
-    while (told := native.watch_next()) is not None:
+    while (told := native.watch_next(watch)) is not None:
         try:
             report(_hold(told))
         except BaseException:
@@ -93,9 +93,9 @@ def watch(seconds: float = 0.1, report: Optional[Callable[[Hold], object]] = Non
     if report is not None and not callable(report):
         raise TypeError(f"report is called with each Hold, and {report!r} cannot be called")
     _native.trace()
-    native.watch_start(round(seconds * 1e9), report is not None)
+    number = native.watch_start(round(seconds * 1e9), report is not None)
     if report is not None:
-        native.patch_original("_thread.start_new_thread")(_serve, (report,))
+        native.patch_original("_thread.start_new_thread")(_serve, (number, report))
 
 
 def unwatch() -> None:

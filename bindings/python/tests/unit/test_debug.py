@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -232,6 +232,23 @@ def test_one_watchdog_at_a_time_and_stopping_none_is_fine() -> None:
     for wrong in (0, -1, 1e6):
         with pytest.raises(OSError):
             debug.watch(wrong)
+
+
+def test_reports_go_to_who_watched_then() -> None:
+    heard: list[tuple[int, set[int]]] = []
+    for number in range(20):
+        code = spin.__code__.replace(co_name=f"spin_{number}")
+        named = FunctionType(code, globals())
+
+        def report(hold: debug.Hold, number: int = number) -> None:
+            heard.append((number, {int(name[5:]) for _, _, name in hold.stack if name.startswith("spin_")}))
+
+        debug.watch(0.01, report)
+        with Timeout(60):
+            while not any(number in spun for _, spun in heard):
+                spawn(named, 0.05).wait()
+        debug.unwatch()
+    assert [one for one in heard if one[1] - {one[0]}] == []
 
 
 def test_a_report_that_raises_is_printed_and_the_next_ones_come(capsys: pytest.CaptureFixture[str]) -> None:
