@@ -88,12 +88,13 @@ class PriorityQueue(Queue[T]):
 
 
 class _Offer(Generic[T]):
-    """An item that its sender holds out."""
+    """An item that its sender holds out. Who takes it out of the channel's offers has it: a receiver, or the sender again."""
 
-    __slots__ = ("gate", "item", "taken")
+    __slots__ = ("gate", "item", "patient", "taken")
 
-    def __init__(self, item: T) -> None:
+    def __init__(self, item: T, patient: bool) -> None:
         self.item = item
+        self.patient = patient
         self.taken = False
         self.gate = native.WaitQueue()
 
@@ -113,29 +114,57 @@ class Channel(Generic[T]):
         if not block and self._receivers.waiting <= len(self._offers):
             raise Full
         left = Countdown(timeout)
-        offer = _Offer(item)
+        offer = _Offer(item, block)
         self._offers.append(offer)
         try:
-            offer.gate.wait(left() if block else None, self._receivers.notify)
+            offer.gate.wait(left() if block else None, lambda: self._call(offer))
         finally:
-            if not offer.taken:
-                self._offers.remove(offer)
-        if not offer.taken:
+            taken = offer.taken or not self._withdraw(offer)
+        if not taken:
             raise ShutDown if self._closed else Full
+
+    def _call(self, offer: _Offer[T]) -> None:
+        """Calls a receiver. A real OS thread may have taken the item already, shut the channel down, or given up to receive."""
+        called = self._receivers.notify()
+        if offer.taken or self._closed or not (called or offer.patient):
+            offer.gate.notify()
+
+    def _withdraw(self, offer: _Offer[T]) -> bool:
+        try:
+            self._offers.remove(offer)
+        except ValueError:
+            return False
+        return True
 
     def get(self, block: bool = True, timeout: Optional[float] = None) -> T:
         """Takes an item. Empty: nobody offered one at once (not block) or within timeout seconds. ShutDown."""
         left = Countdown(timeout)
-        while True:
-            if self._offers:
-                offer = self._offers.popleft()
-                offer.taken = True
-                offer.gate.notify()
-                return offer.item
-            if self._closed:
-                raise ShutDown
-            if not block or not self._receivers.wait(left(), self._look_again):
-                raise Empty
+        try:
+            while True:
+                if (offer := self._first()) is not None:
+                    offer.taken = True
+                    offer.gate.notify()
+                    return offer.item
+                if self._closed:
+                    raise ShutDown
+                if not block or not self._receivers.wait(left(), self._look_again):
+                    raise Empty
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _first(self) -> Optional[_Offer[T]]:
+        try:
+            return self._offers.popleft()
+        except IndexError:
+            return None
+
+    def _give_up(self) -> None:
+        """A receiver leaves that may have been called: another one comes instead, or nobody does."""
+        if self._offers and not self._receivers.notify():
+            for offer in tuple(self._offers):
+                if not offer.patient:
+                    offer.gate.notify()
 
     def _look_again(self) -> None:
         # A real OS thread may have offered something since the first look.
@@ -153,7 +182,7 @@ class Channel(Generic[T]):
     def shutdown(self) -> None:
         """put() and get() raise ShutDown from now on, also those that wait."""
         self._closed = True
-        for offer in self._offers:
+        for offer in tuple(self._offers):
             offer.gate.notify()
         self._receivers.notify_all()
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import queue
 import random
+import sys
 import threading
 import time
 import weakref
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from greenrt import TaskExit, Timeout, joinall, monkey, sleep, spawn
+from greenrt import TaskExit, Timeout, joinall, monkey, offload, sleep, spawn
 from greenrt.queue import Channel, Empty, Full, LifoQueue, PriorityQueue, Queue, ShutDown
 
 
@@ -359,6 +361,55 @@ def test_many_senders_and_receivers_lose_nothing() -> None:
     for receiver in receivers:
         receiver.wait()
     assert sorted(got) == list(range(500))
+
+
+def test_a_channel_between_os_threads_hands_each_item_over_once() -> None:
+    channel: Channel[int] = Channel()
+    ways: list[dict[str, Any]] = [{}, {"timeout": 0.0001}, {"block": False}]
+    sent: list[int] = []
+    got: list[int] = []
+    errors: list[BaseException] = []
+
+    def send(first: int) -> None:
+        for number in range(first, first + 1500):
+            with suppress(Full):
+                channel.put(number, **ways[number % 3])
+                sent.append(number)
+
+    def receive(way: int) -> None:
+        with suppress(ShutDown):
+            while True:
+                with suppress(Empty):
+                    got.append(channel.get(**ways[way]))
+
+    def on_a_thread(call: Any, argument: int) -> threading.Thread:
+        def body() -> None:
+            try:
+                call(argument)
+            except BaseException as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=body, daemon=True)
+        thread.start()
+        return thread
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        receivers = [on_a_thread(receive, way) for way in (0, 0, 1)]
+        senders = [on_a_thread(send, first) for first in (0, 2000)]
+        tasks = [spawn(send, 4000), spawn(send, 6000)]
+        with Timeout(60):
+            joinall(tasks)
+            for thread in senders:
+                offload(thread.join)
+            channel.shutdown()
+            for thread in receivers:
+                offload(thread.join)
+    finally:
+        sys.setswitchinterval(before)
+    assert errors == [] and sorted(got) == sorted(sent) and len(got) >= 2000
+    assert channel.statistics() == {"getting": 0, "putting": 0}
 
 
 def test_a_thread_that_has_no_tasks_may_wait() -> None:
