@@ -166,3 +166,31 @@ TEST_WITH(link_installed_paths_are_whole, T_SHIPPED, 300) {
   CHECK_HAS(end.out, "of the paths with a tilde only ~/... is understood");
   shell("rm -r %s", root);
 }
+
+/* What the README says of tools: a program that its user compiles as he likes, with the library made for the tool. */
+static const char *library_for(const char *tool) {
+  static char relative[128], folder[4096];
+  snprintf(relative, sizeof relative, "../../%s/lib", tool);
+  snprintf(folder, sizeof folder, "%s", s_beside(relative));
+  if (access("include/greenrt.h", R_OK) != 0) SKIP("not run from the top of the tree");
+  if (access(folder, R_OK) != 0) SKIP("not built: make build/%s/lib/libgreenrt.so", tool);
+  return folder;
+}
+
+TEST_WITH(link_program_under_the_compilers_address_sanitizer, T_SHIPPED, 300) {
+  const char *folder = library_for("asan");
+  if (!s_have_program("c++")) SKIP("no C++ compiler here");
+  shell("d=$(mktemp -d) && trap 'rm -r $d' EXIT && c++ -std=c++17 -fsanitize=address -Iinclude examples/cxx/hello.cpp -o $d/hello -L%1$s -lgreenrt "
+        "-Wl,-rpath,%1$s && $d/hello 2>&1", folder);
+  CHECK_HAS(end.out, "cleaned up");
+  CHECK(strstr(end.out, "Sanitizer") == NULL && strstr(end.out, "ASan") == NULL);
+}
+
+TEST_WITH(link_program_under_valgrind, T_SHIPPED, 300) {
+  const char *folder = library_for("valgrind");
+  if (!s_have_program("valgrind")) SKIP("no valgrind here");
+  shell("d=$(mktemp -d) && trap 'rm -r $d' EXIT && cc -Iinclude examples/c/hello.c -o $d/hello -L%1$s -lgreenrt && "
+        "LD_LIBRARY_PATH=%1$s valgrind -q --error-exitcode=99 $d/hello 2>&1", folder);
+  CHECK_HAS(end.out, "both done: 6 lines");
+  CHECK(strstr(end.out, "==") == NULL);
+}
