@@ -233,6 +233,35 @@ TEST(threads_without_a_scheduler_wake_in_spite_of_pthread_cancel) {
   CHECK(s_thread_join(thread) == &me);
 }
 
+struct cancelling {
+  int64_t task;
+  _Atomic int stage;
+};
+
+static void *cancel_it(void *arg) {
+  struct cancelling *it = arg;
+  CHECK_EQ(gt_cancel(it->task), 0);
+  it->stage = 1;
+  return NULL;
+}
+
+static void *compute_alone(void *arg) {
+  struct cancelling *it = arg;
+  it->task = gt_self();
+  pthread_t thread = s_thread(cancel_it, it);
+  while (it->stage == 0) continue;
+  int more = 0;
+  while (gt_yield() == 0) more++;
+  s_thread_join(thread);
+  CHECK_LE(more, 1);
+  return NULL;
+}
+
+TEST(threads_cancel_a_task_that_only_yields) {
+  struct cancelling it = {0};
+  s_join(s_spawn(compute_alone, &it));
+}
+
 static void *in_and_out(void *arg) {
   for (int i = 0; i < 50; i++) {
     int64_t task = s_spawn(short_life, NULL);

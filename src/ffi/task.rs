@@ -217,6 +217,10 @@ pub extern "C" fn gt_exit(result: *mut c_void) -> libc::c_int {
 /// Cancels a task: the blocking call it is in, and each later one, returns -ECANCELED, also one that could succeed at
 /// once. It is up to the task to end. Cancelling twice is fine.
 ///
+/// What another OS thread sends, such as this, gt_interrupt() and gt_unpark(), arrives at once where the task's OS thread sleeps. Where it
+/// is busy, it arrives when that looks next: after 256 switches at the latest, or, while no other task is ready, with the next gt_yield() or
+/// 128 operations that need not wait.
+///
 /// Returns 0, or -ESRCH: no such task, or it has ended. Any thread; does not switch.
 #[no_mangle]
 pub extern "C" fn gt_cancel(task: i64) -> libc::c_int {
