@@ -2424,9 +2424,10 @@ int gt_chan_send(struct gt_chan_t *chan,
 int gt_chan_send_until(struct gt_chan_t *chan, const void *item, int64_t deadline);
 
 /**
- * As gt_chan_send(), without waiting: -EAGAIN where it would. Does not switch.
+ * As gt_chan_send(), without waiting: -EAGAIN where it would. Does not switch. A cancelled task gets -ECANCELED here too.
  */
-int gt_chan_send_try(struct gt_chan_t *chan, const void *item);
+int gt_chan_send_try(struct gt_chan_t *chan,
+                     const void *item);
 
 /**
  * Receives an item: the oldest in the channel, else that of the first task that waits to send; waits while there is none.
@@ -2449,9 +2450,11 @@ int gt_chan_recv(struct gt_chan_t *chan,
 int gt_chan_recv_until(struct gt_chan_t *chan, void *item, int64_t deadline);
 
 /**
- * As gt_chan_recv(), without waiting: -EAGAIN where it would. Does not switch.
+ * As gt_chan_recv(), without waiting: -EAGAIN where it would. Does not switch. A cancelled task gets -ECANCELED here too, unless
+ * it has pushed a shield: to take out what is left, say.
  */
-int gt_chan_recv_try(struct gt_chan_t *chan, void *item);
+int gt_chan_recv_try(struct gt_chan_t *chan,
+                     void *item);
 
 /**
  * Sends `n` items that lie one after another at `items`, waiting as often as necessary. Other senders may come in between.

@@ -213,7 +213,7 @@ pub unsafe extern "C" fn gt_chan_send_until(chan: *mut gt_chan_t, item: *const c
     unsafe { soon::<Sending>(chan, item.cast_mut(), deadline) }
 }
 
-/// As gt_chan_send(), without waiting: -EAGAIN where it would. Does not switch.
+/// As gt_chan_send(), without waiting: -EAGAIN where it would. Does not switch. A cancelled task gets -ECANCELED here too.
 ///
 /// # Safety
 /// As for gt_chan_send().
@@ -252,7 +252,8 @@ pub unsafe extern "C" fn gt_chan_recv_until(chan: *mut gt_chan_t, item: *mut c_v
     unsafe { soon::<Receiving>(chan, item, deadline) }
 }
 
-/// As gt_chan_recv(), without waiting: -EAGAIN where it would. Does not switch.
+/// As gt_chan_recv(), without waiting: -EAGAIN where it would. Does not switch. A cancelled task gets -ECANCELED here too, unless
+/// it has pushed a shield: to take out what is left, say.
 ///
 /// # Safety
 /// As for gt_chan_recv().
