@@ -262,6 +262,18 @@ TEST(threads_cancel_a_task_that_only_yields) {
   s_join(s_spawn(compute_alone, &it));
 }
 
+static void *unpark_it(void *arg) {
+  CHECK_EQ(gt_unpark(*(int64_t *)arg), 0);
+  return NULL;
+}
+
+TEST(threads_give_a_permit_that_is_there_when_they_have_ended) {
+  int64_t me = gt_self();
+  s_thread_join(s_thread(unpark_it, &me));
+  CHECK_EQ(gt_park_until(0), 0); /* tries once, and finds it */
+  CHECK_EQ(gt_park_until(0), -ETIMEDOUT);
+}
+
 static void *in_and_out(void *arg) {
   for (int i = 0; i < 50; i++) {
     int64_t task = s_spawn(short_life, NULL);

@@ -267,7 +267,12 @@ impl Scheduler {
                 continue;
             }
             if let Woken::Deadline = self.settle(woken)? {
-                return Err(Error::new(libc::ETIMEDOUT));
+                // What another OS thread gave before may lie in the inbox still.
+                self.read_post();
+                if !me.has(flags::PERMIT) {
+                    self.check()?;
+                    return Err(Error::new(libc::ETIMEDOUT));
+                }
             }
         }
     }
