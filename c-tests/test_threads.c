@@ -274,6 +274,19 @@ TEST(threads_give_a_permit_that_is_there_when_they_have_ended) {
   CHECK_EQ(gt_park_until(0), -ETIMEDOUT);
 }
 
+static void *interrupt_it(void *arg) {
+  CHECK_EQ(gt_interrupt(*(int64_t *)arg, 5), 0);
+  return NULL;
+}
+
+TEST(threads_send_interrupts_that_can_be_withdrawn_when_they_have_ended) {
+  int64_t me = gt_self();
+  s_thread_join(s_thread(interrupt_it, &me));
+  CHECK_EQ(gt_interrupt_withdraw(me, 5), 0);
+  CHECK_EQ(gt_interrupt_withdraw(me, 5), -ENOENT);
+  CHECK_EQ(gt_sleep(1), 0);
+}
+
 static void *in_and_out(void *arg) {
   for (int i = 0; i < 50; i++) {
     int64_t task = s_spawn(short_life, NULL);

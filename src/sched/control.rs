@@ -152,6 +152,7 @@ impl Scheduler {
 
     /// Takes back one interrupt of this code that was not delivered yet: a queued one, else a timed one.
     pub fn withdraw_interrupt(&self, id: i64, code: i32) -> Result<()> {
+        self.read_post(); // what another OS thread sent may lie there still
         let task = self.find(id)?;
         alive(task)?;
         let none = Error::new(libc::ENOENT);
