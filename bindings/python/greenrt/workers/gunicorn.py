@@ -13,9 +13,11 @@ import datetime
 import os
 import time
 from collections.abc import Callable
+from http.client import responses
 from types import SimpleNamespace
 from typing import Any, Optional
 
+from gunicorn.glogging import Logger  # type: ignore[import-not-found]
 from gunicorn.http.wsgi import base_environ  # type: ignore[import-not-found]
 from gunicorn.sock import ssl_context  # type: ignore[import-not-found]
 from gunicorn.workers.base import Worker as BaseWorker  # type: ignore[import-not-found]
@@ -32,7 +34,7 @@ __all__ = ["Worker"]
 
 # What gunicorn takes 0 for: no limit of its own.
 _NO_LIMIT = 1 << 20
-# Where the headers of an answer are kept in the environ for who asks for them.
+# Where status and headers of an answer are kept in the environ for who asks for them.
 _ANSWERED = "greenrt.answered"
 
 
@@ -124,11 +126,11 @@ class _Contradiction(BadBody):
 
 
 def _noting(app: Callable[..., Any]) -> Callable[..., Any]:
-    """The application, and what headers it answers is noted."""
+    """The application, and what status and headers it answers is noted."""
 
     def noted(environ: dict[str, Any], start_response: Any) -> Any:
         def noting(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            environ[_ANSWERED] = headers
+            environ[_ANSWERED] = status, headers
             return start_response(status, headers, *exc_info)
 
         return app(environ, noting)
@@ -157,7 +159,7 @@ class _Handler(Handler):
         # Whoever comes by a unix socket is trusted.
         if not isinstance(self.address, tuple) or server.proxies.has(self.address[0]):
             self._scheme(environ)
-        if server.has_hooks:
+        if server.tells_all:
             self._request = SimpleNamespace(
                 method=environ["REQUEST_METHOD"],
                 uri=environ["RAW_URI"],
@@ -192,15 +194,19 @@ class _Handler(Handler):
         """After the answer."""
         worker, connection = self.server.worker, self.connection
         # Before gunicorn 26 the log does not say whether it is on.
-        if not (self.server.has_hooks or getattr(worker.log, "access_log_enabled", True)):
+        if not (self.server.tells_all or getattr(worker.log, "access_log_enabled", True)):
             return
+        code = connection.status
+        status, headers = environ.pop(_ANSWERED, ("", []))
+        if status[:4] != f"{code} ":
+            status = f"{code} {responses.get(code, '')}".rstrip()
         response = SimpleNamespace(
-            status=connection.status, sent=connection.sent, headers=environ.pop(_ANSWERED, []), response_length=None
+            status=status, status_code=code, sent=connection.sent, headers=headers, response_length=None
         )
-        headers = self._request.headers if self._request is not None else connection.headers()
+        request = self._request if self._request is not None else connection.headers()
         taken = datetime.timedelta(seconds=max(0.0, time.time() - began))
-        worker.log.access(response, headers, environ, taken)
-        if self._request is not None:
+        worker.log.access(response, request, environ, taken)
+        if self.server.has_hooks and self._request is not None:
             try:
                 worker.cfg.post_request(worker, self._request, environ, response)
             except Exception:
@@ -225,8 +231,10 @@ class _Server(Server):
         self.has_hooks = any(
             settings[hook].get() is not settings[hook].default for hook in ("pre_request", "post_request")
         )
+        # gunicorn's logger for statsd, or one of the program's, is told of every answer, whether there is an access log or not.
+        self.tells_all = self.has_hooks or type(self.worker.log).access is not Logger.access
         self.schemes = {name.upper(): value for name, value in cfg.secure_scheme_headers.items()}
         self.scheme_keys = [f"HTTP_{name.replace('-', '_')}" for name in self.schemes]
-        if self.has_hooks or "}o)" in cfg.access_log_format:
+        if self.tells_all or "}o)" in cfg.access_log_format:
             self.app = _noting(self.app)
         super().start()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def test_requests_the_environ_hooks_and_the_log(gunicorn: Callable[..., Gunicorn
     assert not found["wsgi.multiprocess"]
     assert found["SERVER_SOFTWARE"].startswith("gunicorn")
     server.wait_for(r"before POST /a%20b\?c=d 5")
-    server.wait_for("after /a b 200 42")
+    server.wait_for("after /a b 200 OK 42")
     server.wait_for(r'127\.0\.0\.1 - - \[.*\] "POST /a%20b\?c=d HTTP/1\.1" 200 \d+')
     with server.client() as client:
         assert client.get("/file", X_Thing="6").body == (HERE / "gunicorn_apps.py").read_bytes()
@@ -230,6 +231,24 @@ def test_the_access_log_has_gunicorns_format(gunicorn: Callable[..., Gunicorn]) 
     line = f"127.0.0.1|GET|/a b|c=d|GET /a%20b?c=d HTTP/1.1|200|{len(reply.body)}|there|me|7|42|/a%20b?c=d|<{pid}>|-"
     assert first == f"<{line}>"
     assert second.startswith("<127.0.0.1|GET|/error||GET /error HTTP/1.1|500|")
+
+
+def test_statsd_and_a_logger_of_ones_own_are_told_of_every_answer(gunicorn: Callable[..., Gunicorn]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as metrics:
+        metrics.bind(("127.0.0.1", 0))
+        metrics.settimeout(PATIENCE)
+        served = gunicorn("--statsd-host", f"127.0.0.1:{metrics.getsockname()[1]}")
+        served.ask()
+        heard = b""
+        while not (b"gunicorn.requests:1|c" in heard and b"gunicorn.request.status.200:1|c" in heard):
+            heard += metrics.recv(1000)
+        assert served.end() == 0
+    served = gunicorn("--logger-class", "gunicorn_hooks.Told")
+    served.ask()
+    served.wait_for("told 200 OK 200 GET / Content-Type")
+    with served.client() as client:
+        client.get("/error")
+    served.wait_for("told 500 Internal Server Error 500 GET /error")
 
 
 def test_graceful_timeout(gunicorn: Callable[..., Gunicorn]) -> None:
