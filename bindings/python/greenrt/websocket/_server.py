@@ -231,7 +231,10 @@ class WebSocketServer(StreamServer):
             with Timeout(self._handshake_timeout, HandshakeError(408, "the handshake took too long")):
                 first, headers, early = read_head(sock)
                 method, target, minor = request_line(first)
-                answer, agreed = negotiate(method, minor, joined(headers), **options)
+                found = joined(headers)
+                answer, agreed = negotiate(method, minor, found, **options)
+                if "host" not in found:
+                    raise HandshakeError(400, "no Host")  # RFC 6455, 4.2.1
                 answer += more
                 sock.sendall(written(f"HTTP/1.1 {_SWITCHING}", answer))
         except HandshakeError as error:

@@ -60,6 +60,7 @@ def test_requests_that_get_no_websocket() -> None:
             (("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8"), 426),
             (("Sec-WebSocket-Key: ", "Sec-WebSocket-Key: x"), 400),
             (("Sec-WebSocket-Key", "X-Key"), 400),
+            (("Host: localhost\r\n", ""), 400),
             (("Host: localhost", "Host : localhost"), 400),
             (("Host: localhost", "Host: localhost\r\n folded"), 400),
             (("Host: localhost", "Host: local\0host"), 400),
