@@ -23,10 +23,23 @@ __all__ = ["DatagramServer", "StreamServer"]
 
 Address = Union[tuple[str, int], str]
 
-# What accept(2) says when the machine is short of something: the connection stays in the queue, and is taken later.
-_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# What accept(2) says when the machine is short of something, or a rule of it forbids this connection: others are taken later.
+SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPERM}
 # What it says about a connection that is gone by now (accept(2), "Error handling").
-_GONE = {errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
+GONE = {
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED",
+        "EPROTO",
+        "ENETDOWN",
+        "ENOPROTOOPT",
+        "EHOSTDOWN",
+        "ENONET",
+        "EHOSTUNREACH",
+        "ENETUNREACH",
+    )
+    if hasattr(errno, name)
+}
 _PAUSE = 0.05
 
 
@@ -103,7 +116,7 @@ class _Server:
             except MemoryError:
                 pass
             except OSError as error:
-                if error.errno not in _SHORTAGES:
+                if error.errno not in SHORTAGES:
                     raise
             self._shortages += 1
             sleep(_PAUSE)
@@ -176,9 +189,9 @@ class StreamServer(_Server):
             try:
                 connection, address = listener.accept()
             except OSError as error:
-                if error.errno in _GONE:
+                if error.errno in GONE:
                     continue
-                if error.errno not in _SHORTAGES:
+                if error.errno not in SHORTAGES:
                     raise
                 self._shortages += 1
                 sleep(_PAUSE)

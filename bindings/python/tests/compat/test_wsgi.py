@@ -142,6 +142,23 @@ def test_connections_wait_while_there_is_no_memory_for_their_greenthreads() -> N
 
 
 @apart
+def test_what_accept_says_of_one_connection_ends_nothing() -> None:
+    import eventlet
+
+    listener = eventlet.listen(("127.0.0.1", 0))
+    real, faults = listener.accept, [errno.EPERM, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTUNREACH]
+
+    def accept() -> Any:
+        if faults:
+            raise OSError(faults.pop(), "of a connection")
+        return real()
+
+    listener.accept = accept
+    with Served(hello, listener=listener) as served:
+        assert served.raw(b"GET / HTTP/1.0\r\n\r\n").endswith("hello") and not faults
+
+
+@apart
 def test_a_server_that_is_killed_finishes_what_was_begun() -> None:
     import eventlet
 
@@ -303,4 +320,4 @@ def test_the_server_object_and_the_pieces() -> None:
 
 @apart
 def test_a_protocol_keeps_the_same_promises() -> None:
-    assert with_a_protocol(globals()) == 12
+    assert with_a_protocol(globals()) == 13

@@ -170,6 +170,20 @@ greenrt.spawn_after(0.01, go.set)
 server.stop()
 assert done == [b"0", b"1"] and server.statistics()["handling"] == 0, done
 """,
+    "what_accept_says_of_one_connection_ends_nothing": """
+class Listener(socket.socket):
+    faults = [errno.EPERM, errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT, errno.EHOSTUNREACH, errno.ENETUNREACH]
+    faults += [getattr(errno, name) for name in ("EHOSTDOWN", "ENONET") if hasattr(errno, name)]
+    def accept(self):
+        if self.faults:
+            raise OSError(self.faults.pop(), "of a connection")
+        return super().accept()
+listener = Listener()
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+with StreamServer(listener, echo) as server:
+    assert ask(server.address) == b"hello" and not listener.faults
+""",
     "connections_wait_while_there_is_no_memory_for_their_tasks": """
 import resource
 clients = []

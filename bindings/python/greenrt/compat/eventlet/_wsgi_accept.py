@@ -11,13 +11,12 @@ from greenrt._core.task import TaskExit, sleep
 from greenrt.compat.eventlet import greenio
 from greenrt.compat.eventlet._wsgi_common import ENDS, STATE_CLOSE, STATE_IDLE
 from greenrt.result import AsyncResult
+from greenrt.server import GONE, SHORTAGES
 
 __all__ = ["ACCEPT_ERRNO", "Connections"]
 
 ACCEPT_ERRNO = {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN}
-# The machine is short of something: the connection stays in the queue.
-_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_GONE = {errno.ECONNABORTED, errno.EPROTO, *ACCEPT_ERRNO}
+_GONE = GONE | ACCEPT_ERRNO
 _PAUSE = 0.05
 
 
@@ -41,7 +40,7 @@ class Connections:
                 try:
                     connection, address = self.sock.accept()
                 except OSError as error:
-                    if error.errno in _SHORTAGES:
+                    if error.errno in SHORTAGES:
                         sleep(_PAUSE)
                     elif error.errno not in _GONE and not isinstance(error, (_socket.timeout, _ssl.SSLError)):
                         raise
@@ -66,7 +65,7 @@ class Connections:
             except MemoryError:
                 pass
             except OSError as error:
-                if error.errno not in _SHORTAGES:
+                if error.errno not in SHORTAGES:
                     raise
             sleep(_PAUSE)
 
