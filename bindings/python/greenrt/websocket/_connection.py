@@ -428,19 +428,12 @@ class WebSocket:
         sock = self._socket
         try:
             if polite:
-                self._hang_up(sock)
+                hang_up(sock, self._close_timeout)
         finally:
             with suppress(OSError, TypeError):  # gone, or no socket of the standard library
                 _socket.socket.shutdown(sock, _socket.SHUT_RDWR)
             if not self._keep:
                 sock.close()
-
-    def _hang_up(self, sock: Any) -> None:
-        """Bytes that are on their way are taken: left where they are they would reset the connection, and the close frame with it."""
-        with suppress(OSError, ValueError, TypeError), Timeout(self._close_timeout, False):
-            _socket.socket.shutdown(sock, _socket.SHUT_WR)
-            while sock.recv(_PIECE):
-                pass
 
     @property
     def closed(self) -> bool:
@@ -479,6 +472,14 @@ class WebSocket:
     def __repr__(self) -> str:
         state = "open" if self.close_code is None else f"closed {self.close_code}"
         return f"<WebSocket {'from' if self._server else 'to'} {self.path} {state}>"
+
+
+def hang_up(sock: Any, seconds: float) -> None:
+    """Bytes that are on their way are taken: left where they are they would reset the connection, and what was said last with it."""
+    with suppress(OSError, ValueError, TypeError), Timeout(seconds, False):
+        _socket.socket.shutdown(sock, _socket.SHUT_WR)
+        while sock.recv(_PIECE):
+            pass
 
 
 _turned: set[str] = set()

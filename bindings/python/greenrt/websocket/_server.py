@@ -16,7 +16,7 @@ from greenrt.pool import Pool
 from greenrt.server import StreamServer
 from greenrt.timeout import Timeout
 
-from ._connection import CLOSE_TIMEOUT, MAX_SIZE, WebSocket
+from ._connection import CLOSE_TIMEOUT, MAX_SIZE, WebSocket, hang_up
 from ._errors import ConnectionClosed, HandshakeError
 from ._handshake import Compression, negotiate, reason_of
 from ._head import joined, read_head, written
@@ -28,6 +28,8 @@ Handler = Callable[[WebSocket], object]
 Origins = Optional[Sequence[Optional[str]]]
 
 _SWITCHING = "101 Switching Protocols"
+# Who is refused is heard for so long, so that the answer arrives.
+_LINGER = 2.0
 _TARGET = re.compile(r"[\x21-\x7e]+")
 
 
@@ -242,6 +244,7 @@ class WebSocketServer(StreamServer):
             refusal = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
             line = f"HTTP/1.1 {error.status} {reason_of(error.status)}"
             sock.sendall(written(line, [*refusal, *error.headers, ("Connection", "close")], body))
+            hang_up(sock, _LINGER)
             return None
         ws = WebSocket(sock, server=True, agreed=agreed, path=target, early=early, keep=True, **kept)
         ws.request_headers, ws.response_headers = headers, answer

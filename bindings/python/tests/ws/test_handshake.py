@@ -80,6 +80,14 @@ def test_requests_that_get_no_websocket() -> None:
 
 
 @apart
+def test_a_refusal_arrives_however_much_was_sent() -> None:
+    with served() as address, socket.create_connection(address, timeout=60) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n" + b"X: " + b"a" * (1 << 20))
+        client.shutdown(socket.SHUT_WR)
+        assert client.makefile("rb").read().startswith(b"HTTP/1.1 431 ")
+
+
+@apart
 def test_a_slow_and_a_silent_client() -> None:
     with served(handshake_timeout=1) as address:
         import greenrt
