@@ -574,8 +574,8 @@ typedef struct gt_waker_t gt_waker_t;
 
 /**
  * One side of a WebSocket (RFC 6455), as a machine over bytes: gt_ws_feed() what was received, then take messages by gt_ws_next() until
- * it says 0; gt_ws_put() what is to be said, or gt_ws_put_fragment(), then write what gt_ws_output() shows and tell gt_ws_written(). It touches no descriptor and
- * never waits, so it goes with any transport. The handshake before it is HTTP's matter.
+ * it says 0; gt_ws_put() or gt_ws_put_fragment() what is to be said, then write what gt_ws_output() shows and tell gt_ws_written(). It
+ * touches no descriptor and never waits, so it goes with any transport. The handshake before it is HTTP's matter.
  *
  * Receiving and sending are independent: one task may do the one while another does the other.
  */
@@ -4509,7 +4509,8 @@ int gt_ws_put_fragment(struct gt_ws_t *ws,
                        int last);
 
 /**
- * Shows what is to be written: `*bytes` is its beginning, until the next call of gt_ws_put(), gt_ws_put_fragment(), gt_ws_written() or gt_ws_free().
+ * Shows what is to be written: `*bytes` is its beginning, until the next call of gt_ws_put(), gt_ws_put_fragment(), gt_ws_written() or
+ * gt_ws_free().
  *
  * Returns how many bytes there are, or
  *   -EINVAL  ws is NULL, was freed, or is no WebSocket; bytes is NULL
