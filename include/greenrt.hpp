@@ -1109,7 +1109,8 @@ inline constexpr shared_t shared{};
 
 // Carries items from task to task, first in, first out; with capacity 0 a send waits for its receiver. Items that are trivially
 // copyable go as they are, others travel behind a pointer, allocated for the way (a unique_ptr as itself); so a T only has to be
-// movable. Items that nobody received are destroyed with the channel, which is to be used by nobody else then.
+// movable. Items that nobody received are destroyed with the channel, which is to be used by nobody else then. (A channel without
+// `shared` goes before its OS thread's scheduler: afterwards nobody can reach what lies in it.)
 template <class T> class channel {
   static_assert(std::is_object_v<T> && !std::is_const_v<T>, "a channel carries objects");
   static_assert(std::is_move_constructible_v<T>, "an item has to be movable");
