@@ -16,6 +16,7 @@ import pytest
 
 from greenrt import TaskExit, Timeout, joinall, monkey, offload, sleep, spawn
 from greenrt.queue import Channel, Empty, Full, LifoQueue, PriorityQueue, Queue, ShutDown
+from greenrt.sync import Lock
 
 
 def settle() -> None:
@@ -410,6 +411,33 @@ def test_a_channel_between_os_threads_hands_each_item_over_once() -> None:
         sys.setswitchinterval(before)
     assert errors == [] and sorted(got) == sorted(sent) and len(got) >= 2000
     assert channel.statistics() == {"getting": 0, "putting": 0}
+
+
+def test_the_first_wait_of_an_os_thread_loses_no_wake() -> None:
+    q: Queue[int] = Queue()
+    bounded: Queue[int] = Queue(1)
+    lock = Lock()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(50):
+            threads = [threading.Thread(target=q.get, args=(True, 60), daemon=True) for _ in range(2)]
+            lock.acquire()
+            bounded.put(0)
+            threads += [threading.Thread(target=call, daemon=True) for call in (lock.acquire, lambda: bounded.put(1))]
+            for thread in threads:
+                thread.start()
+            q.put(1)
+            q.put(2)
+            lock.release()
+            bounded.get()
+            with Timeout(60):
+                for thread in threads:
+                    offload(thread.join)
+            assert bounded.get(timeout=60) == 1 and lock.locked()
+            lock.release()
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_thread_that_has_no_tasks_may_wait() -> None:

@@ -244,6 +244,13 @@ unsafe fn get_until(queue: *mut Queue, patience: Option<i64>) -> New {
         if !host::ensure() {
             return null_mut();
         }
+        // The first wait of an OS thread runs Python code there, and others meanwhile.
+        if has_item(queue) {
+            return take(queue);
+        }
+        if (*queue).closed {
+            return refuse(SHUT_DOWN);
+        }
         (*queue).getting += 1;
         let give_back = || {
             if (*queue).promised_items > 0 {
@@ -275,6 +282,12 @@ unsafe fn put_until(queue: *mut Queue, item: Obj, patience: Option<i64>) -> New 
             let Some(deadline) = patience else { return refuse(FULL) };
             if !host::ensure() {
                 return null_mut();
+            }
+            if (*queue).closed {
+                return refuse(SHUT_DOWN);
+            }
+            if has_room(queue) {
+                return put_until(queue, item, patience); // as above
             }
             (*queue).putting += 1;
             let give_back = || {
@@ -373,7 +386,9 @@ unsafe extern "C" fn join(this: Obj, _unused: Obj) -> New {
                 return null_mut();
             }
             let key = queue as usize + JOINERS;
-            if waiters::wait(key, NEVER, Recheck::Never, &|| false, &|| ()) == Outcome::Raised {
+            if (*queue).unfinished > 0
+                && waiters::wait(key, NEVER, Recheck::Never, &|| false, &|| ()) == Outcome::Raised
+            {
                 return null_mut();
             }
         }

@@ -77,6 +77,11 @@ unsafe fn take(this: Obj, deadline: i64) -> New {
         if !host::ensure() {
             return null_mut();
         }
+        // The first wait of an OS thread runs Python code there, and others meanwhile.
+        if (*semaphore).value > 0 {
+            (*semaphore).value -= 1;
+            return truth(true);
+        }
         (*semaphore).waiting += 1;
         let give_back = || {
             give(semaphore);
