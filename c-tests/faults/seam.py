@@ -20,7 +20,7 @@ LEFT_OUT = {
     "fails for wrong arguments only, and ours are right": """
         fcntl fstat fstat64 getsockopt getsockname getpeername pthread_attr_destroy pthread_attr_getguardsize pthread_attr_getstack
         pthread_attr_setdetachstate pthread_attr_setstacksize pthread_detach pthread_join pthread_key_delete pthread_setname_np
-        pthread_setspecific pthread_sigmask prctl inet_ntop kill pthread_getcpuclockid sigaction sigpending dl_iterate_phdr dladdr freeaddrinfo""",
+        pthread_setcancelstate pthread_setspecific pthread_sigmask prctl inet_ntop kill pthread_getcpuclockid sigaction sigpending dl_iterate_phdr dladdr freeaddrinfo""",
     "once, when the library is loaded: before a test can arm anything (the first call of a thread reports what failed)": """
         __register_atfork pthread_key_create""",
     "ends a wait early or late, as time does": "clock_nanosleep nanosleep sigtimedwait pause",
