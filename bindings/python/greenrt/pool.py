@@ -118,9 +118,14 @@ class Group:
         """Waits until the group is empty: True; False after timeout seconds."""
         left = Countdown(timeout)
         while self._tasks:
-            if left.over or not self._empty.wait(left()):
+            if left.over or not self._empty.wait(left(), self._look_again):
                 return not self._tasks
         return True
+
+    def _look_again(self) -> None:
+        # The last one may have ended on another OS thread since the first look.
+        if not self._tasks:
+            self._empty.notify_all()
 
     def kill(self, exc: Union[BaseException, type[BaseException]] = TaskExit, block: bool = True) -> None:
         """Raises exc in every task of the group; with block, waits until all are done."""

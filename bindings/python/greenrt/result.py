@@ -20,6 +20,7 @@ class AsyncResult(Generic[T]):
 
     def __init__(self) -> None:
         self._queue = native.WaitQueue()
+        self._unset = [True]  # whoever takes it out sets the result: one step, also beside real OS threads
         self._ready = False
         self._value: Optional[T] = None
         self._exception: Optional[BaseException] = None
@@ -54,12 +55,20 @@ class AsyncResult(Generic[T]):
         self._settle(None, exception)
 
     def _settle(self, value: Optional[T], exception: Optional[BaseException]) -> None:
-        if self._ready:
-            raise RuntimeError("the result was set before")
+        try:
+            self._unset.pop()
+        except IndexError:
+            raise RuntimeError("the result was set before") from None
         self._value, self._exception, self._ready = value, exception, True
         self._queue.notify_all()
-        links, self._links = self._links, []
-        for link in links:
+        self._run_links()
+
+    def _run_links(self) -> None:
+        while self._links:
+            try:
+                link = self._links.pop(0)
+            except IndexError:  # a real OS thread took the last one
+                return
             _task.spawn(link, self)
 
     def wait(self, timeout: Optional[float] = None) -> bool:
@@ -80,11 +89,11 @@ class AsyncResult(Generic[T]):
         return self._value  # type: ignore[return-value]
 
     def link(self, func: Callable[[AsyncResult[T]], Any]) -> None:
-        """func(self) runs in a task of its own once it is set; at once if it is."""
+        """func(self) runs in a task of its own once it is set, on the OS thread that sets it; at once if it is."""
+        self._links.append(func)
+        # Looked at afterwards: a real OS thread may set it meanwhile.
         if self._ready:
-            _task.spawn(func, self)
-        else:
-            self._links.append(func)
+            self._run_links()
 
     def unlink(self, func: Callable[[AsyncResult[T]], Any]) -> bool:
         """Takes a link back; says whether there was one."""

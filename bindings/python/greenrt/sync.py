@@ -244,38 +244,51 @@ class Barrier:
         self._parties = parties
         self._action = action
         self._timeout = timeout
-        self._round = _Round()
+        self._round = _Round(parties)
         self._broken = False
 
     def wait(self, timeout: Optional[float] = None) -> int:
         """Waits for the others: a number of its own for each, 0 for the one who came first. BrokenBarrierError when one of
-        them gave up, or reset() or abort() was called."""
-        if self._broken:
-            raise BrokenBarrierError
-        this = self._round
-        number = this.came
-        this.came += 1
-        if this.came == self._parties:
-            try:
-                if self._action is not None:
-                    self._action()
-            except BaseException:
-                self.abort()
-                raise
-            self._round = _Round()
-            this.open = True
-            this.queue.notify_all()
-            return number
+        them gave up, or reset() or abort() was called. Who comes while `action` runs is of the next round,
+        and waits for that to begin first, however long."""
+        while True:
+            left = Countdown(self._timeout if timeout is None else timeout)
+            if self._broken:
+                raise BrokenBarrierError
+            this = self._round
+            number = this.come()
+            if number is not None:
+                break
+            this.queue.wait(None, this.look_again)
+        if number == self._parties - 1:
+            self._pass(this)
+        else:
+            self._stay(this, left)
+            if not this.open:
+                raise BrokenBarrierError
+        return number
+
+    def _pass(self, this: _Round) -> None:
         try:
-            passed = this.queue.wait(self._timeout if timeout is None else timeout, this.look_again)
+            if self._action is not None:
+                self._action()
         except BaseException:
             self._give_up(this)
             raise
-        if not passed:
-            self._give_up(this)
-        if not this.open:
+        if this.broken:
             raise BrokenBarrierError
-        return number
+        this.open = True
+        self._round = _Round(self._parties)
+        this.queue.notify_all()
+
+    def _stay(self, this: _Round, left: Countdown) -> None:
+        try:
+            over = this.queue.wait(left(), this.look_again)
+        except BaseException:
+            self._give_up(this)
+            raise
+        if not over:
+            self._give_up(this)
 
     def _give_up(self, this: _Round) -> None:
         if this is self._round and not this.open:
@@ -284,12 +297,12 @@ class Barrier:
     def abort(self) -> None:
         """Breaks it: who waits, and who comes, gets BrokenBarrierError until reset()."""
         self._broken = True
-        self._round.queue.notify_all()
+        self._round.break_off()
 
     def reset(self) -> None:
         """Begins anew; who waits gets BrokenBarrierError."""
-        old, self._round, self._broken = self._round, _Round(), False
-        old.queue.notify_all()
+        old, self._round, self._broken = self._round, _Round(self._parties), False
+        old.break_off()
 
     @property
     def parties(self) -> int:
@@ -299,7 +312,7 @@ class Barrier:
     @property
     def n_waiting(self) -> int:
         """How many have come."""
-        return self._round.came
+        return self._parties - len(self._round.numbers)
 
     @property
     def broken(self) -> bool:
@@ -314,12 +327,26 @@ class Barrier:
 class _Round:
     """One passing of a barrier."""
 
-    def __init__(self) -> None:
+    def __init__(self, parties: int) -> None:
         self.queue = native.WaitQueue()
-        self.came = 0
+        # For those who come; taking one is one step, also beside real OS threads.
+        self.numbers = list(reversed(range(parties)))
         self.open = False
+        self.broken = False
+
+    def come(self) -> Optional[int]:
+        """The next number; None when all have come."""
+        try:
+            return self.numbers.pop()
+        except IndexError:
+            return None
+
+    def break_off(self) -> None:
+        """Nobody passes any more."""
+        self.broken = not self.open
+        self.queue.notify_all()
 
     def look_again(self) -> None:
-        """A real OS thread may have been the last to come since the first look."""
-        if self.open:
+        """A real OS thread may have been the last to come, or have broken it, since the first look."""
+        if self.open or self.broken:
             self.queue.notify_all()

@@ -283,6 +283,47 @@ def test_barrier_reset_abort_and_failing_action() -> None:
     assert failing.broken
 
 
+def test_barrier_who_comes_during_the_action_is_of_the_next_round() -> None:
+    gate = Event()
+    barrier = Barrier(2, gate.wait)
+    pair = [spawn(barrier.wait) for _ in range(2)]
+    settle()
+    late = spawn(barrier.wait)
+    settle()
+    gate.set()
+    assert sorted(task.wait() for task in pair) == [0, 1]
+    settle()
+    assert not late.done and barrier.n_waiting == 1
+    assert (barrier.wait(), late.wait()) == (1, 0)
+
+
+def test_barrier_broken_during_the_action_lets_nobody_pass() -> None:
+    for breaks in (Barrier.reset, Barrier.abort):
+        gate = Event()
+        barrier = Barrier(2, gate.wait)
+        pair = [spawn(barrier.wait) for _ in range(2)]
+        settle()
+        breaks(barrier)
+        later = spawn(barrier.wait) if breaks is Barrier.reset else None
+        settle()
+        gate.set()
+        for task in pair:
+            with pytest.raises(BrokenBarrierError):
+                task.wait()
+        if later is not None:
+            assert not barrier.broken and not later.done
+            assert (barrier.wait(), later.wait()) == (1, 0)
+
+
+def test_barrier_a_refused_wait_breaks_nothing() -> None:
+    barrier = Barrier(2)
+    waiter = spawn(barrier.wait)
+    settle()
+    with pytest.raises(ValueError):
+        barrier.wait(-1)
+    assert not barrier.broken and barrier.wait() == 1 and waiter.wait() == 0
+
+
 def test_subclasses_and_weak_references_work() -> None:
     import weakref
 
