@@ -93,7 +93,7 @@ def unexplained(lines: list[str], of_c: dict[str, list[str]], of_python: dict[st
             suite = SUITES.get(match.group(1))
             if not (of_c if suite == "c" else of_python if suite == "python" else {}):
                 return True
-    said = sum(1 for line in lines if C_FAILED.match(line)) + len(of_python)
+    said = sum(1 for line in lines if C_FAILED.match(line) or PYTEST_FAILED.match(line))
     return said == 0 or said != sum(
         int(match.group(1) or match.group(2)) for match in map(CLOSING.match, lines) if match
     )

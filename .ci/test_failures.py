@@ -57,6 +57,13 @@ class Failures(unittest.TestCase):
         self.assertIn("  E       assert 1 == 2", shown)
         self.assertNotIn("SKIPPED", "".join(shown))
 
+    def test_a_test_whose_fixture_failed_as_well_is_one_test(self) -> None:
+        twice = PYTEST_LOG.replace(
+            "FAILED tests/", "ERROR tests/test_a.py::Test::test_b[a - b] - subprocess.TimeoutExpired\nFAILED tests/"
+        ).replace("1 failed", "2 failed")
+        self.assertEqual(look("names", twice), (0, ["python tests/test_a.py::Test::test_b[a - b]"]))
+        self.assertEqual(look("names", twice.replace("2 failed", "3 failed"))[0], 1)
+
     def test_tests_of_both_kinds_in_one_stage_are_named(self) -> None:
         both = C_LOG.replace("test-c-clang", "test-c") + PYTEST_LOG + "make: *** [Makefile:70: test] Error 1\n"
         self.assertEqual(look("names", both), (0, ["c sleep_b", "python tests/test_a.py::Test::test_b[a - b]"]))
