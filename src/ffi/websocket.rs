@@ -215,6 +215,21 @@ pub unsafe extern "C" fn gt_ws_next(ws: *mut gt_ws_t, event: *mut gt_ws_event_t)
     })
 }
 
+/// What a caller gave to be sent.
+///
+/// # Safety
+/// `data` is readable for `len` bytes.
+unsafe fn said<'a>(kind: libc::c_int, data: *const libc::c_void, len: usize) -> Result<(u8, &'a [u8])> {
+    buffer(data, len)?;
+    let kind = u8::try_from(kind).map_err(|_| invalid())?;
+    let bytes = match len {
+        0 => &[],
+        // SAFETY: not NULL, so readable by the caller.
+        _ => unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len) },
+    };
+    Ok((kind, bytes))
+}
+
 /// Adds a message or a control frame to what is to be written: masked, compressed and framed as agreed. The data of a GT_WS_CLOSE is the
 /// code, high byte first, and the reason; or nothing.
 ///
@@ -239,13 +254,8 @@ pub unsafe extern "C" fn gt_ws_put(
     guard(|| {
         // SAFETY: by the caller.
         let both = unsafe { of(ws)? };
-        buffer(data, len)?;
-        let kind = u8::try_from(kind).map_err(|_| invalid())?;
-        let bytes = match len {
-            0 => &[],
-            // SAFETY: not NULL, so readable by the caller.
-            _ => unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len) },
-        };
+        // SAFETY: by the caller.
+        let (kind, bytes) = unsafe { said(kind, data, len)? };
         both.sender.lock().put(kind, bytes)?;
         Ok(0)
     })
@@ -277,13 +287,8 @@ pub unsafe extern "C" fn gt_ws_put_fragment(
     guard(|| {
         // SAFETY: by the caller.
         let both = unsafe { of(ws)? };
-        buffer(data, len)?;
-        let kind = u8::try_from(kind).map_err(|_| invalid())?;
-        let bytes = match len {
-            0 => &[],
-            // SAFETY: not NULL, so readable by the caller.
-            _ => unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len) },
-        };
+        // SAFETY: by the caller.
+        let (kind, bytes) = unsafe { said(kind, data, len)? };
         both.sender.lock().put_fragment(kind, bytes, last != 0)?;
         Ok(0)
     })
